@@ -1,0 +1,137 @@
+"""Prepare the data of the demo speech model: real and synthetic speech, split by speaker, sentence and voice.
+
+    python -m data.recipes.asr_demo TESTDATA OUT [--synthetic 12000]
+
+Writes to OUT: `synthetic/` (spoken by espeak-ng, flite and festival) and the manifests `train-clean.tsv` (synthetic and
+single readers), `train.tsv` (everything to train on), `dev.tsv`, `test.tsv` (real speakers and sentences never trained
+on) and `test-voice.tsv` (a synthetic voice never trained on). Then:
+
+    nightscribe train asr OUT/train-clean.tsv --validation OUT/dev.tsv --out MODEL ...
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import lzma
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tasks.training.corpus import Voice, available_voices, make_corpus
+
+UNSEEN_VOICES = ("flite/rms",)
+SINGLE_READERS = {"ljspeech", "arctic_kathleen", "amateur_reader", "librivox_austen", "sonnets"}
+ENGLISH_ONLY = re.compile(r"[A-Z' ]+")
+COLUMNS = ["path", "text", "source", "speaker", "seconds"]
+
+
+def share(name: str) -> float:
+    """A fixed number in 0 to 1 for a name: the same split on every machine, for every version of the data."""
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
+
+
+def part_of(source: str, speaker: str, sentence: str) -> str:
+    """`train`, `dev` or `test`. By speaker where a source names several, by sentence where it does not."""
+    by_sentence = source in SINGLE_READERS or source == "cv1_valid_dev_en"
+    value = share(sentence if by_sentence else f"{source}/{speaker}")
+    return "test" if value < 0.08 else "dev" if value < 0.11 else "train"
+
+
+def real_speech(folder: Path) -> Iterator[dict[str, str]]:
+    """The English utterances, each with its part of the split."""
+    with (folder / "speech" / "transcripts.tsv").open(encoding="utf-8") as handle:
+        for row in csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE):
+            source = row["path"].split("/")[0]
+            if not ENGLISH_ONLY.fullmatch(row["normalized"]) or source.endswith(("_fa", "_ro", "_unvalidated")):
+                continue
+            yield {
+                "path": str(folder / "speech" / row["path"]),
+                "text": row["normalized"].lower(),
+                "source": source,
+                "speaker": row["speaker"],
+                "seconds": row["duration_s"],
+                "part": part_of(source, row["speaker"], row["normalized"]),
+            }
+
+
+def sentences(folder: Path, n: int) -> list[str]:
+    """`n` sentences to speak, from books and from the training part of the news, short ones first by preference."""
+    with lzma.open(folder / "lm_text" / "english_public_domain_books.txt.xz", "rt", encoding="utf-8") as handle:
+        books = [line.strip() for line in handle if 3 <= line.count(" ") <= 16]
+    news: list[str] = []
+    with (folder / "topics" / "bbc_news.csv").open(encoding="utf-8") as handle:
+        for row in csv.DictReader(handle):
+            if share(row["text"]) >= 0.2:  # the rest is kept for the evaluation of topics
+                news += [s for s in re.split(r"(?<=[.!?]) (?=[A-Z])", row["text"]) if 3 <= s.count(" ") <= 16]
+    rng = np.random.default_rng(1)
+    clean = re.compile(r"[A-Za-z ,.'!?-]+")  # digits and symbols are read differently by each engine
+    pools = [[s for s in dict.fromkeys(pool) if clean.fullmatch(s)] for pool in (books, news)]
+    picked = [pools[i][int(j)] for i, share_ in ((0, 0.6), (1, 0.4)) for j in rng.permutation(len(pools[i]))[: int(n * share_)]]
+    return [picked[int(i)] for i in rng.permutation(len(picked))]
+
+
+def as_words(text: str) -> str:
+    return " ".join(re.sub(r"[^a-z' ]", " ", text.lower().replace("-", " ")).split())
+
+
+def write(path: Path, rows: Iterable[dict[str, str]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(
+            handle, COLUMNS, delimiter="\t", quoting=csv.QUOTE_NONE, extrasaction="ignore", quotechar=None
+        )
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def speak_into(folder: Path, texts: list[str], voices: list[Voice], effects: float) -> list[dict[str, str]]:
+    def progress(done: int, total: int) -> None:
+        if done % 500 == 0 or done == total:
+            print(f"{folder.name}: {done} of {total}", file=sys.stderr, flush=True)
+
+    manifest = make_corpus(texts, folder, voices=voices, effects=effects, workers=2, on_clip=progress)
+    with manifest.open(encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
+    return [
+        {
+            "path": str(folder / r["path"]),
+            "text": as_words(r["text"]),
+            "source": "synthetic",
+            "speaker": r["voice"],
+            "seconds": r["seconds"],
+        }
+        for r in rows
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("testdata", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--synthetic", type=int, default=12_000, help="sentences to speak for training")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+
+    texts = sentences(options.testdata, options.synthetic + 400)
+    voices = available_voices()
+    unseen = [voice for voice in voices if voice.name in UNSEEN_VOICES]
+    seen = [voice for voice in voices if voice.name not in UNSEEN_VOICES]
+    held = speak_into(options.out / "synthetic-test", texts[:300], unseen, effects=0.0)
+    synthetic = speak_into(options.out / "synthetic", texts[400:], seen, effects=0.25)
+
+    real = list(real_speech(options.testdata))
+    kept_back = {row["text"] for row in real if row["part"] != "train"}
+    train = [row for row in real if row["part"] == "train" and row["text"] not in kept_back]
+    write(options.out / "test-voice.tsv", held)
+    write(options.out / "test.tsv", (row for row in real if row["part"] == "test"))
+    write(options.out / "dev.tsv", (row for row in real if row["part"] == "dev"))
+    write(options.out / "train-clean.tsv", [*synthetic, *(r for r in train if r["source"] in SINGLE_READERS)])
+    write(options.out / "train.tsv", [*synthetic, *train])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Index a bucket: scan it, then transcribe, cut, classify and commit what is new, batch by batch."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.futures import PrefectFuture
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from tasks.errors import NightscribeError
+from tasks.orchestrated import commit_batch, finish_batch, listen_batch, mark_gone, prepare_batch, refresh_videos
+from tasks.pipeline import Batch
+from tasks.records import Result
+from tasks.session import Session, open_session, scratch_for
+from tasks.settings import Settings
+
+log = logging.getLogger("nightscribe")
+REFRESH_VIDEOS = 200  # their words are in memory together
+
+__all__ = ["index", "run_session", "task"]
+
+
+@flow(name="index", flow_run_name="index {bucket}", validate_parameters=False, task_runner=ThreadPoolTaskRunner(max_workers=8))
+def index(
+    bucket: str,
+    lake: str | None = None,
+    models: str | None = None,
+    limit: int | None = None,
+    retry_failed: bool = False,
+    refresh: bool = False,
+) -> dict[str, Any]:
+    """The entry point of deployments: open a session by these parameters and the settings, and run it."""
+    given = {name: value for name, value in (("lake", lake), ("models", models)) if value is not None}
+    session = _opened.pop(bucket, None) or open_session(
+        bucket, Settings(**given), limit=limit, retry_failed=retry_failed, refresh=refresh
+    )
+    with scratch_for(session):
+        outcome = "failed"
+        try:
+            work_through(session)
+            outcome = "done"
+        except KeyboardInterrupt:
+            outcome = "interrupted"
+            raise
+        finally:
+            report = session.close(outcome)
+    create_markdown_artifact(report.markdown(), key="index-report", description=report.sentence())
+    return report.as_json()
+
+
+def work_through(session: Session) -> None:
+    """Mark what is gone, refresh what needs no audio, then keep a few batches under way until all are committed."""
+    if session.scan.gone:
+        session.committed(mark_gone(session))
+    stale = session.refreshed()
+    for start in range(0, len(stale), REFRESH_VIDEOS):
+        session.committed(refresh_videos(session, stale[start : start + REFRESH_VIDEOS]))
+
+    under_way: deque[tuple[Batch, PrefectFuture[list[Result]]]] = deque()
+    for batch in session.batches():
+        ready = prepare_batch.submit(session, batch)
+        heard = listen_batch.submit(session, ready)
+        finished = finish_batch.submit(session, heard)
+        under_way.append((batch, commit_batch.submit(session, finished)))
+        if len(under_way) >= session.settings.look_ahead:
+            collect(session, *under_way.popleft())
+    while under_way:
+        collect(session, *under_way.popleft())
+
+
+def collect(session: Session, batch: Batch, future: PrefectFuture[list[Result]]) -> None:
+    """Wait for a batch. One that failed for good leaves its videos as they were: the next run takes them again."""
+    try:
+        session.committed(future.result())
+    except NightscribeError as error:
+        session.lost(batch.work, error)
+
+
+_opened: dict[str, Session] = {}
+
+
+def run_session(session: Session, bucket: str, on_done: Callable[[Sequence[Result]], None] | None = None) -> None:
+    """Run a session that is open already as the flow `index`."""
+    _opened[bucket] = session
+    index(bucket)

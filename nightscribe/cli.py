@@ -1,0 +1,98 @@
+"""The command line. Each command is a module, imported when it is asked for: `--help` must not wait for torch."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "index": "Scan a bucket and index what is new (the main job).",
+    "search": "Find words or a phrase: which video, and when exactly.",
+    "sql": "Ask DuckDB over the lake's tables.",
+    "status": "What is indexed, failed, stale and due; the last runs.",
+    "subtitles": "Write WebVTT or SubRip files.",
+    "maintain": "Compact the lake, expire old generations, sweep, check.",
+    "models": "List the model sets; fetch one for offline use.",
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"nightscribe.commands.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="nightscribe")
+@click.option("-v", "--verbose", is_flag=True, help="Say more of what is done.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings.")
+def main(verbose: bool, quiet: bool) -> None:
+    """Nightscribe makes every spoken word of a video archive findable.
+
+    \b
+    Example:
+      nightscribe index ~/videos
+      nightscribe search "interest rates"
+    """
+    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
+    logging.getLogger("nightscribe").setLevel(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO)
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: every error of ours becomes a sentence and an exit code, never a traceback."""
+    from tasks.errors import Misconfigured, NightscribeError
+
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = main.main(given, prog_name="nightscribe", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except NightscribeError as error:
+        say_error(error.code, str(error), error.next, as_json="--json" in given)
+        code = 2 if isinstance(error, Misconfigured) else 1
+    except (KeyboardInterrupt, click.Abort):
+        print("Interrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def say_error(code: str, message: str, following: str, *, as_json: bool) -> None:
+    """One error for people on stderr, or for programs on stdout."""
+    if as_json:
+        print_json({"error": {"code": code, "message": message, "next": following}})
+        return
+    print(f"Error: {message}" + (f"\n{following}" if following else ""), file=sys.stderr)
+
+
+def print_json(document: Any) -> None:
+    """One JSON document and nothing else on stdout."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=1, default=str) + "\n")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,95 @@
+"""`nightscribe index`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from nightscribe.cli import print_json
+from nightscribe.common import console, json_option, lake_option, settings_from
+
+
+@click.command("index")
+@click.argument("bucket")
+@lake_option
+@click.option("--models", metavar="SET", help="Model set of the catalogue, or a folder with a CTC model.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many videos in this run.")
+@click.option("--plan", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--retry-failed", is_flag=True, help="Also videos that failed before.")
+@click.option("--refresh", is_flag=True, help="Also videos made by an older recipe.")
+@click.option("--include", multiple=True, metavar="GLOB", help="Only keys that match; may be repeated.")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="Not the keys that match; may be repeated.")
+@click.option("--subtitles", metavar="DIR|beside", help="Write WebVTT for each indexed video, into DIR or beside it.")
+@click.option("--no-sync", is_flag=True, help="Leave Elasticsearch as it is.")
+@json_option
+def command(
+    bucket: str,
+    lake: str | None,
+    models: str | None,
+    limit: int | None,
+    plan: bool,
+    retry_failed: bool,
+    refresh: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    subtitles: str | None,
+    no_sync: bool,
+    as_json: bool,
+) -> int:
+    """Scan BUCKET (a folder or URI) and index what is new, changed or due again.
+
+    \b
+    Exit code 0: all done. 1: some videos failed (each has a row that says why).
+    Example:
+      nightscribe index s3://archive/talks --limit 100
+    """
+    from tasks.session import open_session
+
+    settings = settings_from(lake=lake, models=models, include=include or None, exclude=exclude or None)
+    session = open_session(bucket, settings, limit=limit, retry_failed=retry_failed, refresh=refresh, create=not plan)
+    if plan:
+        from tasks.plan import make_plan
+
+        made = make_plan(session)
+        print_json({**session.report.as_json(plan=True), **made.as_json()}) if as_json else print(made.text())
+        return 0
+    for warning in session.scan.warnings:
+        print(warning, file=sys.stderr)
+    if session.has_work:
+        _run(session, bucket)
+    report = session.report
+    if subtitles and session.has_work:
+        _write_subtitles(session, subtitles)
+    if as_json:
+        print_json(report.as_json())
+    else:
+        _show(report, settings)
+    return report.exit_code
+
+
+def _run(session: Any, bucket: str) -> None:
+    from nightscribe import prefect_env
+
+    prefect_env.prepare()
+    from flows.index import run_session
+    from nightscribe.progress import following
+
+    with following(session):
+        run_session(session, bucket)
+
+
+def _show(report: Any, settings: Any) -> None:
+    for failure in report.failures:
+        print(f"  failed  {failure['key']!s}: {failure['reason']}: {failure['error']}", file=sys.stderr)
+    for warning in report.warnings:
+        print(f"  note    {warning}", file=sys.stderr)
+    console().print(report.sentence(), markup=False)
+
+
+def _write_subtitles(session: Any, where: str) -> None:
+    from tasks.subtitle_files import write_subtitles
+
+    ids = session.report.indexed_ids
+    write_subtitles(session.lake, folder=None if where == "beside" else where, format="vtt", video_ids=ids)

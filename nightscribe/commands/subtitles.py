@@ -1,0 +1,41 @@
+"""`nightscribe subtitles`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from nightscribe.cli import print_json
+from nightscribe.common import json_option, lake_option, open_lake, settings_from
+
+
+@click.command("subtitles")
+@lake_option
+@click.option("--format", "form", type=click.Choice(["vtt", "srt"]), default="vtt", show_default=True, help="WebVTT or SubRip.")
+@click.option("--out", metavar="DIR", help="Folder to write into; default is beside the videos.")
+@click.option("--video", "videos", multiple=True, metavar="ID", help="Only this video; may be repeated.")
+@json_option
+def command(lake: str | None, form: str, out: str | None, videos: tuple[str, ...], as_json: bool) -> int:
+    """Write the subtitles of indexed videos. Files that Nightscribe did not write are left alone.
+
+    \b
+    Example:
+      nightscribe subtitles --format srt --out subtitles/
+    """
+    from tasks.subtitle_files import write_subtitles
+
+    settings = settings_from(lake=lake)
+    done = write_subtitles(open_lake(settings.lake), folder=out, format=form, settings=settings, video_ids=videos or None)  # type: ignore[arg-type]
+    if as_json:
+        print_json(done)
+        return 0
+    for item in done["skipped"]:
+        print(f"{item['video_id']}: skipped, {item['reason']}", file=sys.stderr)
+    checks = done["lint"]
+    print(
+        f"{len(done['written'])} files, {checks['cues']} cues; inside the limits: line length {checks['line_length_ok']:.1%}, "
+        f"duration {checks['duration_ok']:.1%}, reading speed {checks['cps_ok']:.1%}, gaps {checks['gap_ok']:.1%}; "
+        f"{checks['overlaps']} overlaps."
+    )
+    return 0

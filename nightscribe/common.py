@@ -1,0 +1,80 @@
+"""Options that several commands share, and the settings they lead to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from tasks.errors import Misconfigured
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def lake_option(function: _F) -> _F:
+    """`--lake`."""
+    option = click.option("--lake", metavar="URI", help="Folder or URI of the lake (default data/lake).")
+    return option(function)
+
+
+def json_option(function: _F) -> _F:
+    """`--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(function)
+
+
+def settings_from(**given: Any) -> Any:
+    """Settings with the flags that were given laid over file and environment.
+
+    Raises:
+        Misconfigured: a value does not fit, or a key is unknown.
+    """
+    from pydantic import ValidationError
+
+    from tasks.settings import Settings
+
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "settings"
+        raise Misconfigured(
+            f"The setting {where} is wrong: {first['msg']}.",
+            next="Settings come from nightscribe.toml, NIGHTSCRIBE_* variables and flags; docs/settings.md lists them.",
+        ) from error
+    except ValueError as error:  # nightscribe.toml is not TOML
+        raise Misconfigured(f"nightscribe.toml cannot be read: {error}", next="Mend it.") from error
+
+
+def open_lake(uri: str) -> Any:
+    """The lake, which must be there.
+
+    Raises:
+        Misconfigured: there is none yet. LakeTooNew.
+    """
+    from tasks.lake.store import Lake
+
+    lake = Lake(uri)
+    lake.check_version()
+    if not lake.exists():
+        raise Misconfigured(f"There is no lake at {lake.uri}.", next="Index something first: nightscribe index BUCKET")
+    return lake
+
+
+def clock(ms: int | None) -> str:
+    """`1:02:03.4`, as people write it; minutes alone for short times."""
+    if ms is None:
+        return ""
+    hours, rest = divmod(ms, 3_600_000)
+    minutes, rest = divmod(rest, 60_000)
+    seconds = f"{rest // 1000:02d}.{rest % 1000 // 100}"
+    return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"
+
+
+def console(stderr: bool = False) -> Any:
+    """A rich console that neither wraps nor colours when its output is no terminal."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(file=stream, soft_wrap=not stream.isatty(), highlight=False)

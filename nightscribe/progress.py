@@ -1,0 +1,47 @@
+"""How far a run is: a bar on a terminal, plain lines in a log; both on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+EVERY_S = 30.0
+
+
+@contextlib.contextmanager
+def following(session: Any) -> Iterator[None]:
+    """Show the progress of a session while the context lasts."""
+    total = len(session.work)
+    if not sys.stderr.isatty():
+        print(f"{total} videos to do.", file=sys.stderr, flush=True)
+        session.listeners.append(_Lines(total))
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        row = bar.add_task("starting", total=total)
+
+        def advance(results: Sequence[Any]) -> None:
+            bar.update(row, advance=len(results), description="indexing")
+
+        session.listeners.append(advance)
+        yield
+
+
+class _Lines:
+    """A line now and then, for logs."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.last = total, 0, time.monotonic()
+
+    def __call__(self, results: Sequence[Any]) -> None:
+        self.done += len(results)
+        if self.done >= self.total or time.monotonic() - self.last > EVERY_S:
+            self.last = time.monotonic()
+            print(f"{self.done} of {self.total} videos done.", file=sys.stderr, flush=True)

@@ -1,0 +1,145 @@
+"""The one exception tree of Nightscribe.
+
+    NightscribeError
+    ├── Transient              tried again, by the flow or by the next run
+    │   ├── StorageBusy            bucket or lake did not answer, or another writer won
+    │   ├── SearchUnavailable      Elasticsearch did not answer
+    │   ├── StageTimeout           a decoder took longer than its limit
+    │   ├── ObjectChanged          the object was rewritten while it was read
+    │   ├── DecoderDied            a beam search process was killed
+    │   └── OutOfMemory            the model did not fit, even one window at a time
+    ├── Permanent              a row in the lake; waits for a new object, recipe or --retry-failed
+    │   ├── CorruptMedia           damaged, cut off, or not media at all
+    │   ├── UnsupportedMedia       encrypted, or a codec that this ffmpeg lacks
+    │   ├── MediaTooLong           longer than `max_duration_h`
+    │   ├── AccessDenied           the bucket refused this object
+    │   └── BadSidecar             metadata beside a video that cannot be read
+    └── Misconfigured          exit code 2, before any work
+        ├── UnknownModelSet
+        ├── ModelNotAvailable
+        ├── BucketNotFound
+        ├── LakeNotWritable
+        ├── LakeTooNew
+        ├── BadQuery
+        └── MissingTool            ffmpeg, a compiler, a speech synthesiser
+
+Every error carries what happened (`str(error)`), a `code` that never changes, and `next`: the command or action that
+goes on from here. Errors about one video also carry the `reason` written to its row.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class NightscribeError(Exception):
+    """Base of every error that Nightscribe raises on purpose."""
+
+    code: ClassVar[str] = "error"
+    reason: str = "error"
+
+    def __init__(self, message: str, *, next: str = "", reason: str | None = None) -> None:
+        super().__init__(message)
+        self.next = next
+        if reason is not None:
+            self.reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only fields do not survive the default pickling between processes.
+        return (_rebuild, (type(self), str(self), self.next, self.reason))
+
+
+def _rebuild(kind: type[NightscribeError], message: str, next: str, reason: str) -> NightscribeError:
+    return kind(message, next=next, reason=reason)
+
+
+class Transient(NightscribeError):
+    code = "transient"
+
+
+class StorageBusy(Transient):
+    code = "storage_busy"
+    reason = "storage_busy"
+
+
+class SearchUnavailable(Transient):
+    code = "search_unavailable"
+
+
+class StageTimeout(Transient):
+    code = "timeout"
+    reason = "timeout"
+
+
+class ObjectChanged(Transient):
+    code = "object_changed"
+    reason = "object_changed"
+
+
+class DecoderDied(Transient):
+    code = "decoder_died"
+
+
+class OutOfMemory(Transient):
+    code = "out_of_memory"
+    reason = "out_of_memory"
+
+
+class Permanent(NightscribeError):
+    code = "permanent"
+
+
+class CorruptMedia(Permanent):
+    code = "corrupt_media"
+    reason = "corrupt"
+
+
+class UnsupportedMedia(Permanent):
+    code = "unsupported_media"
+    reason = "unsupported_codec"
+
+
+class MediaTooLong(Permanent):
+    code = "media_too_long"
+    reason = "too_long"
+
+
+class AccessDenied(Permanent):
+    code = "access_denied"
+    reason = "access_denied"
+
+
+class BadSidecar(Permanent):
+    code = "bad_sidecar"
+
+
+class Misconfigured(NightscribeError):
+    code = "misconfigured"
+
+
+class UnknownModelSet(Misconfigured):
+    code = "unknown_model_set"
+
+
+class ModelNotAvailable(Misconfigured):
+    code = "model_not_available"
+
+
+class BucketNotFound(Misconfigured):
+    code = "bucket_not_found"
+
+
+class LakeNotWritable(Misconfigured):
+    code = "lake_not_writable"
+
+
+class LakeTooNew(Misconfigured):
+    code = "lake_too_new"
+
+
+class BadQuery(Misconfigured):
+    code = "bad_query"
+
+
+class MissingTool(Misconfigured):
+    code = "missing_tool"

@@ -1,0 +1,115 @@
+"""Results of a batch into the lake: content first, the `videos` rows last. That row is the commit of a video."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from tasks.lake.schema import TABLES
+from tasks.lake.store import Lake
+from tasks.records import Result
+
+
+def new_generation(last: int, now_ms: int) -> int:
+    """Strictly above `last`; two writers at the same millisecond still differ by the random digits, almost surely."""
+    return max(now_ms, last // 1000 + 1) * 1000 + random.randrange(1000)
+
+
+def commit(lake: Lake, results: Sequence[Result], *, run_id: str, device: str) -> list[Result]:
+    """Append everything of `results`; returns them with their generations.
+
+    Raises:
+        StorageBusy: the lake took no commit; the same results can be committed again.
+    """
+    now = datetime.now(UTC)
+    now_ms = time.time_ns() // 1_000_000
+    results = [replace(r, generation=new_generation(r.work.last_generation, now_ms)) for r in results]
+    batch_id = f"index-{uuid.uuid4().hex}"
+    content: dict[str, list[dict[str, Any]]] = {"words": [], "cues": [], "transcripts": [], "topics": []}
+    for result in results:
+        for name, rows in content_rows(result).items():
+            content[name].extend(rows)
+    for name, rows in content.items():
+        lake.append(name, pa.Table.from_pylist(rows, schema=TABLES[name]), batch_id=batch_id)
+    videos = [video_row(r, run_id=run_id, device=device, now=now) for r in results]
+    lake.append("videos", pa.Table.from_pylist(videos, schema=TABLES["videos"]), batch_id=batch_id)
+    return results
+
+
+def content_rows(result: Result) -> dict[str, list[dict[str, Any]]]:
+    """The rows of one video in every content table, in the order readers want them."""
+    key = {"video_id": result.work.video_id, "generation": result.generation}
+    cue_of = {n: i for i, cue in enumerate(result.cues) for n in range(cue.first_word, cue.last_word + 1)}
+    words = [
+        {**key, "word_no": n, "word": w.word, "start_ms": w.start_ms, "end_ms": w.end_ms, "confidence": w.confidence, "cue_no": cue_of[n]}
+        for n, w in enumerate(result.words)
+    ]
+    cues = [
+        {**key, "cue_no": n, "start_ms": c.start_ms, "end_ms": c.end_ms, "text": c.text, "confidence": c.confidence}
+        for n, c in enumerate(result.cues)
+    ]
+    # One space at each end: ` word ` then finds whole words without a regular expression.
+    transcripts = [{**key, "text": " " + " ".join(w.word for w in result.words) + " "}] if result.words else []
+    topics = [
+        {**key, "scope": t.scope, "start_ms": t.start_ms, "end_ms": t.end_ms, "rank": t.rank, "label": t.label, "score": t.score, "model": t.model}
+        for t in result.topics
+    ]
+    return {"words": words, "cues": cues, "transcripts": transcripts, "topics": topics}
+
+
+def video_row(result: Result, *, run_id: str, device: str, now: datetime) -> dict[str, Any]:
+    """The row of `videos`."""
+    work, probe, meta, seconds = result.work, result.probe, result.metadata, result.seconds
+    track = next((t for t in probe.tracks if t.position == result.audio_track), None) if probe else None
+    confidence = sum(w.confidence for w in result.words) / len(result.words) if result.words else None
+    return {
+        "video_id": work.video_id,
+        "generation": result.generation,
+        "bucket": result.bucket,
+        "key": work.key,
+        "fingerprint": work.fingerprint,
+        "sidecar_fingerprint": work.sidecar_fingerprint,
+        "size_bytes": work.size_bytes,
+        "modified_at": work.modified_at,
+        "title": meta.title,
+        "description": meta.description,
+        "tags": list(meta.tags),
+        "published_at": meta.published_at,
+        "duration_ms": result.duration_ms,
+        "container": probe.container if probe else None,
+        "video_codec": probe.video_codec if probe else None,
+        "width": probe.width if probe else None,
+        "height": probe.height if probe else None,
+        "fps": probe.fps if probe else None,
+        "audio_codec": track.codec if track else None,
+        "audio_channels": track.channels if track else None,
+        "audio_track": result.audio_track,
+        "language": result.language,
+        "status": result.status,
+        "reason": result.reason,
+        "error": result.error,
+        "attempts": result.attempts,
+        "next_try_at": result.next_try_at,
+        "n_cues": len(result.cues),
+        "n_words": len(result.words),
+        "speech_ms": result.speech_ms,
+        "confidence": confidence,
+        "recipes": result.recipes.joined(),
+        "recipe_json": json.dumps(result.recipes.detail, sort_keys=True),
+        "acoustic_recipe": result.recipes.acoustic,
+        "decode_recipe": result.recipes.decode,
+        "cues_recipe": result.recipes.cues,
+        "topics_recipe": result.recipes.topics,
+        **{f"{stage}_s": round(seconds.get(stage, 0.0), 3) for stage in ("fetch", "audio", "model", "decode", "topics")},
+        "device": device,
+        "flow_run_id": run_id,
+        "indexed_at": now,
+    }

@@ -1,0 +1,206 @@
+"""The lake on disk: Delta tables, appended to, with every commit retried until it is certain.
+
+A video's rows are visible from the moment its `videos` row is committed, and never before: the content tables are
+appended first. A writer that dies in between leaves rows that no view shows and that `maintain` sweeps later.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlparse
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from tasks.errors import LakeNotWritable, LakeTooNew, Misconfigured, StorageBusy
+from tasks.lake.schema import LAKE_VERSION, STATISTICS, TABLES
+
+_T = TypeVar("_T")
+COMMIT_TRIES = 40
+MARKER = "nightscribe-lake.json"
+# zstd halves the words table; row groups of this size let DuckDB skip all but one for one video.
+PARQUET = WriterProperties(compression="ZSTD", compression_level=3, max_row_group_size=122_880)
+
+
+class Lake:
+    """One lake at a folder or URI. Opening it creates nothing; `create()` does."""
+
+    def __init__(self, uri: str) -> None:
+        self.local = "://" not in uri or uri.startswith("file://")
+        if self.local:
+            path = unquote(urlparse(uri).path) if uri.startswith("file://") else uri
+            self.uri = str(Path(path).expanduser().resolve())
+        else:
+            self.uri = uri.rstrip("/")
+        self.options = None if self.local else {"aws_conditional_put": "etag"}
+
+    def __repr__(self) -> str:
+        return f"Lake({self.uri!r})"
+
+    # -- life -------------------------------------------------------------------------------------------------------
+
+    def exists(self) -> bool:
+        """Whether there is a lake here (of any version)."""
+        return self._marker() is not None
+
+    def check_version(self) -> None:
+        """Raise LakeTooNew when a newer Nightscribe wrote this lake."""
+        marker = self._marker()
+        if marker and int(marker.get("version", 0)) > LAKE_VERSION:
+            raise LakeTooNew(
+                f"The lake {self.uri} has version {marker['version']}; this Nightscribe knows {LAKE_VERSION}. "
+                "Nothing was changed.",
+                next="Update Nightscribe on this machine.",
+            )
+
+    def create(self) -> None:
+        """Make the tables that are missing. Safe to call from several processes at once.
+
+        Raises:
+            LakeNotWritable: the folder cannot be written. LakeTooNew: see `check_version`.
+        """
+        self.check_version()
+        try:
+            if self.local:
+                os.makedirs(self.uri, exist_ok=True)
+                probe = Path(self.uri, f".write-{uuid.uuid4().hex}")
+                probe.touch()
+                probe.unlink()
+            for name, schema in TABLES.items():
+                if not self._has(name):
+                    DeltaTable.create(
+                        self.path(name),
+                        schema=schema,
+                        mode="ignore",
+                        configuration={"delta.dataSkippingStatsColumns": STATISTICS[name]},
+                        storage_options=self.options,
+                    )
+            if self._marker() is None:
+                self._write_marker()
+        except (OSError, DeltaError) as error:
+            raise LakeNotWritable(
+                f"The lake {self.uri} cannot be written: {error}", next="Name another with --lake, or mend its rights."
+            ) from error
+
+    def _has(self, name: str) -> bool:
+        return DeltaTable.is_deltatable(self.path(name), storage_options=self.options)
+
+    def path(self, table: str) -> str:
+        return f"{self.uri}/{table}"
+
+    def _marker(self) -> dict[str, Any] | None:
+        import fsspec
+
+        try:
+            if self.local:
+                text = Path(self.uri, MARKER).read_text(encoding="utf-8")
+            else:
+                with fsspec.open(f"{self.uri}/{MARKER}", "rt") as handle:
+                    text = handle.read()
+            marker: dict[str, Any] = json.loads(text)
+            return marker
+        except FileNotFoundError:
+            return None
+        except NotADirectoryError as error:
+            raise Misconfigured(f"The lake {self.uri} is not a folder.", next="Name another with --lake.") from error
+        except PermissionError as error:
+            raise LakeNotWritable(f"The lake {self.uri} may not be read.", next="Mend its rights.") from error
+        except json.JSONDecodeError as error:
+            raise Misconfigured(f"{self.uri}/{MARKER} is damaged.", next="Write {\"version\": 1} into it.") from error
+
+    def _write_marker(self) -> None:
+        import fsspec
+
+        text = json.dumps({"version": LAKE_VERSION, "made_by": "nightscribe"})
+        if self.local:
+            part = Path(self.uri, f".{MARKER}.{uuid.uuid4().hex}")
+            part.write_text(text, encoding="utf-8")
+            part.replace(Path(self.uri, MARKER))
+        else:
+            with fsspec.open(f"{self.uri}/{MARKER}", "wt") as handle:
+                handle.write(text)
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def table(self, name: str) -> DeltaTable:
+        """The table's newest snapshot.
+
+        Raises:
+            Misconfigured: there is no lake.
+        """
+        try:
+            return DeltaTable(self.path(name), storage_options=self.options)
+        except TableNotFoundError as error:
+            raise Misconfigured(
+                f"There is no lake at {self.uri}.", next="Index something first: nightscribe index BUCKET"
+            ) from error
+
+    def files(self, name: str) -> list[str]:
+        """Live Parquet files of the newest snapshot, as DuckDB opens them (not percent-encoded)."""
+        uris = self.table(name).file_uris()
+        if self.local:
+            return [unquote(urlparse(uri).path) if uri.startswith("file://") else unquote(uri) for uri in uris]
+        return list(uris)
+
+    # -- writing ----------------------------------------------------------------------------------------------------
+
+    def append(self, name: str, rows: pa.Table | Sequence[Mapping[str, Any]], *, batch_id: str) -> None:
+        """Append rows once, however often it takes. `batch_id` names this write in the table's log.
+
+        Raises:
+            StorageBusy: no try succeeded. OSError: no space, or the folder is read-only.
+        """
+        table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema=TABLES[name])
+        if not table.num_rows:
+            return
+        properties = CommitProperties(
+            app_transactions=[Transaction(app_id=batch_id, version=1)], max_commit_retries=15
+        )
+
+        def write() -> None:
+            if self._committed(name, batch_id):
+                return
+            write_deltalake(
+                self.path(name),
+                table,
+                mode="append",
+                schema_mode="merge",
+                commit_properties=properties,
+                writer_properties=PARQUET,
+                storage_options=self.options,
+            )
+
+        retry_commit(write, what=f"append to {name}")
+
+    def _committed(self, name: str, batch_id: str) -> bool:
+        return self.table(name).transaction_version(batch_id) is not None
+
+
+def retry_commit(act: Callable[[], _T], *, what: str, tries: int = COMMIT_TRIES) -> _T:
+    """Run `act` until it succeeds, with jitter; another writer's commit in between is no failure.
+
+    `act` must look for itself whether an earlier, unclear try did succeed: delta-rs takes one transaction twice.
+    """
+    for attempt in range(1, tries + 1):
+        try:
+            return act()
+        except (CommitFailedError, DeltaError, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            if attempt == tries or _hopeless(error):
+                raise StorageBusy(f"The lake did not take {what} in {attempt} tries: {error}") from error
+            time.sleep(random.uniform(0, min(5.0, 0.05 * 2**attempt)))
+    raise AssertionError("unreachable")
+
+
+def _hopeless(error: Exception) -> bool:
+    text = str(error).lower()
+    return any(word in text for word in ("no space left", "read-only file system", "permission denied", "schema"))

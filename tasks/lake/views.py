@@ -1,0 +1,89 @@
+"""DuckDB over a snapshot of the lake: views of what is current, and of all there ever was.
+
+`videos`, `words`, `cues`, `transcripts` and `topics` show the highest generation of each video; `videos_all` and so on
+show every committed generation. A snapshot is the list of live files at one moment, so that every query of a
+connection sees the same lake, whatever is committed or compacted meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from tasks.lake.schema import CONTENT, EVENTS_ONLY, TABLES
+from tasks.lake.store import Lake
+
+_TYPES = {
+    pa.string(): "VARCHAR",
+    pa.int64(): "BIGINT",
+    pa.int32(): "INTEGER",
+    pa.float64(): "DOUBLE",
+    pa.float32(): "FLOAT",
+    pa.list_(pa.string()): "VARCHAR[]",
+    pa.timestamp("us", tz="UTC"): "TIMESTAMPTZ",
+}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Live files of every table at one moment, and the version of `videos` they belong to."""
+
+    files: Mapping[str, tuple[str, ...]]
+    version: int
+
+    @classmethod
+    def of(cls, lake: Lake) -> Snapshot:
+        """Take one. `videos` is read first: a generation seen there has all its content committed already."""
+        lake.check_version()
+        videos = lake.table("videos")
+        files = {name: tuple(lake.files(name)) for name in ("videos", *CONTENT, *EVENTS_ONLY)}
+        return cls(files, videos.version())
+
+
+def connect(lake: Lake, snapshot: Snapshot | None = None) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB with the lake's views, on one snapshot. Times are shown in UTC."""
+    connection = duckdb.connect(":memory:")
+    connection.execute("SET TimeZone = 'UTC'")
+    if not lake.local:
+        import fsspec
+
+        protocol = lake.uri.split("://")[0]
+        connection.register_filesystem(fsspec.filesystem(protocol))
+    define_views(connection, snapshot or Snapshot.of(lake))
+    return connection
+
+
+def define_views(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
+    """Make the views of `snapshot` in a connection. `current_videos` is a small table; all the rest is lazy."""
+    for name in TABLES:
+        connection.execute(f"CREATE VIEW _{name} AS {_source(name, snapshot.files.get(name, ()))}")
+    connection.execute(
+        "CREATE TABLE current_videos AS SELECT video_id, max(generation) AS generation FROM _videos GROUP BY video_id"
+    )
+    connection.execute("CREATE VIEW videos_all AS FROM _videos")
+    connection.execute(_only("videos", "current_videos"))
+    for name in CONTENT:
+        connection.execute(
+            f"CREATE VIEW {name}_all AS SELECT * FROM _{name} "
+            "SEMI JOIN (SELECT video_id, generation FROM _videos) USING (video_id, generation)"
+        )
+        connection.execute(_only(name, "current_videos"))
+    for name in EVENTS_ONLY:
+        connection.execute(f"CREATE VIEW {name} AS FROM _{name}")
+
+
+def _only(name: str, which: str) -> str:
+    return f"CREATE VIEW {name} AS SELECT * FROM _{name} SEMI JOIN {which} USING (video_id, generation)"
+
+
+def _source(name: str, files: tuple[str, ...]) -> str:
+    """The rows of a table's files, with every column of its schema even where a file is older than a column."""
+    columns = ", ".join(f"NULL::{_TYPES[field.type]} AS {field.name}" for field in TABLES[name])
+    empty = f"SELECT {columns} WHERE false"
+    if not files:
+        return empty
+    quoted = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+    return f"{empty} UNION ALL BY NAME SELECT * FROM read_parquet([{quoted}], union_by_name = true)"

@@ -1,0 +1,261 @@
+"""The model catalogue: which acoustic model, language model and topic model a run uses, and where they lie.
+
+An entry's model is a folder (relative to the catalogue) or a Hugging Face id. Ids are fetched once, by
+`nightscribe models fetch`, into the usual cache; a run itself never reaches for the network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tomllib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import Misconfigured, ModelNotAvailable, UnknownModelSet
+from tasks.records import Recipes
+from tasks.settings import Settings
+from tasks.speech.decode import DecoderSpec
+from tasks.subtitles import CueRules
+
+
+@dataclass(frozen=True)
+class ModelSet:
+    """One entry of the catalogue; models as folder or hub id, revisions pinned where a hub is named."""
+
+    name: str
+    language: str
+    licence: str
+    acoustic: str
+    acoustic_revision: str | None = None
+    lm: str | None = None
+    lm_revision: str | None = None
+    lm_weight: float = 0.5
+    word_bonus: float = 1.5
+    topics: str | None = None
+    topics_revision: str | None = None
+    target_language: str | None = None
+
+
+@dataclass(frozen=True)
+class LanguageModelFiles:
+    """A KenLM file and the list of its words."""
+
+    model: str
+    unigrams: str | None
+
+
+def read_catalog(path: Path) -> dict[str, ModelSet]:
+    """All sets of a catalogue file.
+
+    Raises:
+        Misconfigured: it is missing, not TOML, or has keys that mean nothing.
+    """
+    try:
+        with path.open("rb") as handle:
+            entries = tomllib.load(handle)
+    except FileNotFoundError as error:
+        raise Misconfigured(f"There is no model catalogue {path}.", next="Set NIGHTSCRIBE_CATALOG.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(f"The model catalogue {path} is not TOML: {error}", next="Mend it.") from error
+    sets = {}
+    for name, entry in entries.items():
+        values = dict(entry)
+        for kind in ("acoustic", "lm", "topics"):
+            if values.get(kind):
+                values[kind] = _located(values[kind], path.parent)
+        try:
+            sets[name] = ModelSet(name=name, **values)
+        except TypeError as error:
+            raise Misconfigured(f"The model set {name} in {path}: {error}", next="Mend the entry.") from error
+    return sets
+
+
+def _located(model: str, base: Path) -> str:
+    folder = base / model
+    return str(folder.resolve()) if folder.is_dir() else model
+
+
+def find_set(settings: Settings) -> ModelSet:
+    """The set that the settings name; a folder may be named instead, and then is an acoustic model alone.
+
+    Raises:
+        UnknownModelSet: no such entry.
+    """
+    sets = read_catalog(settings.catalog)
+    if settings.models in sets:
+        return sets[settings.models]
+    if Path(settings.models).is_dir():
+        folder = str(Path(settings.models).resolve())
+        lm = folder if any(Path(folder).glob("language_model/*")) else None
+        return ModelSet(settings.models, settings.language or "und", "see its card", folder, lm=lm)
+    raise UnknownModelSet(
+        f"There is no model set {settings.models!r}. Known: {', '.join(sorted(sets))}.",
+        next=f"Use --models with one of them, or add it to {settings.catalog}.",
+    )
+
+
+def language_model(chosen: ModelSet) -> LanguageModelFiles | None:
+    """The KenLM files of a set: a folder of `train lm`, or the `language_model/` folder of a hub repository.
+
+    Raises:
+        ModelNotAvailable: it is not on this machine.
+    """
+    if not chosen.lm:
+        return None
+    folder = Path(chosen.lm)
+    if not folder.is_dir():
+        folder = _from_cache(chosen.lm, chosen.lm_revision)
+    if (folder / "language_model").is_dir():
+        folder = folder / "language_model"
+    models = sorted(p for p in folder.iterdir() if p.suffix in (".binary", ".bin", ".arpa", ".klm"))
+    if not models:
+        raise ModelNotAvailable(f"No KenLM file lies in {folder}.", next=f"nightscribe models fetch {chosen.lm}")
+    unigrams = folder / "unigrams.txt"
+    return LanguageModelFiles(str(models[0]), str(unigrams) if unigrams.exists() else None)
+
+
+def _from_cache(name: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, revision=revision, local_files_only=True))
+    except (LocalEntryNotFoundError, OSError, ValueError) as error:
+        raise ModelNotAvailable(
+            f"The model {name} is not on this machine.", next=f"nightscribe models fetch {name}"
+        ) from error
+
+
+def digest(value: Any) -> str:
+    """Twelve hex digits of a JSON-able value."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def fingerprint(model: str) -> str:
+    """What tells one model from another: a folder's small files and the sizes and edges of its large ones; else the id."""
+    folder = Path(model)
+    if not folder.is_dir():
+        return model
+    parts = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".md", ".png", ".jsonl")):
+        size = path.stat().st_size
+        parts.update(f"{path.relative_to(folder)}\0{size}\0".encode())
+        with path.open("rb") as handle:
+            parts.update(handle.read(1 << 16))
+            handle.seek(max(0, size - (1 << 20)))
+            parts.update(handle.read())
+    return "sha256-" + parts.hexdigest()[:16]
+
+
+def recipes(chosen: ModelSet, settings: Settings) -> Recipes:
+    """The four hashes that say how a row was made, and their JSON."""
+    acoustic = {
+        "model": _name(chosen.acoustic),
+        "files": fingerprint(chosen.acoustic),
+        "revision": chosen.acoustic_revision,
+        "target_language": chosen.target_language,
+        "window_s": settings.window_s,
+        "context_s": settings.context_s,
+        "normalised_over": "file, without silence",
+        "track": settings.audio_track,
+        "language": settings.language,
+        "version": 1,
+    }
+    decode = {
+        "lm": _name(chosen.lm) if chosen.lm else None,
+        "files": fingerprint(chosen.lm) if chosen.lm else None,
+        "lm_weight": chosen.lm_weight if settings.lm_weight is None else settings.lm_weight,
+        "word_bonus": chosen.word_bonus if settings.word_bonus is None else settings.word_bonus,
+        "beam": [settings.beam_width, settings.beam_prune_logp, settings.token_min_logp],
+        "utterance": [settings.utterance_gap_s, settings.utterance_max_s],
+        "hot_words": hot_words(settings),
+        "hot_word_weight": settings.hot_word_weight if settings.hot_words else None,
+        "version": 1,
+    }
+    cues = asdict(CueRules.of(settings))
+    topics = {
+        "model": _name(chosen.topics) if chosen.topics else None,
+        "files": fingerprint(chosen.topics) if chosen.topics else None,
+        "revision": chosen.topics_revision,
+        "window_s": settings.topic_window_s,
+        "keep": settings.topic_keep,
+        "version": 1,
+    }
+    return chained({"set": chosen.name, "acoustic": acoustic, "decode": decode, "cues": cues, "topics": topics})
+
+
+def chained(detail: dict[str, Any]) -> Recipes:
+    """The hashes of a description. Each stage stands on the one before it: a new acoustic model is a new recipe of
+    everything after it."""
+    acoustic = digest(detail.get("acoustic"))
+    decode = digest([acoustic, detail.get("decode")])
+    cues, topics = digest([decode, detail.get("cues")]), digest([decode, detail.get("topics")])
+    return Recipes(acoustic, decode, cues, topics, detail)
+
+
+def decoder_spec(chosen: ModelSet, settings: Settings, labels: tuple[str, ...], blank: int) -> DecoderSpec:
+    """What the beam search processes are made from."""
+    files = language_model(chosen)
+    return DecoderSpec(
+        labels=labels,
+        blank=blank,
+        language_model=files.model if files else None,
+        unigrams=files.unigrams if files else None,
+        lm_weight=chosen.lm_weight if settings.lm_weight is None else settings.lm_weight,
+        word_bonus=chosen.word_bonus if settings.word_bonus is None else settings.word_bonus,
+        beam_width=settings.beam_width,
+        beam_prune_logp=settings.beam_prune_logp,
+        token_min_logp=settings.token_min_logp,
+        hot_words=tuple(hot_words(settings)),
+        hot_word_weight=settings.hot_word_weight,
+    )
+
+
+def _name(model: str) -> str:
+    return Path(model).name if os.path.isdir(model) else model
+
+
+def hot_words(settings: Settings) -> list[str]:
+    """The words of the hot word file: one a line, `#` begins a comment.
+
+    Raises:
+        Misconfigured: the file cannot be read.
+    """
+    if settings.hot_words is None:
+        return []
+    try:
+        lines = settings.hot_words.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"The hot words {settings.hot_words} cannot be read: {error}", next="Name a text file.") from error
+    return sorted({line.split("#")[0].strip() for line in lines} - {""})
+
+
+def fetch_models(name: str, settings: Settings) -> list[str]:
+    """Download a set's models (or one model by its hub id) into the usual cache; returns what is there now.
+
+    Raises:
+        ModelNotAvailable: the hub did not answer or has no such model.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    sets = read_catalog(settings.catalog)
+    wanted: list[tuple[str, str | None]] = [(name, None)]
+    if name in sets:
+        s = sets[name]
+        wanted = [(m, r) for m, r in ((s.acoustic, s.acoustic_revision), (s.lm, s.lm_revision), (s.topics, s.topics_revision)) if m]
+    for model, revision in wanted:
+        if Path(model).is_dir():
+            continue
+        try:
+            snapshot_download(model, revision=revision, ignore_patterns=["*.bin.index.json", "*.h5", "*.msgpack", "*.ot", "*.onnx"])
+        except (HfHubHTTPError, OSError, ValueError) as error:
+            raise ModelNotAvailable(
+                f"{model} could not be fetched: {str(error).splitlines()[0]}",
+                next="Run this where the hub can be reached, then copy the cache folder (HF_HOME) here.",
+            ) from error
+    return [model for model, _ in wanted]

@@ -1,0 +1,146 @@
+"""The report of a run: one object that feeds the log, the table on the terminal, Prefect's artifact and the lake."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tasks.errors import NightscribeError
+from tasks.records import Result, Work
+from tasks.scan import Scan
+
+
+@dataclass
+class RunReport:
+    """Counts of this run only; grows with its failures, not with its videos."""
+
+    run_id: str
+    lake: str
+    bucket: str
+    started_at: datetime
+    scanned: int = 0
+    new: int = 0
+    changed: int = 0
+    metadata: int = 0
+    gone: int = 0
+    stale: int = 0
+    retried: int = 0
+    unchanged: int = 0
+    done: Counter[str] = field(default_factory=Counter)
+    media_ms: int = 0
+    words: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    failures: list[dict[str, str | None]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    indexed_ids: list[str] = field(default_factory=list)
+
+    def found(self, scan: Scan) -> None:
+        """Take over what a scan counted."""
+        self.scanned, self.unchanged, self.stale = scan.scanned, scan.unchanged, scan.stale
+        self.gone = len(scan.gone)
+        self.new, self.changed = scan.count("new"), scan.count("changed")
+        self.retried, self.metadata = scan.count("retried"), scan.count("metadata")
+        self.warnings += scan.warnings
+
+    def add(self, results: Sequence[Result]) -> None:
+        """Count committed results."""
+        for result in results:
+            if result.status == "gone":
+                continue
+            self.done[result.status] += 1
+            self.media_ms += result.duration_ms or 0
+            self.words += len(result.words)
+            if result.status == "indexed":
+                self.indexed_ids.append(result.work.video_id)
+            for stage, seconds in result.seconds.items():
+                self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+            if result.status == "failed":
+                self.failures.append(
+                    {"video_id": result.work.video_id, "key": result.work.key, "reason": result.reason, "error": result.error}
+                )
+            elif result.error:
+                self.warnings.append(f"{result.work.key}: {result.error}")
+
+    def lose(self, work: Sequence[Work], error: NightscribeError) -> None:
+        """Count videos that got no row because their batch failed."""
+        for item in work:
+            self.failures.append({"video_id": item.video_id, "key": item.key, "reason": error.code, "error": str(error)})
+
+    @property
+    def exit_code(self) -> int:
+        """1 when something failed in this run."""
+        return 1 if self.failures or any("sidecar" in warning for warning in self.warnings) else 0
+
+    def as_json(self, *, plan: bool = False) -> dict[str, Any]:
+        """The document that `index --json` prints."""
+        return {
+            "schema": 1,
+            "run_id": self.run_id,
+            "lake": self.lake,
+            "bucket": self.bucket,
+            "plan": plan,
+            "scanned": self.scanned,
+            "new": self.new,
+            "changed": self.changed,
+            "metadata": self.metadata,
+            "gone": self.gone,
+            "stale": self.stale,
+            "retried": self.retried,
+            "unchanged": self.unchanged,
+            **{status: self.done[status] for status in ("indexed", "no_speech", "no_audio", "failed")},
+            "media_ms": self.media_ms,
+            "words": self.words,
+            "seconds": {stage: round(seconds, 3) for stage, seconds in self.seconds.items()},
+            "failures": self.failures,
+            "warnings": self.warnings,
+        }
+
+    def row(self, ended_at: datetime, outcome: str) -> dict[str, Any]:
+        """The row of `runs`."""
+        return {
+            "run_id": self.run_id,
+            "command": "index",
+            "bucket": self.bucket,
+            "started_at": self.started_at,
+            "ended_at": ended_at,
+            "outcome": outcome,
+            "report_json": json.dumps(self.as_json()),
+        }
+
+    def sentence(self) -> str:
+        """The one line that ends a run."""
+        if not sum(self.done.values()) and not self.gone:
+            due = f" {self.stale} were made by an older recipe: --refresh redoes them." if self.stale else ""
+            return f"Nothing left to do: {self.unchanged} of {self.scanned} videos are up to date.{due}"
+        parts = [f"{self.done[s]} {label}" for s, label in _LABELS if self.done[s]]
+        if self.gone:
+            parts.append(f"{self.gone} gone from the bucket")
+        total = self.seconds.get("total", 0.0)
+        speed = f", {self.media_ms / 1000 / total:.1f} times real time" if total and self.media_ms else ""
+        minutes = self.media_ms / 60_000
+        return f"{', '.join(parts)}; {minutes:.1f} minutes of media, {self.words} words in {total:.0f} s{speed}."
+
+    def markdown(self) -> str:
+        """The artifact that Prefect shows."""
+        lines = [f"# Index of {self.bucket}", "", self.sentence(), "", "| count | |", "| --- | --- |"]
+        lines += [f"| {name} | {value} |" for name, value in self.as_json().items() if isinstance(value, int) and name != "schema"]
+        if self.failures:
+            lines += ["", "## Failures", "", "| key | reason | error |", "| --- | --- | --- |"]
+            lines += [f"| {_cell(f['key'])} | {f['reason']} | {_cell(f['error'])} |" for f in self.failures[:200]]
+        return "\n".join(lines) + "\n"
+
+
+_LABELS = (
+    ("indexed", "indexed"),
+    ("no_speech", "without speech"),
+    ("no_audio", "without audio"),
+    ("failed", "failed"),
+)
+
+
+def _cell(text: str | None) -> str:
+    return (text or "").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

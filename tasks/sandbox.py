@@ -1,0 +1,151 @@
+"""A door for SQL by strangers: one SELECT over the lake's views, in a process of its own that can do nothing else.
+
+DuckDB's own switches are not enough (`COPY TO` writes in a read-only transaction, `interrupt()` does not stop a
+`repeat`), so: a child process with a memory limit and a wall-clock kill; exactly one statement, and that a SELECT;
+`allowed_paths` of the live files only, then no external access, then a locked configuration.
+
+Run as a module it is the child: a JSON request on stdin, an Arrow stream on stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from tasks.errors import BadQuery
+from tasks.lake.store import Lake
+from tasks.lake.views import Snapshot, define_views
+
+OVERHEAD_MB = 1024  # address space of Python, DuckDB and Arrow before any query
+TRUNCATED, FAILED = 3, 4
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A query's rows; `cut` when there were more than allowed."""
+
+    rows: pa.Table
+    cut: bool
+
+
+def run_query(
+    lake: Lake, sql: str, *, seconds: float, memory_mb: int, rows: int, snapshot: Snapshot | None = None
+) -> Answer:
+    """Run one SELECT in the sandbox.
+
+    Raises:
+        BadQuery: it is no single SELECT, is wrong, or needs more time or memory than allowed.
+    """
+    taken = snapshot or Snapshot.of(lake)
+    request = {
+        "sql": sql,
+        "files": {name: list(files) for name, files in taken.files.items()},
+        "version": taken.version,
+        "memory_mb": memory_mb,
+        "rows": rows,
+        "uri": None if lake.local else lake.uri,
+    }
+    command = [sys.executable, "-m", "tasks.sandbox"]
+    try:
+        done = subprocess.run(command, input=json.dumps(request).encode(), capture_output=True, timeout=seconds + 5, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise BadQuery(
+            f"The query took longer than {seconds:g} seconds and was stopped.", next="Narrow it, or raise sql_seconds."
+        ) from error
+    if done.returncode not in (0, TRUNCATED):
+        message = done.stderr.decode("utf-8", "replace").strip()
+        if done.returncode != FAILED or "memory" in message.lower():
+            message = f"The query needed more than {memory_mb} MB of memory and was stopped."
+        raise BadQuery(message, next="The tables and columns: nightscribe sql 'FROM information_schema.columns'")
+    with pa.ipc.open_stream(done.stdout) as reader:
+        return Answer(reader.read_all(), done.returncode == TRUNCATED)
+
+
+def guard(connection: duckdb.DuckDBPyConnection, files: Mapping[str, list[str]], memory_mb: int) -> None:
+    """Close every door but the live files; nothing can open them again."""
+    paths = [path for table in files.values() for path in table]
+    quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+    for statement in (
+        "SET python_enable_replacements = false",
+        "SET autoinstall_known_extensions = false",
+        "SET autoload_known_extensions = false",
+        f"SET memory_limit = '{memory_mb}MB'",
+        "SET max_temp_directory_size = '0KiB'",
+        "SET max_expression_depth = 250",
+        f"SET allowed_paths = [{quoted}]",
+        "SET enable_external_access = false",
+        "SET lock_configuration = true",
+    ):
+        connection.execute(statement)
+
+
+def only_select(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
+    """The one SELECT in `sql`.
+
+    Raises:
+        BadQuery: none, several, or another statement.
+    """
+    try:
+        statements = connection.extract_statements(sql)
+    except duckdb.Error as error:
+        raise BadQuery(str(error)) from error
+    if len(statements) != 1:
+        raise BadQuery(f"One SELECT statement is allowed; this has {len(statements)}.")
+    if statements[0].type != duckdb.StatementType.SELECT:
+        raise BadQuery(f"Only SELECT is allowed, not {statements[0].type.name}.")
+    return statements[0]
+
+
+def _child() -> int:
+    request: dict[str, Any] = json.loads(sys.stdin.buffer.read())
+    limit = (request["memory_mb"] + OVERHEAD_MB) << 20
+    connection = duckdb.connect(":memory:", config={"threads": 2})
+    connection.execute("SET TimeZone = 'UTC'")
+    if request["uri"]:
+        import fsspec
+
+        connection.register_filesystem(fsspec.filesystem(request["uri"].split("://")[0]))
+    files = {name: tuple(paths) for name, paths in request["files"].items()}
+    try:
+        define_views(connection, Snapshot(files, request["version"]))
+        guard(connection, request["files"], request["memory_mb"])
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        statement = only_select(connection, request["sql"])
+        connection.execute("BEGIN TRANSACTION READ ONLY")
+        relation = connection.execute(statement)
+        reader = relation.to_arrow_reader(2048)
+        left = int(request["rows"])
+        code = 0
+        with pa.ipc.new_stream(sys.stdout.buffer, reader.schema) as out:
+            for batch in reader:
+                if batch.num_rows > left:
+                    out.write_batch(batch.slice(0, left))
+                    code = TRUNCATED
+                    break
+                out.write_batch(batch)
+                left -= batch.num_rows
+        sys.stdout.buffer.flush()
+        return code
+    except (duckdb.Error, BadQuery, pa.ArrowException) as error:
+        print(str(error), file=sys.stderr)
+        return FAILED
+    except MemoryError:
+        print("out of memory", file=sys.stderr)
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.stdout.flush()
+    code = _child()
+    # Skip destructors: with no memory left they could hang.
+    import os
+
+    os._exit(code)

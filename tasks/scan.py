@@ -1,0 +1,220 @@
+"""Compare a bucket with the lake: what is new, changed, gone, due again, or made by an older recipe.
+
+Both sides are tables in DuckDB; the listing streams in, so that a million objects cost little memory.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import PurePosixPath
+
+import duckdb
+import pyarrow as pa
+
+from tasks.bucket import Bucket
+from tasks.errors import StorageBusy
+from tasks.records import Object, Recipes, Work
+from tasks.settings import Settings
+
+CHUNK_ROWS = 20_000
+SIDECAR_SUFFIXES = (".info.json", ".json")
+_LISTED = pa.schema(
+    [
+        ("key", pa.string()),
+        ("stem", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("fingerprint", pa.string()),
+        ("modified_at", pa.timestamp("us", tz="UTC")),
+        ("sidecar", pa.bool_()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a scan found. `work` is in the order it should be done: new first, oldest object first."""
+
+    scanned: int
+    unchanged: int
+    gone: list[Work]
+    work: list[Work]
+    stale: int
+    warnings: list[str] = field(default_factory=list)
+
+    def count(self, why: str) -> int:
+        return sum(item.why == why for item in self.work)
+
+
+def is_candidate(key: str, settings: Settings) -> bool:
+    """Whether a key may be a video by its name: a media extension, or none; and the include and exclude patterns."""
+    name = PurePosixPath(key).name
+    extension = PurePosixPath(name).suffix.lower().lstrip(".")
+    if name.startswith(".") or (extension and not _extension_fits(extension, settings.media_extensions)):
+        return False
+    return matches(key, settings)
+
+
+def _extension_fits(extension: str, allowed: Sequence[str]) -> bool:
+    # "talk 3. part two" has a dot and no extension.
+    return extension in allowed or not re.fullmatch(r"[a-z0-9_~-]{1,10}", extension)
+
+
+def matches(key: str, settings: Settings) -> bool:
+    """The include and exclude patterns; `*` also matches `/`."""
+    if settings.include and not any(fnmatch.fnmatchcase(key, pattern) for pattern in settings.include):
+        return False
+    return not any(fnmatch.fnmatchcase(key, pattern) for pattern in settings.exclude)
+
+
+def scan(
+    bucket: Bucket,
+    lake: duckdb.DuckDBPyConnection | None,
+    recipes: Recipes,
+    settings: Settings,
+    *,
+    now: datetime,
+    refresh: bool = False,
+    retry_failed: bool = False,
+    on_listed: Callable[[int], None] = lambda n: None,
+) -> Scan:
+    """List the bucket and compare. `lake` is a connection with the lake's views, or None when there is none yet."""
+    connection = lake.cursor() if lake is not None else duckdb.connect(":memory:")
+    connection.execute("CREATE OR REPLACE TEMP TABLE listed (key TEXT, stem TEXT, size_bytes BIGINT, fingerprint TEXT, modified_at TIMESTAMPTZ, sidecar BOOL)")
+    if lake is None:
+        connection.execute(
+            "CREATE TEMP TABLE videos (video_id TEXT, generation BIGINT, bucket TEXT, key TEXT, size_bytes BIGINT, "
+            "fingerprint TEXT, sidecar_fingerprint TEXT, status TEXT, attempts INT, next_try_at TIMESTAMPTZ, "
+            "acoustic_recipe TEXT, decode_recipe TEXT, cues_recipe TEXT, topics_recipe TEXT)"
+        )
+    warnings: list[str] = []
+    complete = True
+    try:
+        count = _load(connection, bucket.list(), settings, on_listed)
+    except StorageBusy as error:
+        if connection.execute("SELECT count(*) FROM listed").fetchone() == (0,):
+            raise
+        warnings.append(str(error))
+        complete, count = False, _one(connection, "SELECT count(*) FROM listed WHERE NOT sidecar")
+    parameters = {
+        "bucket": bucket.bucket_id,
+        "now": now,
+        "refresh": refresh,
+        "retry": retry_failed,
+        "acoustic": recipes.acoustic,
+        "decode": recipes.decode,
+        "cues": recipes.cues,
+        "topics": recipes.topics,
+    }
+    connection.execute(_COMPARE, parameters)
+    work = [Work(*row) for row in connection.execute(_WORK).fetchall()]
+    stale = _one(connection, "SELECT count(*) FROM compared WHERE stale")
+    known = _one(connection, "SELECT count(*) FROM videos WHERE bucket = $b AND status <> 'gone'", {"b": bucket.bucket_id})
+    gone: list[Work] = []
+    if complete and known and not count:
+        warnings.append(
+            f"{bucket.uri} lists no video, but the lake knows {known}: nothing is marked as gone. "
+            "If the bucket was really emptied, remove the videos with: nightscribe forget"
+        )
+    elif complete:
+        rows = connection.execute(_GONE, {"bucket": bucket.bucket_id}).fetchall()
+        gone = [Work(*row) for row in rows if matches(row[1], settings)]
+    return Scan(count, count - len(work), gone, work, stale, warnings)
+
+
+def _one(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, object] | None = None) -> int:
+    row = connection.execute(sql, parameters or {}).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _load(
+    connection: duckdb.DuckDBPyConnection,
+    objects: Iterable[Object],
+    settings: Settings,
+    on_listed: Callable[[int], None],
+) -> int:
+    """Candidates and sidecars into the table `listed`; returns the number of candidates."""
+    count = 0
+    for chunk in _chunks(_rows(objects, settings)):
+        rows = pa.Table.from_pylist(chunk, schema=_LISTED)
+        connection.register("chunk", rows)
+        connection.execute("INSERT INTO listed FROM chunk")
+        connection.unregister("chunk")
+        count += sum(not row["sidecar"] for row in chunk)
+        on_listed(count)
+    return count
+
+
+def _rows(objects: Iterable[Object], settings: Settings) -> Iterator[dict[str, object]]:
+    for item in objects:
+        sidecar = next((s for s in SIDECAR_SUFFIXES if item.key.lower().endswith(s)), None)
+        if sidecar:
+            stem = item.key[: -len(sidecar)]
+        elif is_candidate(item.key, settings):
+            stem = re.sub(r"\.[^./]*$", "", item.key)
+        else:
+            continue
+        yield {
+            "key": item.key,
+            "stem": stem,
+            "size_bytes": item.size_bytes,
+            "fingerprint": item.fingerprint,
+            "modified_at": item.modified_at,
+            "sidecar": sidecar is not None,
+        }
+
+
+def _chunks(rows: Iterator[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
+    while chunk := list(itertools.islice(rows, CHUNK_ROWS)):
+        yield chunk
+
+
+# A sidecar belongs to `NAME.mp4` as `NAME.info.json` or `NAME.json`, and as `NAME.mp4.json` and so on.
+_COMPARE = """
+CREATE OR REPLACE TEMP TABLE compared AS
+WITH sidecars AS (
+    SELECT stem, min_by(key, (NOT key LIKE '%.info.json', key)) AS key,
+           min_by(fingerprint, (NOT key LIKE '%.info.json', key)) AS fingerprint
+    FROM listed WHERE sidecar GROUP BY stem
+),
+objects AS (
+    SELECT substr(sha256($bucket || chr(0) || o.key), 1, 20) AS video_id, o.key, o.size_bytes, o.fingerprint,
+           o.modified_at, coalesce(a.key, b.key) AS sidecar_key, coalesce(a.fingerprint, b.fingerprint) AS sidecar_fp
+    FROM listed o LEFT JOIN sidecars a ON a.stem = o.key LEFT JOIN sidecars b ON b.stem = o.stem
+    WHERE NOT o.sidecar
+),
+judged AS (
+    SELECT o.*, v.attempts, v.generation, v.status, v.next_try_at,
+        v.fingerprint AS known_fingerprint, v.sidecar_fingerprint AS known_sidecar,
+        CASE WHEN v.acoustic_recipe IS DISTINCT FROM $acoustic THEN 'audio'
+             WHEN v.status <> 'no_audio' AND v.decode_recipe IS DISTINCT FROM $decode THEN 'decode'
+             WHEN v.status <> 'no_audio' AND v.cues_recipe IS DISTINCT FROM $cues THEN 'cues'
+             WHEN v.topics_recipe IS DISTINCT FROM $topics THEN 'topics' END AS first_stage
+    FROM objects o LEFT JOIN videos v USING (video_id)
+)
+SELECT *,
+    status IN ('indexed', 'no_speech', 'no_audio') AND first_stage IS NOT NULL AS stale,
+    CASE WHEN status IS NULL OR status = 'gone' THEN 'new'
+         WHEN fingerprint <> known_fingerprint THEN 'changed'
+         WHEN status = 'failed' THEN
+              CASE WHEN $retry OR first_stage IS NOT NULL OR next_try_at <= $now THEN 'retried' END
+         WHEN $refresh AND first_stage IS NOT NULL THEN 'stale'
+         WHEN sidecar_fp IS DISTINCT FROM known_sidecar THEN 'metadata' END AS why
+FROM judged
+"""
+_WORK = """
+SELECT video_id, key, size_bytes, fingerprint, modified_at, sidecar_key, sidecar_fp, why,
+    CASE why WHEN 'metadata' THEN 'topics' WHEN 'stale' THEN first_stage ELSE 'audio' END,
+    coalesce(attempts, 0), coalesce(generation, 0)
+FROM compared WHERE why IS NOT NULL
+ORDER BY why IN ('new', 'changed') DESC, modified_at NULLS LAST, key
+"""
+_GONE = """
+SELECT video_id, v.key, v.size_bytes, v.fingerprint, NULL, NULL, v.sidecar_fingerprint, 'changed', 'audio', coalesce(v.attempts, 0), v.generation
+FROM videos v ANTI JOIN (SELECT key FROM listed WHERE NOT sidecar) l ON l.key = v.key
+WHERE v.bucket = $bucket AND v.status <> 'gone' ORDER BY v.key
+"""

@@ -1,0 +1,190 @@
+"""Search from the lake itself: whole words, accents and case ignored, exact times."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+
+from tasks.search.query import NEAR_MS, Query
+
+BEFORE, AFTER = 8, 14  # words of a snippet around a hit
+_FOLD = "lower(strip_accents({}))"
+
+
+def search(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, Any]:
+    """The answer as `search --json` prints it (see the docs); videos best first, moments in time order.
+
+    A video's score is the sum of two parts: how many moments it has, by logarithm, and whether its title has the words.
+    """
+    wanted = dict.fromkeys(query.words)
+    parameters: dict[str, Any] = {"near": NEAR_MS}
+    _candidates(connection, query)
+    if query.mode == "phrase":
+        _phrase_hits(connection, query.words)
+    else:
+        _word_hits(connection, list(wanted), parameters)
+    ranked = connection.execute(
+        f"""
+        WITH found AS (SELECT video_id, count(*) AS moments FROM moments GROUP BY video_id)
+        SELECT f.video_id, v.key, v.title, v.published_at, v.duration_ms, f.moments,
+               ln(1 + f.moments) + CASE WHEN len(list_filter($words, lambda w: contains(' ' || {_FOLD.format("v.title")} || ' ', w))) = len($words) THEN 1 ELSE 0 END AS score,
+               count(*) OVER () AS videos, sum(f.moments) OVER () AS total
+        FROM found f JOIN videos v USING (video_id)
+        ORDER BY score DESC, v.published_at DESC NULLS LAST, v.key LIMIT $limit OFFSET $offset
+        """,
+        {"words": list(wanted), "limit": query.limit, "offset": query.offset},
+    ).fetchall()
+    ids = [row[0] for row in ranked]
+    topics = _topics(connection, ids)
+    moments = _moments(connection, ids, query)
+    total_videos, total_moments = (ranked[0][7], int(ranked[0][8])) if ranked else (0, 0)
+    if not ranked and query.offset:
+        row = connection.execute("SELECT count(DISTINCT video_id), count(*) FROM moments").fetchone() or (0, 0)
+        total_videos, total_moments = row
+    following = query.offset + len(ranked)
+    return {
+        "query": query.text,
+        "mode": query.mode,
+        "engine": "duckdb",
+        "fallback_reason": None,
+        "total_videos": total_videos,
+        "total_moments": total_moments,
+        "next": following if ranked and following < total_videos else None,
+        "videos": [
+            {
+                "video_id": video_id,
+                "key": key,
+                "title": title,
+                "published_at": published.isoformat().replace("+00:00", "Z") if published else None,
+                "duration_ms": duration,
+                "score": round(score, 4),
+                "topics": topics.get(video_id, []),
+                "moments_total": count,
+                "moments": moments.get(video_id, []),
+            }
+            for video_id, key, title, published, duration, count, score, _, _ in ranked
+        ],
+    }
+
+
+def _candidates(connection: duckdb.DuckDBPyConnection, query: Query) -> None:
+    """Videos whose transcript has the words at all, and that pass the filters."""
+    text = _FOLD.format("t.text")
+    needles = [" " + " ".join(query.words) + " "] if query.mode == "phrase" else [f" {w} " for w in dict.fromkeys(query.words)]
+    conditions = [f"contains({text}, $n{i})" for i in range(len(needles))]
+    parameters: dict[str, Any] = {f"n{i}": needle for i, needle in enumerate(needles)}
+    for name, condition, value in (
+        ("topic", "EXISTS (FROM topics p WHERE p.video_id = t.video_id AND p.scope = 'video' AND p.rank = 1 AND lower(p.label) = lower($topic))", query.topic),
+        ("since", "v.published_at >= $since", query.since),
+        ("until", "v.published_at < $until::DATE + 1", query.until),
+        ("language", "v.language = $language", query.language),
+        ("confidence", "v.confidence >= $confidence", query.min_confidence or None),
+    ):
+        if value is not None:
+            conditions.append(condition)
+            parameters[name] = value
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE candidates AS SELECT t.video_id FROM transcripts t JOIN videos v USING (video_id) "
+        f"WHERE v.status = 'indexed' AND {' AND '.join(conditions)}",
+        parameters,
+    )
+
+
+def _word_hits(connection: duckdb.DuckDBPyConnection, words: list[str], parameters: dict[str, Any]) -> None:
+    """A moment is a stretch in which every word is said within `near` of the others; it begins at its first hit."""
+    near = "PARTITION BY video_id ORDER BY start_ms RANGE BETWEEN $near PRECEDING AND $near FOLLOWING"
+    complete = " AND ".join(f"count_if(term = $w{i}) OVER (around) > 0" for i in range(len(words)))
+    connection.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE moments AS
+        WITH hits AS (
+            SELECT video_id, word_no, start_ms, end_ms, confidence, {_FOLD.format("word")} AS term
+            FROM words SEMI JOIN candidates USING (video_id)
+            WHERE {_FOLD.format("word")} IN ({", ".join(f"$w{i}" for i in range(len(words)))})
+        ),
+        complete AS (SELECT * FROM (SELECT *, {complete} AS whole FROM hits WINDOW around AS ({near})) WHERE whole),
+        marked AS (
+            SELECT *, coalesce(start_ms - lag(start_ms) OVER (PARTITION BY video_id ORDER BY word_no) > $near, true) AS opens
+            FROM complete
+        ),
+        numbered AS (SELECT *, sum(opens::INT) OVER (PARTITION BY video_id ORDER BY word_no) AS moment FROM marked)
+        SELECT video_id, moment, min(word_no) AS first_word, max(word_no) AS last_word, min(start_ms) AS start_ms,
+               max(end_ms) AS end_ms, avg(confidence) AS confidence, list(word_no ORDER BY word_no) AS marked_words
+        FROM numbered GROUP BY video_id, moment
+        """,
+        {**parameters, **{f"w{i}": word for i, word in enumerate(words)}},
+    )
+
+
+def _phrase_hits(connection: duckdb.DuckDBPyConnection, words: tuple[str, ...]) -> None:
+    """Every place where the words follow each other, whatever cue they are in."""
+    joins = " ".join(
+        f"JOIN said w{i} ON w{i}.video_id = w0.video_id AND w{i}.word_no = w0.word_no + {i} AND w{i}.term = $w{i}"
+        for i in range(1, len(words))
+    )
+    last = len(words) - 1
+    mean = " + ".join(f"w{i}.confidence" for i in range(len(words)))
+    connection.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE moments AS
+        WITH said AS (
+            SELECT video_id, word_no, start_ms, end_ms, confidence, {_FOLD.format("word")} AS term
+            FROM words SEMI JOIN candidates USING (video_id)
+            WHERE {_FOLD.format("word")} IN ({", ".join(f"$w{i}" for i in range(len(words)))})
+        )
+        SELECT w0.video_id, row_number() OVER (PARTITION BY w0.video_id ORDER BY w0.word_no) AS moment,
+               w0.word_no AS first_word, w{last}.word_no AS last_word, w0.start_ms, w{last}.end_ms,
+               ({mean}) / {len(words)} AS confidence, range(w0.word_no, w{last}.word_no + 1) AS marked_words
+        FROM said w0 {joins} WHERE w0.term = $w0
+        """,
+        {f"w{i}": word for i, word in enumerate(words)},
+    )
+
+
+def _topics(connection: duckdb.DuckDBPyConnection, ids: list[str]) -> dict[str, list[str]]:
+    rows = connection.execute(
+        "SELECT video_id, list(label ORDER BY rank) FROM topics WHERE scope = 'video' AND (rank = 1 OR score >= 0.25) "
+        "AND video_id IN (SELECT unnest($ids)) GROUP BY video_id",
+        {"ids": ids},
+    ).fetchall()
+    return dict(rows)
+
+
+def _moments(connection: duckdb.DuckDBPyConnection, ids: list[str], query: Query) -> dict[str, list[dict[str, Any]]]:
+    """The first moments of each video with a snippet; `marks` are character ranges in it."""
+    rows = connection.execute(
+        f"""
+        WITH chosen AS (
+            SELECT * FROM moments WHERE video_id IN (SELECT unnest($ids))
+            QUALIFY row_number() OVER (PARTITION BY video_id ORDER BY start_ms) <= $most
+        )
+        SELECT c.video_id, c.start_ms, c.end_ms, c.confidence, c.marked_words,
+               list(w.word ORDER BY w.word_no) AS said, min(w.word_no) AS first_no
+        FROM chosen c JOIN words w ON w.video_id = c.video_id
+             AND w.word_no BETWEEN c.first_word - {BEFORE} AND least(c.last_word, c.first_word + 40) + {AFTER}
+        GROUP BY ALL ORDER BY c.video_id, c.start_ms
+        """,
+        {"ids": ids, "most": query.moments},
+    ).fetchall()
+    out: dict[str, list[dict[str, Any]]] = {}
+    for video_id, start, end, confidence, marked, said, first in rows:
+        snippet, marks = snippet_of(said, first, set(marked))
+        moment = {"start_ms": start, "end_ms": end, "snippet": snippet, "marks": marks, "confidence": round(confidence, 4)}
+        out.setdefault(video_id, []).append(moment)
+    return out
+
+
+def snippet_of(said: list[str], first: int, marked: set[int]) -> tuple[str, list[list[int]]]:
+    """Words joined by spaces, and the character ranges of the marked ones (neighbours merged)."""
+    marks: list[list[int]] = []
+    text = ""
+    for number, word in enumerate(said, first):
+        start = len(text) + (1 if text else 0)
+        text += (" " if text else "") + word
+        if number in marked:
+            if marks and marks[-1][1] == start - 1 and number - 1 in marked:
+                marks[-1][1] = len(text)
+            else:
+                marks.append([start, len(text)])
+    return text, marks

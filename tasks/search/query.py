@@ -1,0 +1,52 @@
+"""A search as both engines understand it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from tasks.errors import BadQuery
+
+MAX_WORDS = 32
+NEAR_MS = 15_000
+
+
+@dataclass(frozen=True)
+class Query:
+    """What to look for. In mode "words" all words must be said within 15 s of each other; in mode "phrase", in order."""
+
+    text: str
+    words: tuple[str, ...]
+    mode: Literal["words", "phrase"] = "words"
+    topic: str | None = None
+    since: date | None = None
+    until: date | None = None
+    language: str | None = None
+    min_confidence: float = 0.0
+    limit: int = 10
+    offset: int = 0
+    moments: int = 3
+
+
+def fold(text: str) -> str:
+    """Lower case without accents, as DuckDB's `lower(strip_accents(...))` has it."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in decomposed if not unicodedata.combining(c)).lower()
+
+
+def query_words(text: str) -> tuple[str, ...]:
+    """The words of a query, folded: letters, digits and apostrophes.
+
+    Raises:
+        BadQuery: there are none, or too many.
+    """
+    folded = fold(text.replace("\u2019", "'"))
+    words = tuple(w for raw in re.findall(r"[^\W_]+(?:'[^\W_]+)*", folded) if (w := raw))
+    if not words:
+        raise BadQuery(f"There is no word in {text[:80]!r} to look for.", next='nightscribe search "two words"')
+    if len(words) > MAX_WORDS:
+        raise BadQuery(f"A query has at most {MAX_WORDS} words; this has {len(words)}.", next="Leave some out.")
+    return words

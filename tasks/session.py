@@ -1,0 +1,154 @@
+"""An index run before and around its batches: settings checked, bucket scanned, work cut into batches, a report kept."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from filelock import FileLock, Timeout
+
+from tasks.bucket import Bucket, open_bucket
+from tasks.errors import NightscribeError
+from tasks.lake.store import Lake
+from tasks.lake.views import Snapshot, connect
+from tasks.models import ModelSet, find_set, recipes
+from tasks.pipeline import Batch, Pipeline
+from tasks.records import Recipes, Result, Work
+from tasks.report import RunReport
+from tasks.scan import Scan, scan
+from tasks.settings import Settings
+
+log = logging.getLogger("nightscribe")
+BYTES_PER_S = 60_000.0  # a guess at a video's rate, only to cut batches
+
+
+@dataclass
+class Session:
+    """One index run. `work` is what remains after --limit."""
+
+    settings: Settings
+    bucket: Bucket
+    lake: Lake
+    models: ModelSet
+    recipes: Recipes
+    scan: Scan
+    work: list[Work]
+    report: RunReport
+    pipeline: Pipeline
+    listeners: list[Callable[[Sequence[Result]], None]] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def run_id(self) -> str:
+        return self.report.run_id
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self.work or self.scan.gone)
+
+    def fresh(self) -> list[Work]:
+        """Videos whose audio must be heard."""
+        return [item for item in self.work if item.from_stage in ("audio", "decode")]
+
+    def refreshed(self) -> list[Work]:
+        """Videos whose words stay as they are."""
+        return [item for item in self.work if item.from_stage in ("cues", "topics")]
+
+    def batches(self) -> Iterator[Batch]:
+        """The fresh work in batches by number and by likely length."""
+        return (Batch(n, chunk) for n, chunk in enumerate(cut_batches(self.fresh(), self.settings)))
+
+    def committed(self, results: Sequence[Result]) -> None:
+        """Count results that are in the lake, and say so."""
+        self.report.add(results)
+        for result in results:
+            if result.status == "failed":
+                log.debug("%s: failed, %s: %s", result.work.key, result.reason, result.error)
+            elif result.status != "gone":
+                log.debug("%s: %s, %d words", result.work.key, result.status, len(result.words))
+        for listener in self.listeners:
+            listener(results)
+
+    def lost(self, work: Sequence[Work], error: NightscribeError) -> None:
+        """A batch that got no rows: its videos are due again in the next run."""
+        log.error("A batch of %d videos was given up: %s", len(work), error)
+        self.report.lose(work, error)
+
+    def close(self, outcome: str) -> RunReport:
+        """End the decoders, clean up scratch, write the row of `runs` (a run that did nothing writes none)."""
+        self.pipeline.close()
+        self.report.seconds["total"] = time.monotonic() - self.started
+        if self.has_work:
+            row = self.report.row(datetime.now(UTC), outcome)
+            self.lake.append("runs", [row], batch_id=f"run-{self.run_id}")
+        return self.report
+
+
+def cut_batches(work: Sequence[Work], settings: Settings) -> Iterator[list[Work]]:
+    """At most `batch_videos` videos, and about `batch_media_s` seconds by their sizes."""
+    chunk: list[Work] = []
+    seconds = 0.0
+    for item in work:
+        length = item.size_bytes / BYTES_PER_S
+        if chunk and (len(chunk) >= settings.batch_videos or seconds + length > settings.batch_media_s):
+            yield chunk
+            chunk, seconds = [], 0.0
+        chunk.append(item)
+        seconds += length
+    if chunk:
+        yield chunk
+
+
+def open_session(
+    bucket_uri: str,
+    settings: Settings,
+    *,
+    limit: int | None = None,
+    retry_failed: bool = False,
+    refresh: bool = False,
+    create: bool = True,
+) -> Session:
+    """Check everything that can be wrong before any work, and scan. With `create` false nothing is written (--plan).
+
+    Raises:
+        Misconfigured: bucket, lake, model set or hot words. StorageBusy: the bucket did not answer.
+    """
+    models = find_set(settings)
+    made = recipes(models, settings)
+    bucket = open_bucket(bucket_uri, settings)
+    lake = Lake(settings.lake)
+    lake.check_version()
+    if create:
+        lake.create()
+    connection = connect(lake, Snapshot.of(lake)) if lake.exists() else None
+    found = scan(
+        bucket, connection, made, settings, now=datetime.now(UTC), refresh=refresh, retry_failed=retry_failed
+    )
+    run_id = uuid.uuid4().hex[:12]
+    report = RunReport(run_id, lake.uri, bucket.uri, datetime.now(UTC))
+    report.found(found)
+    work = found.work if limit is None else found.work[:limit]
+    pipeline = Pipeline(bucket, lake, settings, models, made, run_id)
+    return Session(settings, bucket, lake, models, made, found, work, report, pipeline)
+
+
+@contextlib.contextmanager
+def scratch_for(session: Session) -> Iterator[None]:
+    """Hold this run's scratch folder, after sweeping those of runs that were killed."""
+    scratch = session.settings.scratch
+    scratch.mkdir(parents=True, exist_ok=True)
+    for folder in scratch.glob("run-*"):
+        lock = FileLock(scratch / f"{folder.name}.lock", timeout=0)
+        with contextlib.suppress(Timeout), lock:
+            shutil.rmtree(folder, ignore_errors=True)
+            (scratch / f"{folder.name}.lock").unlink(missing_ok=True)
+    own = scratch / f"run-{session.run_id}.lock"
+    with FileLock(own):
+        yield
+    own.unlink(missing_ok=True)

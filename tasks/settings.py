@@ -1,0 +1,109 @@
+"""The one settings object: defaults, then `nightscribe.toml`, then `NIGHTSCRIBE_*` environment, then flags.
+
+`docs/settings.md` is generated from the fields below.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+REPO = Path(__file__).resolve().parent.parent
+
+MEDIA_EXTENSIONS = (
+    "3g2 3gp aac ac3 aif aiff alac amr ape asf au avi caf dts dv ec3 f4v flac flv h264 h265 hevc m1v m2ts m2v m4a m4b m4v "
+    "mka mkv mov mp2 mp3 mp4 mpeg mpg mts mxf oga ogg ogm ogv opus qt ra rm rmvb spx tak ts tta vob wav webm wma wmv wv y4m"
+).split()
+
+
+class Settings(BaseSettings):
+    """Every setting of Nightscribe. Times are seconds unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="NIGHTSCRIBE_", toml_file="nightscribe.toml", extra="forbid", frozen=True)
+
+    lake: Annotated[str, Field(description="Folder or URI of the lake.")] = "data/lake"
+    scratch: Annotated[Path, Field(description="Folder for files that live for one run.")] = Path("data/scratch")
+    bucket_id: Annotated[str | None, Field(description="Name of the archive; default is the bucket's URI.")] = None
+    models: Annotated[str, Field(description="Model set of `data/models/catalog.toml`.")] = "demo"
+    catalog: Annotated[Path, Field(description="The model catalogue.")] = REPO / "data/models/catalog.toml"
+
+    media_extensions: Annotated[
+        tuple[str, ...], Field(description="Extensions of candidates; objects without one are candidates too.")
+    ] = tuple(MEDIA_EXTENSIONS)
+    include: Annotated[tuple[str, ...], Field(description="Glob patterns; when given, only matching keys.")] = ()
+    exclude: Annotated[tuple[str, ...], Field(description="Glob patterns of keys to leave out.")] = ()
+    checksum: Annotated[bool, Field(description="Fingerprint local files by SHA-256, not by size and time.")] = False
+
+    batch_videos: Annotated[int, Field(ge=1, description="Videos in a batch, at most.")] = 16
+    batch_media_s: Annotated[float, Field(gt=0, description="Media seconds in a batch, at most (one video may exceed it).")] = 3600.0
+    look_ahead: Annotated[int, Field(ge=1, description="Batches between first stage and commit at one time.")] = 3
+
+    max_duration_h: Annotated[float, Field(gt=0, description="Longer videos are not transcribed.")] = 24.0
+    max_streams: Annotated[int, Field(ge=1, description="Files with more streams are refused.")] = 64
+    probe_timeout_s: Annotated[float, Field(gt=0, description="Limit for ffprobe on one file.")] = 30.0
+    audio_stall_s: Annotated[float, Field(gt=0, description="ffmpeg is stopped after so long without output.")] = 60.0
+    audio_track: Annotated[int | None, Field(ge=0, description="Audio track to use; default is the one with speech.")] = None
+    language: Annotated[str | None, Field(description="Language preferred among audio tracks, as ISO 639.")] = None
+    scratch_free_gb: Annotated[float, Field(ge=0, description="Space to leave free in scratch.")] = 1.0
+
+    device: Annotated[str, Field(description="auto, cpu, cuda or cuda:N.")] = "auto"
+    precision: Annotated[Literal["auto", "fp32", "bf16", "fp16"], Field(description="Arithmetic of the model.")] = "auto"
+    window_s: Annotated[float, Field(gt=5, description="Length of a model window.")] = 20.0
+    context_s: Annotated[float, Field(ge=2, description="Context on both sides of a window that is cut away.")] = 2.0
+    model_batch: Annotated[int | None, Field(ge=1, description="Windows at once; default found by itself.")] = None
+    torch_threads: Annotated[int | None, Field(ge=1, description="CPU threads of the model; default all.")] = None
+
+    beam_width: Annotated[int, Field(ge=1, description="Beams kept.")] = 100
+    beam_prune_logp: Annotated[float, Field(lt=0, description="Beams worse than the best by more are dropped.")] = -8.0
+    token_min_logp: Annotated[float, Field(lt=0, description="Tokens less likely are not tried.")] = -4.0
+    lm_weight: Annotated[float | None, Field(description="Weight of the language model; default the set's own.")] = None
+    word_bonus: Annotated[float | None, Field(description="Bonus for each word; default the set's own.")] = None
+    hot_words: Annotated[Path | None, Field(description="File of words to prefer, one a line.")] = None
+    hot_word_weight: Annotated[float, Field(ge=0, description="How much to prefer them.")] = 8.0
+    decoders: Annotated[int | None, Field(ge=1, description="Beam search processes; default by cores.")] = None
+    utterance_gap_s: Annotated[float, Field(gt=0, description="A pause that ends an utterance.")] = 0.5
+    utterance_max_s: Annotated[float, Field(gt=1, description="Longest utterance.")] = 30.0
+
+    line_chars: Annotated[int, Field(ge=20, description="Characters in a subtitle line.")] = 42
+    cue_lines: Annotated[int, Field(ge=1, le=3, description="Lines in a cue.")] = 2
+    cue_min_ms: Annotated[int, Field(ge=0, description="Shortest cue.")] = 833
+    cue_max_ms: Annotated[int, Field(ge=1000, description="Longest cue.")] = 7000
+    cue_gap_ms: Annotated[int, Field(ge=0, description="Gap between cues (two frames at 25 a second).")] = 80
+    cue_cps: Annotated[float, Field(gt=1, description="Characters a second where the speech allows it.")] = 20.0
+
+    topic_window_s: Annotated[float, Field(gt=10, description="Length of a topic window.")] = 120.0
+    topic_keep: Annotated[int, Field(ge=1, description="Labels kept for each video and window.")] = 5
+
+    attempts: Annotated[int, Field(ge=1, description="Tries of a transient failure within a run.")] = 3
+    retry_after_s: Annotated[float, Field(ge=0, description="First wait of a video that failed transiently; doubles.")] = 3600.0
+    keep_generations: Annotated[int, Field(ge=1, description="Generations of a video that `maintain` keeps.")] = 3
+    sweep_grace_h: Annotated[float, Field(ge=0, description="Rows and files of unfinished batches are kept so long.")] = 24.0
+
+    elasticsearch_url: Annotated[SecretStr | None, Field(description="Address of Elasticsearch.")] = None
+    price_machine_hour: Annotated[float, Field(ge=0, description="Cost of a machine hour, for reports.")] = 0.0
+    currency: Annotated[str, Field(description="Currency of prices.")] = "USD"
+
+    sql_seconds: Annotated[float, Field(gt=0, description="Longest run of a `sql` query.")] = 60.0
+    sql_memory_mb: Annotated[int, Field(ge=128, description="Memory of a `sql` query.")] = 2048
+    sql_rows: Annotated[int, Field(ge=1, description="Rows a `sql` query returns, at most.")] = 10_000
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+@cache
+def defaults() -> dict[str, object]:
+    """Field names with their default values."""
+    return {name: field.default for name, field in Settings.model_fields.items()}

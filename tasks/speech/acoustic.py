@@ -1,0 +1,238 @@
+"""Emissions: a CTC model's log-probabilities for every 20 ms of speech, from any CTC checkpoint of `transformers`."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tasks.errors import ModelNotAvailable, OutOfMemory
+from tasks.records import Audio
+from tasks.speech.windows import Geometry, geometry, stitch, window_starts
+
+SAMPLE_RATE = 16_000
+_LOCK = threading.Lock()
+_LOADED: dict[tuple[object, ...], AcousticModel] = {}
+
+
+@dataclass
+class AcousticModel:
+    """A loaded model. `labels[i]` is the text of token i ("" the blank, " " a word border)."""
+
+    name: str
+    model: Any
+    extractor: Any
+    labels: tuple[str, ...]
+    blank: int
+    geometry: Geometry
+    device: torch.device
+    dtype: torch.dtype
+    takes_features: bool
+    normalises: bool
+    batch: int
+
+    def emissions(self, audios: Sequence[Audio]) -> Iterator[tuple[int, np.ndarray]]:
+        """Log-probs of several files, their windows pooled: (file number, (frames, tokens) float32), in order.
+
+        A file comes as one or more consecutive pieces, so that a long one is never whole in memory. Files too short for
+        one frame come not at all.
+        """
+        jobs = ((i, start) for i, audio in enumerate(audios) for start in window_starts(audio.samples, self.geometry))
+        results = self._run(audios, jobs)
+        current: list[Any] = [next(results, None)]
+
+        def of(number: int) -> Iterator[tuple[int, np.ndarray]]:
+            while current[0] is not None and current[0][0] == number:
+                yield current[0][1], current[0][2]
+                current[0] = next(results, None)
+
+        while current[0] is not None:
+            number = current[0][0]
+            for piece in stitch(of(number), self.blank, self.geometry.context):
+                yield number, piece
+
+    def _run(
+        self, audios: Sequence[Audio], jobs: Iterator[tuple[int, int]]
+    ) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Group windows of one length into model batches; a clip shorter than a window is alone, at its own length."""
+        pool: list[tuple[int, int, np.ndarray]] = []
+        for number, start in jobs:
+            audio = audios[number]
+            frames = min(self.geometry.window, self.geometry.frames(audio.samples))
+            wave = read_window(audio, start * self.geometry.stride, self.geometry.samples(frames), self.normalises)
+            if pool and (len(pool[0][2]) != len(wave) or len(pool) >= self.batch):
+                yield from self._forward(pool)
+                pool = []
+            pool.append((number, start, wave))
+        if pool:
+            yield from self._forward(pool)
+
+    def _forward(self, pool: list[tuple[int, int, np.ndarray]]) -> Iterator[tuple[int, int, np.ndarray]]:
+        """One model batch; when memory runs out, again with half of it.
+
+        Raises:
+            OutOfMemory: not even one window fits.
+        """
+        try:
+            log_probs = self.infer(np.stack([wave for _, _, wave in pool]))
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            if len(pool) == 1:
+                raise OutOfMemory(
+                    f"One window of {len(pool[0][2]) / SAMPLE_RATE:.0f} s does not fit into memory with {self.name}.",
+                    next="Set a smaller window_s, or a smaller model.",
+                ) from error
+            self.batch = max(1, len(pool) // 2)
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            half = len(pool) // 2
+            yield from self._forward(pool[:half])
+            yield from self._forward(pool[half:])
+            return
+        for (number, start, _), row in zip(pool, log_probs, strict=True):
+            yield number, start, row
+
+    @torch.inference_mode()
+    def infer(self, waves: np.ndarray) -> np.ndarray:
+        """(batch, samples) float32 to (batch, frames, tokens) float32 log-probs."""
+        if self.takes_features:
+            made = self.extractor(list(waves), sampling_rate=SAMPLE_RATE, return_tensors="pt", padding=False)
+            key = self.model.main_input_name
+            inputs = made[key].to(self.device, self.dtype)
+        else:
+            inputs = torch.from_numpy(waves).to(self.device, self.dtype)
+        logits = self.model(inputs).logits.float()
+        return torch.log_softmax(logits, dim=-1).cpu().numpy()
+
+
+def read_window(audio: Audio, start: int, samples: int, normalises: bool) -> np.ndarray:
+    """Samples of a scratch file as float32; with `normalises`, to zero mean and unit variance over the whole file."""
+    pcm = np.fromfile(audio.path, np.int16, count=samples, offset=start * 2)
+    wave = pcm.astype(np.float32) / 32768
+    if normalises:
+        wave = (wave - np.float32(audio.mean)) / np.float32(np.sqrt(audio.deviation**2 + 1e-7))
+    return wave
+
+
+def load_acoustic(
+    name: str,
+    *,
+    revision: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    window_s: float = 20.0,
+    context_s: float = 2.0,
+    batch: int | None = None,
+    target_language: str | None = None,
+) -> AcousticModel:
+    """Load a CTC model once for this process, from a folder or (already fetched) from the hub's cache.
+
+    Raises:
+        ModelNotAvailable: it is not on this machine, or is no CTC model.
+    """
+    key = (name, revision, device, precision, window_s, context_s, batch, target_language)
+    with _LOCK:
+        if key not in _LOADED:
+            _LOADED[key] = _load(name, revision, device, precision, window_s, context_s, batch, target_language)
+        return _LOADED[key]
+
+
+def _load(
+    name: str,
+    revision: str | None,
+    device: str,
+    precision: str,
+    window_s: float,
+    context_s: float,
+    batch: int | None,
+    target_language: str | None,
+) -> AcousticModel:
+    from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
+
+    where = torch.device(choose_device(device))
+    dtype = choose_dtype(precision, where)
+    common: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
+    extra = {"target_lang": target_language, "ignore_mismatched_sizes": True} if target_language else {}
+    try:
+        config = AutoConfig.from_pretrained(name, **common)
+        extractor = AutoFeatureExtractor.from_pretrained(name, **common)
+        tokenizer = AutoTokenizer.from_pretrained(name, **common, **({"target_lang": target_language} if extra else {}))
+        model = AutoModelForCTC.from_pretrained(name, use_safetensors=True, dtype=torch.float32, **common, **extra)
+    except (OSError, ValueError, KeyError) as error:
+        where_from = "in that folder" if Path(name).exists() else "on this machine"
+        raise ModelNotAvailable(
+            f"The acoustic model {name} is not {where_from}, or is not a CTC model: {str(error).splitlines()[0]}",
+            next=f"Fetch it where there is a network: nightscribe models fetch {name}",
+        ) from error
+    model = model.to(where, dtype).eval()
+    takes_features = "input_values" not in inspect.signature(model.forward).parameters
+    labels, blank = token_labels(tokenizer, int(config.vocab_size))
+    return AcousticModel(
+        name=name,
+        model=model,
+        extractor=extractor,
+        labels=labels,
+        blank=blank,
+        geometry=_geometry_of(config, window_s, context_s),
+        device=where,
+        dtype=dtype,
+        takes_features=takes_features,
+        normalises=bool(getattr(extractor, "do_normalize", False)) and not takes_features,
+        batch=batch or (32 if where.type == "cuda" else 4),
+    )
+
+
+def _geometry_of(config: Any, window_s: float, context_s: float) -> Geometry:
+    if hasattr(config, "conv_kernel"):
+        return geometry(list(config.conv_kernel), list(config.conv_stride), window_s=window_s, context_s=context_s)
+    # Mel features: 25 ms frames every 10 ms, two of them stacked (Wav2Vec2-BERT's extractor).
+    return geometry([560], [320], window_s=window_s, context_s=context_s)
+
+
+def token_labels(tokenizer: Any, size: int) -> tuple[tuple[str, ...], int]:
+    """The text each token stands for, and which token is the blank. Special tokens stand for nothing writable."""
+    vocab = {i: token for token, i in tokenizer.get_vocab().items()}
+    blank = tokenizer.pad_token_id
+    border = getattr(tokenizer, "word_delimiter_token", None)
+    special = {tokenizer.unk_token, tokenizer.bos_token, tokenizer.eos_token} - {None}
+    labels = []
+    for i in range(size):
+        token = vocab.get(i, "")
+        if i == blank:
+            labels.append("")
+        elif token == border or token == " ":
+            labels.append(" ")
+        elif token in special or not token:
+            labels.append(f"⁇{i}")
+        else:
+            labels.append(token)
+    return tuple(labels), int(blank)
+
+
+def choose_device(name: str) -> str:
+    """`auto` is the first GPU, else the CPU."""
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """`auto`: bf16 on GPUs and CPUs that compute with it, fp16 on older GPUs, else fp32."""
+    named = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    if precision != "auto":
+        return named[precision]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.bfloat16 if cpu_has_bf16() else torch.float32
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the processor multiplies bf16 itself; without that it is slower than fp32."""
+    with contextlib.suppress(OSError):
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        return "avx512_bf16" in flags or "amx_bf16" in flags
+    return False

@@ -1,0 +1,117 @@
+"""Word times: the best path of a known text through the emissions (CTC forced alignment by Viterbi)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from tasks.records import Word
+
+
+@lru_cache(maxsize=16)
+def _ids(labels: tuple[str, ...]) -> dict[str, int]:
+    return {label: i for i, label in enumerate(labels) if label and not label.startswith("⁇")}
+
+
+def align(
+    words: Sequence[str],
+    log_probs: np.ndarray,
+    labels: Sequence[str],
+    blank: int,
+    first_frame: int,
+    frame_ms: float,
+) -> list[Word]:
+    """Times and confidences of `words` (in order) in `log_probs`, shape (frames, tokens).
+
+    A word lasts from the first frame of its first token to the end of the last frame of its last one. Its confidence is
+    the geometric mean of its tokens' best probabilities. Characters that are no token are passed over; words that
+    cannot be placed at all (more tokens than frames) share the time there is, with confidence 0.
+    """
+    ids = _ids(tuple(labels))
+    border = ids.get(" ")
+    tokens: list[int] = []
+    owner: list[int] = []
+    for number, word in enumerate(words):
+        if number and border is not None:
+            tokens.append(border)
+            owner.append(-1)
+        for token in _tokenise(word, ids):
+            tokens.append(token)
+            owner.append(number)
+    states = viterbi(log_probs, np.array(tokens, np.int64), blank) if tokens else None
+    if states is None:
+        return _spread(words, len(log_probs), first_frame, frame_ms)
+
+    out: list[Word] = []
+    owners = np.array(owner)
+    at_frame = np.where(states % 2 == 1, owners[np.minimum(states // 2, len(owners) - 1)], -1)
+    for number, word in enumerate(words):
+        frames = np.flatnonzero(at_frame == number)
+        if not len(frames):  # a word without a single known character: where its neighbour ends
+            before = out[-1].end_ms if out else round(first_frame * frame_ms)
+            out.append(Word(word, before, before, 0.0))
+            continue
+        positions = states[frames] // 2
+        scores = log_probs[frames, np.array(tokens)[positions]]
+        best = [scores[positions == p].max() for p in np.unique(positions)]
+        start, end = first_frame + int(frames[0]), first_frame + int(frames[-1]) + 1
+        out.append(Word(word, round(start * frame_ms), round(end * frame_ms), round(float(np.exp(np.mean(best))), 4)))
+    return out
+
+
+def _tokenise(word: str, ids: dict[str, int]) -> list[int]:
+    """Longest token first, for alphabets with tokens of several characters."""
+    longest = max(map(len, ids), default=1)
+    out, i = [], 0
+    while i < len(word):
+        for n in range(min(longest, len(word) - i), 0, -1):
+            if (token := ids.get(word[i : i + n])) is not None:
+                out.append(token)
+                i += n
+                break
+        else:
+            i += 1
+    return out
+
+
+def _spread(words: Sequence[str], frames: int, first_frame: int, frame_ms: float) -> list[Word]:
+    edges = [round((first_frame + frames * i / max(1, len(words))) * frame_ms) for i in range(len(words) + 1)]
+    return [Word(word, edges[i], edges[i + 1], 0.0) for i, word in enumerate(words)]
+
+
+def viterbi(log_probs: np.ndarray, tokens: np.ndarray, blank: int) -> np.ndarray | None:
+    """Best state of each frame among blank, token 0, blank, token 1, ..., blank (Graves et al. 2006, section 4.1).
+
+    Odd states are tokens: state 2i + 1 is token i. None when there are too few frames.
+    """
+    frames, n = len(log_probs), 2 * len(tokens) + 1
+    repeats = int((tokens[1:] == tokens[:-1]).sum())
+    if frames < len(tokens) + repeats:
+        return None
+    symbols = np.full(n, blank)
+    symbols[1::2] = tokens
+    may_skip = np.zeros(n, bool)
+    may_skip[3::2] = tokens[1:] != tokens[:-1]
+    scores = log_probs[:, symbols].astype(np.float32)
+    best = np.full(n, -np.inf, np.float32)
+    best[: min(2, n)] = scores[0, : min(2, n)]
+    came = np.zeros((frames, n), np.int8)
+    one, two = np.full(n, -np.inf, np.float32), np.full(n, -np.inf, np.float32)
+    for t in range(1, frames):
+        one[1:] = best[:-1]
+        two[2:] = np.where(may_skip[2:], best[:-2], -np.inf)
+        step = np.zeros(n, np.int8)
+        new = best
+        better = one > new
+        new, step = np.where(better, one, new), np.where(better, np.int8(1), step)
+        better = two > new
+        new, step = np.where(better, two, new), np.where(better, np.int8(2), step)
+        best, came[t] = new + scores[t], step
+    state = n - 1 if n < 2 or best[n - 1] >= best[n - 2] else n - 2
+    path = np.zeros(frames, np.int64)
+    for t in range(frames - 1, -1, -1):
+        path[t] = state
+        state -= int(came[t, state])
+    return path

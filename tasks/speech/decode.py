@@ -1,0 +1,165 @@
+"""From emissions to words: utterances, beam search with a language model, aligned times.
+
+Runs in a pool of processes made once a run, while the next batch is in the model; nothing here imports torch or
+transformers. A pool process builds its decoder once, from a `DecoderSpec`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.records import Word
+from tasks.speech.align import align
+
+
+@dataclass(frozen=True)
+class DecoderSpec:
+    """All that a decoder is made from. `labels` as in `AcousticModel`; `language_model` a KenLM file."""
+
+    labels: tuple[str, ...]
+    blank: int
+    language_model: str | None = None
+    unigrams: str | None = None
+    lm_weight: float = 0.5
+    word_bonus: float = 1.5
+    unknown_score: float = -10.0
+    beam_width: int = 100
+    beam_prune_logp: float = -8.0
+    token_min_logp: float = -4.0
+    hot_words: tuple[str, ...] = ()
+    hot_word_weight: float = 8.0
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """A stretch of speech: its first frame in the file and its log-probs, shape (frames, tokens)."""
+
+    first_frame: int
+    log_probs: np.ndarray
+
+
+class UtteranceSplitter:
+    """Cuts a file's emissions where the model says blank for `gap` frames or more, and utterances longer than `longest`
+    at their longest pause. Silence between utterances is dropped but for a few frames.
+
+    Consecutive pieces are pushed; memory is bounded by one piece and one utterance.
+    """
+
+    def __init__(self, blank: int, *, gap: int, longest: int) -> None:
+        self.blank, self.gap, self.longest = blank, gap, longest
+        self._held = np.zeros((0, 0), np.float32)
+        self._first = 0
+
+    def push(self, piece: np.ndarray) -> list[Utterance]:
+        """Take the next frames; returns the utterances that are now certainly over."""
+        self._held = piece if not len(self._held) else np.concatenate((self._held, piece))
+        out: list[Utterance] = []
+        while (cut := self._cut()) is not None:
+            out += self._trimmed(self._held[:cut])
+            self._held, self._first = self._held[cut:], self._first + cut
+        return out
+
+    def finish(self) -> list[Utterance]:
+        """The last utterance, if any."""
+        out = self._trimmed(self._held) if len(self._held) else []
+        self._held = self._held[:0]
+        return out
+
+    def _cut(self) -> int | None:
+        """Where the first utterance is certainly over, or what is certainly silence."""
+        held, gap = self._held, self.gap
+        if len(held) <= gap:
+            return None
+        spoken = np.flatnonzero(held.argmax(axis=1) != self.blank)
+        if not len(spoken):  # keep only what may lead into speech
+            return len(held) - gap
+        first, last = int(spoken[0]), int(spoken[-1])
+        breaks = np.flatnonzero(np.diff(spoken) > gap)
+        end = int(spoken[breaks[0]]) if len(breaks) else last
+        if end - first < self.longest:
+            if len(breaks):
+                return (end + int(spoken[breaks[0] + 1])) // 2
+            return last + gap // 2 + 1 if len(held) - last > gap else None
+        # Too long without a pause: at the middle of the longest blank run of its second half.
+        half = first + self.longest // 2
+        return half + longest_blank(held[half : first + self.longest], self.blank)
+
+    def _trimmed(self, log_probs: np.ndarray) -> list[Utterance]:
+        spoken = np.flatnonzero(log_probs.argmax(axis=1) != self.blank)
+        if not len(spoken):
+            return []
+        margin = max(1, self.gap // 4)
+        start, end = max(0, int(spoken[0]) - margin), int(spoken[-1]) + margin + 1
+        return [Utterance(self._first + start, np.ascontiguousarray(log_probs[start:end]))]
+
+
+def longest_blank(log_probs: np.ndarray, blank: int) -> int:
+    """The middle of the longest run of frames whose best token is the blank; the likeliest blank when there is none."""
+    best, best_at, run = 0, int(log_probs[:, blank].argmax()), 0
+    for i, quiet in enumerate([*(log_probs.argmax(axis=1) == blank).tolist(), False]):
+        if quiet:
+            run += 1
+            continue
+        if run > best:
+            best, best_at = run, i - run + run // 2
+        run = 0
+    return best_at
+
+
+@cache
+def build_decoder(spec: DecoderSpec) -> Any:
+    """A pyctcdecode decoder, once a process."""
+    # It warns about alphabets that it merely guesses wrong about; the alphabet here is known.
+    logging.getLogger("pyctcdecode").setLevel(logging.ERROR)
+    from pyctcdecode.decoder import build_ctcdecoder
+
+    unigrams = None
+    if spec.unigrams:
+        unigrams = Path(spec.unigrams).read_text(encoding="utf-8").split("\n")
+        unigrams = [word for word in unigrams if word]
+    with contextlib.redirect_stderr(None):
+        return build_ctcdecoder(
+            list(spec.labels),
+            kenlm_model_path=spec.language_model,
+            unigrams=unigrams,
+            alpha=spec.lm_weight,
+            beta=spec.word_bonus,
+            unk_score_offset=spec.unknown_score,
+            lm_score_boundary=True,
+        )
+
+
+def decode_utterance(spec: DecoderSpec, utterance: Utterance, frame_ms: float) -> list[Word]:
+    """Words of one utterance with their times in the file."""
+    decoder = build_decoder(spec)
+    beams = decoder.decode_beams(
+        utterance.log_probs,
+        beam_width=spec.beam_width,
+        beam_prune_logp=spec.beam_prune_logp,
+        token_min_logp=spec.token_min_logp,
+        hotwords=list(spec.hot_words) or None,
+        hotword_weight=spec.hot_word_weight,
+    )
+    text = beams[0].text if hasattr(beams[0], "text") else beams[0][0]
+    return align(text.split(), utterance.log_probs, spec.labels, spec.blank, utterance.first_frame, frame_ms)
+
+
+def decode_many(spec: DecoderSpec, utterances: Sequence[Utterance], frame_ms: float) -> list[list[Word]]:
+    """The unit of work of the pool: several utterances at once, so that passing them costs little."""
+    return [decode_utterance(spec, utterance, frame_ms) for utterance in utterances]
+
+
+def greedy_words(utterance: Utterance, labels: Sequence[str], blank: int, frame_ms: float) -> list[Word]:
+    """Words without any search: the best token of each frame, repeats collapsed."""
+    best = utterance.log_probs.argmax(axis=1)
+    tokens = [int(t) for i, t in enumerate(best) if t != blank and (i == 0 or t != best[i - 1])]
+    text = "".join(labels[t] for t in tokens if not labels[t].startswith("⁇"))
+    return align(text.split(), utterance.log_probs, labels, blank, utterance.first_frame, frame_ms)

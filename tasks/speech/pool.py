@@ -1,0 +1,89 @@
+"""The pool of beam search processes: made once a run, warm before the first utterance comes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+
+from tasks.errors import DecoderDied
+from tasks.records import Word
+from tasks.speech.decode import DecoderSpec, Utterance, build_decoder, decode_many
+
+log = logging.getLogger(__name__)
+
+
+class DecoderPool:
+    """Decodes utterances in other processes. A process that is killed takes its tasks along; the pool is made anew."""
+
+    def __init__(self, spec: DecoderSpec, *, frame_ms: float, processes: int | None = None) -> None:
+        self.spec, self.frame_ms = spec, frame_ms
+        self.processes = processes or max(1, (os.cpu_count() or 2) // 2)
+        self._lock = threading.Lock()
+        # A file's emissions wait here when the beam search is slower than the model: no more than so many tasks do.
+        self._room = threading.BoundedSemaphore(self.processes * 8)
+        self._executor = self._make()
+
+    def _make(self) -> ProcessPoolExecutor:
+        # spawn: a fork of a process with threads, a GPU and a model in it may hang.
+        return ProcessPoolExecutor(self.processes, get_context("spawn"), _start, (self.spec, os.getpid()))
+
+    def submit(self, utterances: Sequence[Utterance]) -> Future[list[list[Word]]]:
+        """Queue utterances; blocks while too many wait. Results come in the same order."""
+        self._room.acquire()
+        try:
+            with self._lock:
+                try:
+                    future = self._executor.submit(decode_many, self.spec, list(utterances), self.frame_ms)
+                except BrokenProcessPool:
+                    self._executor.shutdown(wait=False, cancel_futures=True)
+                    self._executor = self._make()
+                    future = self._executor.submit(decode_many, self.spec, list(utterances), self.frame_ms)
+        except BaseException:
+            self._room.release()
+            raise
+        future.add_done_callback(lambda _: self._room.release())
+        return future
+
+    def close(self) -> None:
+        """End the processes without waiting for what is queued."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def gather(futures: Sequence[Future[list[list[Word]]]]) -> tuple[Word, ...]:
+    """The words of a file's futures, in order.
+
+    Raises:
+        DecoderDied: a process was killed while it decoded.
+    """
+    try:
+        return tuple(word for future in futures for words in future.result() for word in words)
+    except BrokenProcessPool as error:
+        raise DecoderDied("A beam search process was killed.", next="Run the same command again.") from error
+
+
+def _start(spec: DecoderSpec, parent: int) -> None:
+    """In a new pool process: leave Ctrl-C to the parent, end when it ends, load the language model."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with(parent)
+    build_decoder(spec)
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent, however that died.
+
+    Not prctl(PR_SET_PDEATHSIG): that fires when the *thread* that started the process ends, and threads come and go.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="watch-parent").start()

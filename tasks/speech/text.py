@@ -1,0 +1,53 @@
+"""Text as speech models and language models see it: words in a fixed alphabet."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from functools import lru_cache
+
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "`": "'"})
+
+
+def to_alphabet(text: str, alphabet: str, *, language: str = "en") -> tuple[str, Counter[str]]:
+    """`text` as words over `alphabet` (its letters, no space), and the characters that had to go.
+
+    Letters follow the alphabet's case; accents fall off letters that it has only without them; numbers become words
+    where they can; everything else separates words.
+    """
+    letters = frozenset(alphabet)
+    text = unicodedata.normalize("NFC", text).translate(_APOSTROPHES)
+    if not any(c.isdigit() for c in letters):
+        text = _NUMBER.sub(lambda match: f" {spoken_number(match.group(), language)} ", text)
+    text = text.upper() if "A" in letters and "a" not in letters else text.lower()
+    foreign: Counter[str] = Counter()
+    out: list[str] = []
+    for char in text:
+        if char in letters:
+            out.append(char)
+            continue
+        base = "".join(c for c in unicodedata.normalize("NFKD", char) if not unicodedata.combining(c))
+        if base and all(c in letters for c in base):
+            out.append(base)
+            continue
+        if char.isalnum():
+            foreign[char] += 1
+        out.append(" ")
+    words = (word.strip("'") if "'" in word else word for word in "".join(out).split())
+    return " ".join(word for word in words if word), foreign
+
+
+@lru_cache(maxsize=100_000)
+def spoken_number(digits: str, language: str = "en") -> str:
+    """A number as it is read aloud: `42` forty two, `1984` nineteen eighty four, `3.5` three point five."""
+    from num2words import num2words  # 30 ms to import, and only some texts have numbers
+
+    plain = digits.replace(",", "")
+    try:
+        value: int | float = float(plain) if "." in plain else int(plain)
+        year = isinstance(value, int) and 1100 <= value <= 2099 and "," not in digits and value % 1000 > 9
+        return str(num2words(value, lang=language, to="year" if year else "cardinal")).replace("-", " ").replace(",", "")
+    except (NotImplementedError, ValueError, OverflowError):
+        return " "

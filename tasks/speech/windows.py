@@ -1,0 +1,91 @@
+"""Equal windows over audio of any length, and the seams between them.
+
+Wav2vec2 models with group norm normalise over the whole time axis, so zero padding changes the text. Windows of one
+length need none: a window's emissions depend on its own audio alone, whatever else is in the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """How samples become frames: `frames = (samples - receptive) // stride + 1`.
+
+    `window` and `context` are in frames. Windows overlap by at least twice the context.
+    """
+
+    stride: int
+    receptive: int
+    window: int
+    context: int
+
+    def frames(self, samples: int) -> int:
+        """Frames that the model makes of `samples`."""
+        return max(0, (samples - self.receptive) // self.stride + 1)
+
+    def samples(self, frames: int) -> int:
+        """The fewest samples that make `frames`."""
+        return self.stride * (frames - 1) + self.receptive
+
+
+def geometry(kernels: list[int], strides: list[int], *, window_s: float, context_s: float, rate: int = 16_000) -> Geometry:
+    """The geometry of a stack of convolutions without padding."""
+    stride, receptive = 1, 1
+    for kernel, step in zip(kernels, strides, strict=True):
+        receptive += (kernel - 1) * stride
+        stride *= step
+    window, context = round(window_s * rate / stride), round(context_s * rate / stride)
+    return Geometry(stride, receptive, window, min(context, (window - 1) // 3))
+
+
+def window_starts(samples: int, g: Geometry) -> list[int]:
+    """First frame of each window. Audio shorter than a window is one window of its own length; the last window ends
+    with the last frame; neighbours overlap by two contexts or more."""
+    frames = g.frames(samples)
+    if frames <= 0:
+        return []
+    if frames <= g.window:
+        return [0]
+    step = g.window - 2 * g.context
+    return [*range(0, frames - g.window, step), frames - g.window]
+
+
+def stitch(windows: Iterator[tuple[int, np.ndarray]], blank: int, context: int) -> Iterator[np.ndarray]:
+    """Join windows of one file, given in order as (first frame, log-probs), into consecutive pieces of log-probs.
+
+    Within an overlap the cut lies where both windows say blank longest: a cut inside a word could say a letter twice
+    or not at all. Frames next to a window's own border are used only when there is no other place.
+    """
+    held: np.ndarray | None = None
+    held_start = 0
+    for start, log_probs in windows:
+        if held is None:
+            held, held_start = log_probs, start
+            continue
+        overlap = held_start + len(held) - start
+        cut = seam(held[len(held) - overlap :], log_probs[:overlap], blank, context)
+        yield held[: len(held) - overlap + cut]
+        held, held_start = log_probs[cut:], start + cut
+    if held is not None:
+        yield held
+
+
+def seam(left: np.ndarray, right: np.ndarray, blank: int, context: int) -> int:
+    """Where to change from `left` to `right` (same frames seen by two windows): frames before it are `left`'s."""
+    n = len(left)
+    edge = min(context // 2, (n - 1) // 2)
+    both = np.minimum(left[:, blank], right[:, blank])[edge : n - edge]
+    best_length, best_cut, run = 0, int(both.argmax()), 0
+    for i, quiet in enumerate([*(both > np.log(0.5)).tolist(), False]):
+        if quiet:
+            run += 1
+            continue
+        if run > best_length:
+            best_length, best_cut = run, i - run + run // 2
+        run = 0
+    return edge + best_cut

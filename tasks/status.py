@@ -1,0 +1,73 @@
+"""The state of an archive in one document."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from tasks.errors import Misconfigured
+from tasks.lake.store import Lake
+from tasks.lake.views import Snapshot, connect
+from tasks.models import find_set, recipes
+from tasks.settings import Settings
+
+RUNS_SHOWN = 5
+
+
+def status_of(lake: Lake, settings: Settings) -> dict[str, Any]:
+    """What `status --json` prints."""
+    snapshot = Snapshot.of(lake)
+    connection = connect(lake, snapshot)
+    try:
+        current = recipes(find_set(settings), settings).joined()
+    except Misconfigured:
+        current = ""  # a status must be had also where the models are not
+    totals = connection.execute("SELECT coalesce(sum(duration_ms), 0), coalesce(sum(n_words), 0) FROM videos WHERE status <> 'gone'").fetchone()
+    due = connection.execute(
+        "SELECT count_if(status = 'failed' AND next_try_at <= $now), "
+        "count_if(status IN ('indexed', 'no_speech', 'no_audio') AND recipes <> $current AND $current <> '') FROM videos",
+        {"now": datetime.now(UTC), "current": current},
+    ).fetchone()
+    runs = connection.execute(
+        "SELECT run_id, started_at, ended_at, outcome, report_json FROM runs ORDER BY started_at DESC LIMIT $n", {"n": RUNS_SHOWN}
+    ).fetchall()
+    assert totals is not None
+    assert due is not None
+    return {
+        "lake": lake.uri,
+        "lake_version": snapshot.version,
+        "videos": dict(connection.execute("SELECT status, count(*) FROM videos GROUP BY ALL ORDER BY ALL").fetchall()),
+        "failed_by_reason": dict(
+            connection.execute("SELECT reason, count(*) FROM videos WHERE status = 'failed' GROUP BY ALL ORDER BY ALL").fetchall()
+        ),
+        "due": {"retry": due[0], "stale": due[1]},
+        "media_ms": int(totals[0]),
+        "words": int(totals[1]),
+        "search": {"reachable": False, "index": None, "lag_videos": None},
+        "cost_per_media_hour": _cost(runs, settings),
+        "last_runs": [_run(*row) for row in runs],
+    }
+
+
+def _run(run_id: str, started: datetime, ended: datetime, outcome: str, report: str) -> dict[str, Any]:
+    counts = json.loads(report)
+    return {
+        "run_id": run_id,
+        "started_at": _z(started),
+        "ended_at": _z(ended),
+        "outcome": outcome,
+        "seconds": counts["seconds"].get("total", 0.0),
+        **{name: counts[name] for name in ("bucket", "indexed", "no_speech", "no_audio", "failed", "media_ms", "words")},
+    }
+
+
+def _cost(runs: list[tuple[Any, ...]], settings: Settings) -> float | None:
+    """Price of an hour of media by the runs shown; None without a price or without media."""
+    media = sum(json.loads(row[4])["media_ms"] for row in runs) / 3_600_000
+    hours = sum(json.loads(row[4])["seconds"].get("total", 0.0) for row in runs) / 3600
+    return round(settings.price_machine_hour * hours / media, 6) if settings.price_machine_hour and media else None
+
+
+def _z(when: datetime) -> str:
+    return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

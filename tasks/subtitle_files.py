@@ -1,0 +1,137 @@
+"""Subtitle files of indexed videos: into a folder, or beside the videos of a local bucket.
+
+A file that Nightscribe did not write is never overwritten, and two videos with one base name never share a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+from urllib.parse import unquote, urlparse
+
+from tasks.errors import Misconfigured
+from tasks.lake.store import Lake
+from tasks.lake.views import connect
+from tasks.records import Cue
+from tasks.settings import Settings
+from tasks.subtitles import MARK, CueRules, lint, to_srt, to_webvtt
+
+LEDGER = ".nightscribe-subtitles"  # names of the .srt files that are ours: SubRip has no comments
+
+
+def write_subtitles(
+    lake: Lake,
+    *,
+    folder: str | None,
+    format: Literal["vtt", "srt"],
+    settings: Settings,
+    video_ids: Iterable[str] | None = None,
+) -> dict[str, Any]:
+    """Write the cues of (some or all) indexed videos; returns what `subtitles --json` prints.
+
+    Raises:
+        Misconfigured: the folder cannot be written.
+    """
+    connection = connect(lake)
+    wanted = None if video_ids is None else list(video_ids)
+    videos = connection.execute(
+        "SELECT video_id, bucket, key, language FROM videos WHERE status = 'indexed' AND n_cues > 0 "
+        "AND ($ids IS NULL OR list_contains($ids, video_id)) ORDER BY key, video_id",
+        {"ids": wanted},
+    ).fetchall()
+    names = {}
+    if folder is not None:
+        names = file_names([(video_id, key) for video_id, _, key, _ in videos], format)
+    written, skipped, all_cues = [], [], []
+    for video_id, bucket, key, language in videos:
+        cues = [
+            Cue(start, end, text, confidence, 0, 0)
+            for start, end, text, confidence in connection.execute(
+                "SELECT start_ms, end_ms, text, confidence FROM cues WHERE video_id = $id ORDER BY cue_no", {"id": video_id}
+            ).fetchall()
+        ]
+        path = Path(folder, names[video_id]) if folder is not None else beside(bucket, key, format)
+        if path is None:
+            skipped.append({"video_id": video_id, "reason": "the bucket is not on this machine; name a folder with --out"})
+            continue
+        if path.exists() and not _ours(path):
+            skipped.append({"video_id": video_id, "reason": f"{path} was not written by Nightscribe"})
+            continue
+        text = to_webvtt(cues, language=language) if format == "vtt" else to_srt(cues)
+        try:
+            _write(path, text)
+        except OSError as error:
+            raise Misconfigured(f"{path} cannot be written: {error.strerror}", next="Name another folder with --out.") from error
+        written.append({"video_id": video_id, "key": key, "path": str(path), "cues": len(cues)})
+        all_cues.append(cues)
+    checked = lint(all_cues, CueRules.of(settings))
+    return {"format": format, "written": written, "skipped": skipped, "lint": asdict(checked)}
+
+
+def file_names(videos: Sequence[tuple[str, str]], extension: str) -> dict[str, str]:
+    """A file name for each (video_id, key): the key's path with a new extension; clashes get part of the id.
+
+    Keys are made safe: no `..`, no leading dash or dot, no control characters, no more than 200 bytes a part.
+    """
+    plain: dict[str, str] = {}
+    for video_id, key in videos:
+        parts = [_safe(part) for part in PurePosixPath(key).parts if part not in ("/", "..", ".")]
+        stem = re.sub(r"\.[^.]{1,10}$", "", parts[-1]) if parts else video_id
+        plain[video_id] = "/".join([*parts[:-1], stem or video_id])
+    # Folders of some file systems do not tell cases apart.
+    counts: dict[str, int] = {}
+    for name in plain.values():
+        counts[name.casefold()] = counts.get(name.casefold(), 0) + 1
+    return {
+        video_id: f"{name}.{extension}" if counts[name.casefold()] == 1 else f"{name}.{video_id[:8]}.{extension}"
+        for video_id, name in plain.items()
+    }
+
+
+def _safe(part: str) -> str:
+    clean = re.sub(r"[\x00-\x1f\x7f\\:*?\"<>|\u200e\u200f\u202a-\u202e\u2066-\u2069]", "_", part)
+    clean = re.sub(r"^[-.~]+", "_", clean).rstrip(". ") or "_"
+    data = clean.encode("utf-8")
+    if len(data) <= 200:
+        return clean
+    digest = hashlib.sha256(data).hexdigest()[:8]
+    return data[:180].decode("utf-8", "ignore") + "-" + digest
+
+
+def beside(bucket: str, key: str, extension: str) -> Path | None:
+    """`talk.mp4` has `talk.mp4.vtt` beside it, so that `talk.mp4` and `talk.mov` do not share one."""
+    if not bucket.startswith("file://"):
+        return None
+    root = Path(unquote(urlparse(bucket).path))
+    path = root / key
+    if not root.is_dir() or not path.resolve().is_relative_to(root.resolve()):
+        return None
+    return path.with_name(f"{path.name}.{extension}")
+
+
+def _ours(path: Path) -> bool:
+    try:
+        with path.open("rb") as handle:
+            head = handle.read(400).decode("utf-8", "replace")
+    except OSError:
+        return False
+    if path.suffix == ".vtt":
+        return MARK in head
+    ledger = path.parent / LEDGER
+    return ledger.exists() and path.name in ledger.read_text(encoding="utf-8").splitlines()
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{hashlib.sha256(path.name.encode()).hexdigest()[:12]}.part")
+    part.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(part, path)
+    if path.suffix != ".vtt":
+        ledger = path.parent / LEDGER
+        known = set(ledger.read_text(encoding="utf-8").splitlines()) if ledger.exists() else set()
+        ledger.write_text("\n".join(sorted(known | {path.name})) + "\n", encoding="utf-8")

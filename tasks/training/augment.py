@@ -1,0 +1,80 @@
+"""Changes to a waveform that keep its words: speed, noise, room echo, gain.
+
+All take and return float32 samples at 16 kHz and draw from the generator they are given, so that one seed makes one
+clip, in any process and after any restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+SAMPLE_RATE = 16_000
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How often, and how strongly, a training clip is changed (probabilities; ranges are uniform)."""
+
+    speed: float = 0.5
+    speed_range: tuple[float, float] = (0.9, 1.1)
+    noise: float = 0.4
+    snr_db: tuple[float, float] = (5.0, 30.0)
+    echo: float = 0.2
+    echo_s: tuple[float, float] = (0.1, 0.6)
+    gain_db: tuple[float, float] = (-8.0, 8.0)
+
+
+def change_speed(audio: np.ndarray, factor: float) -> np.ndarray:
+    """Play `factor` times as fast, pitch and all (Ko et al., "Audio augmentation for speech recognition", 2015)."""
+    positions = np.arange(0, len(audio) - 1, factor, dtype=np.float64)
+    return np.interp(positions, np.arange(len(audio)), audio).astype(np.float32)
+
+
+def coloured_noise(n: int, rng: np.random.Generator) -> np.ndarray:
+    """`n` samples of unit power whose spectrum falls as 1/f^a, a between 0 (white) and 2 (rumble)."""
+    spectrum = np.fft.rfft(rng.standard_normal(n))
+    slope = rng.uniform(0.0, 1.0)
+    spectrum *= np.maximum(np.arange(len(spectrum)), 1.0) ** -slope
+    noise = np.fft.irfft(spectrum, n)
+    return (noise / (np.sqrt(np.mean(noise**2)) + 1e-12)).astype(np.float32)
+
+
+def add_noise(
+    audio: np.ndarray, snr_db: float, rng: np.random.Generator, recorded: Sequence[np.ndarray] = ()
+) -> np.ndarray:
+    """Mix in noise at `snr_db` below the clip's mean power: a recording where there are any, else coloured noise."""
+    if recorded and rng.random() < 0.7:
+        source = recorded[int(rng.integers(len(recorded)))].astype(np.float32)
+        noise = np.resize(np.roll(source, -int(rng.integers(len(source)))), len(audio))
+        noise = noise / (np.sqrt(np.mean(noise**2)) + 1e-9)
+    else:
+        noise = coloured_noise(len(audio), rng)
+    level = np.sqrt(np.mean(audio**2) + 1e-12) * 10 ** (-snr_db / 20)
+    return (audio + level * noise).astype(np.float32)
+
+
+def add_echo(audio: np.ndarray, reverberation_s: float, rng: np.random.Generator) -> np.ndarray:
+    """Convolve with a made-up room: a direct path, then noise that falls by 60 dB in `reverberation_s` seconds."""
+    n = max(2, int(reverberation_s * SAMPLE_RATE))
+    response = rng.standard_normal(n) * 10 ** (-3 * np.arange(n) / n) * rng.uniform(0.02, 0.12)
+    response[: int(0.002 * SAMPLE_RATE)] = 0
+    response[0] = 1.0
+    size = 1 << (len(audio) + n - 1).bit_length()
+    wet = np.fft.irfft(np.fft.rfft(audio, size) * np.fft.rfft(response, size), size)[: len(audio)]
+    return wet.astype(np.float32)
+
+
+def augment(
+    audio: np.ndarray, options: Augmentation, rng: np.random.Generator, recorded: Sequence[np.ndarray] = ()
+) -> np.ndarray:
+    """Apply speed, echo and noise, each by its probability, in the order a microphone would see them."""
+    if rng.random() < options.speed:
+        audio = change_speed(audio, rng.uniform(*options.speed_range))
+    if rng.random() < options.echo:
+        audio = add_echo(audio, rng.uniform(*options.echo_s), rng)
+    if rng.random() < options.noise:
+        audio = add_noise(audio, rng.uniform(*options.snr_db), rng, recorded)
+    return audio

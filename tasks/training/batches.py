@@ -1,0 +1,128 @@
+"""Batches of training clips: of similar length, so that little is padding, in an order that a step number decides.
+
+Nothing here has state: step -> epoch -> clips is a pure function of the seed. That is what makes a training run that
+was killed go on exactly as an unbroken one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from tasks.training.augment import Augmentation, augment
+from tasks.training.clips import SAMPLE_RATE, ClipStore
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded inputs: `audio` (clips, samples) float32, `lengths` in samples, `texts` beside them."""
+
+    audio: np.ndarray
+    lengths: np.ndarray
+    texts: list[str]
+
+    @property
+    def seconds(self) -> float:
+        return float(self.lengths.sum()) / SAMPLE_RATE
+
+
+def epoch_batches(
+    lengths: np.ndarray, *, batch_size: int | None, batch_s: float | None, seed: int, epoch: int
+) -> list[np.ndarray]:
+    """Clip numbers of each batch of one epoch, either `batch_size` clips or at most `batch_s` seconds with padding."""
+    rng = np.random.default_rng((seed, epoch))
+    noisy = lengths * rng.uniform(0.9, 1.1, len(lengths))  # so that the companions of a clip change between epochs
+    order = np.argsort(noisy, kind="stable")
+    batches: list[np.ndarray] = []
+    start = 0
+    while start < len(order):
+        stop = start + 1
+        while stop < len(order):
+            n = stop + 1 - start
+            longest = int(lengths[order[start : stop + 1]].max())
+            if (batch_s is not None and n * longest > batch_s * SAMPLE_RATE) or (batch_s is None and n > (batch_size or 1)):
+                break
+            stop += 1
+        batches.append(order[start:stop])
+        start = stop
+    return [batches[int(i)] for i in rng.permutation(len(batches))]
+
+
+def normalise(audio: np.ndarray) -> np.ndarray:
+    """Zero mean and unit variance over the clip, as `Wav2Vec2FeatureExtractor` does it."""
+    return ((audio - audio.mean()) / np.sqrt(audio.var() + 1e-7)).astype(np.float32)
+
+
+def make_batch(
+    store: ClipStore,
+    clips: np.ndarray,
+    *,
+    step: int,
+    seed: int,
+    options: Augmentation | None,
+    recorded: list[np.ndarray],
+    do_normalise: bool,
+) -> Batch:
+    """Load, change (when `options` are given) and pad the clips of one step."""
+    audios = []
+    for clip in clips:
+        audio = store.audio(int(clip))
+        rng = np.random.default_rng((seed, step, int(clip)))
+        if options is not None:
+            audio = augment(audio, options, rng, recorded)
+        audio = audio + rng.standard_normal(len(audio), dtype=np.float32) * 1e-5  # no exactly silent frame
+        audio = normalise(audio) if do_normalise else audio
+        if options is not None:  # after normalising: a file's level is that of all its speakers, not of this clip
+            audio = audio * np.float32(10 ** (rng.uniform(*options.gain_db) / 20))
+        audios.append(audio)
+    lengths = np.array([len(audio) for audio in audios])
+    padded = np.zeros((len(audios), int(lengths.max())), np.float32)
+    for row, audio in zip(padded, audios, strict=True):
+        row[: len(audio)] = audio
+    return Batch(padded, lengths, [store.texts[int(clip)] for clip in clips])
+
+
+def training_batches(
+    store: ClipStore,
+    *,
+    start_step: int,
+    batch_size: int | None,
+    batch_s: float | None,
+    seed: int,
+    options: Augmentation | None,
+    recorded: list[np.ndarray],
+    do_normalise: bool,
+    ahead: int = 4,
+) -> Iterator[tuple[int, int, Batch]]:
+    """(step, epoch, batch) from `start_step` on, without end; made one thread ahead of the model."""
+
+    def plan() -> Iterator[tuple[int, int, np.ndarray]]:
+        step, epoch = 0, 0
+        while True:
+            batches = epoch_batches(store.lengths, batch_size=batch_size, batch_s=batch_s, seed=seed, epoch=epoch)
+            for clips in batches[max(0, start_step - step) :]:
+                yield max(step, start_step), epoch, clips
+                step = max(step, start_step) + 1
+            step = max(step, min(start_step, step + len(batches)))
+            epoch += 1
+
+    with ThreadPoolExecutor(1) as pool:
+        queue = []
+        for step, epoch, clips in plan():
+            work = pool.submit(
+                make_batch,
+                store,
+                clips,
+                step=step,
+                seed=seed,
+                options=options,
+                recorded=recorded,
+                do_normalise=do_normalise,
+            )
+            queue.append((step, epoch, work))
+            if len(queue) > ahead:
+                first_step, first_epoch, done = queue.pop(0)
+                yield first_step, first_epoch, done.result()

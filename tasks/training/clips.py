@@ -1,0 +1,192 @@
+"""Training clips: a manifest read with all its faults reported, the audio decoded once into one file on disk.
+
+The store is `clips.i16` (16 kHz mono PCM, one clip after another) and `clips.parquet` (a row a clip). It is memory
+mapped, so a corpus may be larger than memory, and a training step costs no decoder process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from tasks.errors import Misconfigured
+from tasks.speech.text import to_alphabet
+
+SAMPLE_RATE = 16_000
+NAMED = 5  # problems named in a report, of each kind
+
+
+@dataclass(frozen=True)
+class Problems:
+    """What a manifest's rows were left out for: kind, then the names."""
+
+    found: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, kind: str, name: str) -> None:
+        self.found.setdefault(kind, []).append(name)
+
+    def lines(self) -> list[str]:
+        """One line a kind: how many, and the first few by name."""
+        return [
+            f"{kind}: {len(names)} left out ({', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''})"
+            for kind, names in self.found.items()
+        ]
+
+
+def read_manifest(path: Path) -> pa.Table:
+    """A CSV, TSV or Parquet manifest as a table of strings.
+
+    Raises:
+        Misconfigured: the file is missing or is none of the three.
+    """
+    if not path.is_file():
+        raise Misconfigured(f"There is no manifest {path}.", next="Name a CSV, TSV or Parquet file.")
+    try:
+        if path.suffix == ".parquet":
+            return pyarrow.parquet.read_table(path)
+        tabs = path.suffix in (".tsv", ".tab")
+        parse = pa.csv.ParseOptions(delimiter="\t" if tabs else ",", quote_char=False if tabs else '"')
+        parse.newlines_in_values = not tabs
+        convert = pa.csv.ConvertOptions(strings_can_be_null=False)
+        return pa.csv.read_csv(path, parse_options=parse, convert_options=convert)
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{path} cannot be read as a table: {error}", next="Save it as CSV, TSV or Parquet.") from error
+
+
+@dataclass(frozen=True)
+class ClipStore:
+    """Decoded clips: `samples[offsets[i] : offsets[i] + lengths[i]]` is clip i (int16), `texts[i]` its words."""
+
+    samples: np.ndarray
+    offsets: np.ndarray
+    lengths: np.ndarray
+    texts: list[str]
+    problems: Problems
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def audio(self, i: int) -> np.ndarray:
+        """Clip i as float32 in -1 to 1."""
+        start = int(self.offsets[i])
+        return self.samples[start : start + int(self.lengths[i])].astype(np.float32) / 32768
+
+    @property
+    def hours(self) -> float:
+        return float(self.lengths.sum()) / SAMPLE_RATE / 3600
+
+
+def open_store(
+    manifest: Path,
+    cache: Path,
+    *,
+    alphabet: str,
+    path_column: str = "path",
+    text_column: str = "text",
+    max_clip_s: float = 20.0,
+    workers: int = 2,
+    on_clip: Callable[[int, int], None] = lambda done, total: None,
+) -> ClipStore:
+    """Decode what `manifest` names into `cache` (once: a second call with the same manifest only opens it).
+
+    Rows that cannot be trained on are left out and reported: missing or unreadable file, empty text, a text of which
+    less than half is in the alphabet, a clip longer than `max_clip_s` or too short for its text.
+    """
+    table = read_manifest(manifest)
+    for column in (path_column, text_column):
+        if column not in table.column_names:
+            raise Misconfigured(
+                f"{manifest} has no column {column!r}; it has {', '.join(table.column_names)}.",
+                next="Say --path-column and --text-column.",
+            )
+    key = "\0".join((alphabet, path_column, text_column, str(max_clip_s), ""))
+    digest = hashlib.sha256(key.encode() + manifest.read_bytes()).hexdigest()[:16]
+    folder = cache / f"clips-{digest}"
+    if not (folder / "problems.json").exists():
+        _decode_all(table, manifest.parent, folder, alphabet, path_column, text_column, max_clip_s, workers, on_clip)
+    rows = pyarrow.parquet.read_table(folder / "clips.parquet")
+    lengths = rows["samples"].to_numpy()
+    if not len(lengths):
+        raise Misconfigured(
+            f"No row of {manifest} can be used: {'; '.join(Problems(_read(folder)).lines())}.",
+            next="Check that paths are relative to the manifest and that texts match the audio.",
+        )
+    samples = np.memmap(folder / "clips.i16", np.int16, "r")
+    return ClipStore(samples, rows["offset"].to_numpy(), lengths, rows["text"].to_pylist(), Problems(_read(folder)))
+
+
+def _read(folder: Path) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = json.loads((folder / "problems.json").read_text(encoding="utf-8"))
+    return found
+
+
+def _decode_all(
+    table: pa.Table,
+    base: Path,
+    folder: Path,
+    alphabet: str,
+    path_column: str,
+    text_column: str,
+    max_clip_s: float,
+    workers: int,
+    on_clip: Callable[[int, int], None],
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    problems = Problems()
+    outside: Counter[str] = Counter()
+    rows: list[tuple[str, str]] = []
+    for name, raw in zip(table[path_column].to_pylist(), table[text_column].to_pylist(), strict=True):
+        text, foreign = to_alphabet(str(raw or ""), alphabet)
+        outside.update(foreign)
+        if not text:
+            problems.add("empty text", str(name))
+        elif len(text) < len(str(raw)) / 2:
+            problems.add("characters outside the alphabet", str(name))
+        elif not (base / str(name)).is_file():
+            problems.add("missing file", str(name))
+        else:
+            rows.append((str(name), text))
+    if outside:
+        problems.add("characters dropped from texts", " ".join(f"{c!r} {n}x" for c, n in outside.most_common(NAMED)))
+
+    kept: dict[str, list[object]] = {"path": [], "text": [], "offset": [], "samples": []}
+    offset = 0
+    with (folder / "clips.i16").open("wb") as out, ThreadPoolExecutor(workers) as pool:
+        decoded = pool.map(lambda row: decode_clip(base / row[0], max_clip_s + 1), rows)
+        for done, ((name, text), pcm) in enumerate(zip(rows, decoded, strict=True), 1):
+            on_clip(done, len(rows))
+            n = len(pcm) // 2
+            if not n:
+                problems.add("unreadable audio", name)
+            elif n > max_clip_s * SAMPLE_RATE:
+                problems.add(f"longer than {max_clip_s:g} s", name)
+            elif n < len(text) * 0.025 * SAMPLE_RATE:  # 40 characters a second: nobody speaks so fast
+                problems.add("too short for its text", name)
+            else:
+                out.write(pcm)
+                for column, value in zip(kept, (name, text, offset, n), strict=True):
+                    kept[column].append(value)
+                offset += n
+    pyarrow.parquet.write_table(pa.table(kept), folder / "clips.parquet")
+    (folder / "problems.json").write_text(json.dumps(problems.found), encoding="utf-8")
+
+
+def decode_clip(path: Path, limit_s: float, command: Sequence[str] = ("ffmpeg",)) -> bytes:
+    """The first `limit_s` seconds of a file as 16 kHz mono int16 PCM; empty when ffmpeg cannot read it."""
+    options = ["-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe", "-i", f"file:{path}", "-t", str(limit_s)]
+    output = ["-vn", "-sn", "-dn", "-ac", "1", "-ar", str(SAMPLE_RATE), "-f", "s16le", "-"]
+    try:
+        return subprocess.run([*command, *options, *output], capture_output=True, check=False, timeout=120).stdout
+    except subprocess.TimeoutExpired:
+        return b""

@@ -1,0 +1,184 @@
+"""A word n-gram language model for the beam search, estimated with KenLM's `lmplz`.
+
+The text is first made to match the acoustic model's alphabet. The result is a quantised binary trie with the list of
+its words beside it: without that list pyctcdecode cannot tell a word from the beginning of one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tasks.errors import Misconfigured, MissingTool
+from tasks.speech.text import to_alphabet
+
+KENLM = "kenlm==0.3.0"
+TOOLS = Path.home() / ".cache" / "nightscribe" / "kenlm-0.3.0"
+SENTENCE_END = re.compile(r"(?<=[.!?;:])[\"')\]]*\s+")
+
+
+@dataclass(frozen=True)
+class LanguageModelOptions:
+    """`prune[i]` drops (i+1)-grams seen so often or less; `min_count` drops rarer words from the vocabulary."""
+
+    order: int = 5
+    prune: tuple[int, ...] = (0, 0, 1, 2, 2)
+    min_count: int = 2
+    memory: str = "2G"
+    quantise_bits: int = 8
+    held_out: float = 0.01
+
+
+@dataclass(frozen=True)
+class LanguageModelReport:
+    """What was made, and how well it predicts sentences that it was not made from."""
+
+    sentences: int
+    words: int
+    vocabulary: int
+    perplexity: float
+    perplexity_known: float
+    out_of_vocabulary: float
+    bytes: int
+    options: dict[str, object]
+
+
+def read_sentences(paths: Sequence[Path], alphabet: str) -> Iterator[str]:
+    """Sentences of plain, gzip-free text files (also `.xz`), normalised; empty ones are left out.
+
+    Raises:
+        Misconfigured: a file is missing or is not text.
+    """
+    for path in paths:
+        opener = lzma.open if path.suffix == ".xz" else open
+        try:
+            with opener(path, "rt", encoding="utf-8") as handle:
+                for line in handle:
+                    for sentence in SENTENCE_END.split(line):
+                        text, _ = to_alphabet(sentence, alphabet)
+                        if text:
+                            yield text
+        except (OSError, UnicodeDecodeError, lzma.LZMAError) as error:
+            raise Misconfigured(f"{path} cannot be read as text: {error}", next="Name plain text files.") from error
+
+
+def held_out(sentence: str, share: float) -> bool:
+    """Whether a sentence is kept for the evaluation: decided by its text, so that copies stay together."""
+    return int(hashlib.md5(sentence.encode(), usedforsecurity=False).hexdigest()[:6], 16) < share * 0x1000000
+
+
+def build_lm(sentences: Iterable[str], folder: Path, options: LanguageModelOptions) -> LanguageModelReport:
+    """Write `lm.binary`, `unigrams.txt` and `report.json` into `folder`.
+
+    Raises:
+        MissingTool: there is no `lmplz` and it could not be built. Misconfigured: the text is too small for the order.
+    """
+    import kenlm
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="nightscribe-lm-") as name:
+        scratch = Path(name)
+        counts: Counter[str] = Counter()
+        kept: list[str] = []
+        total = 0
+        with (scratch / "text").open("w", encoding="utf-8") as out:
+            for sentence in sentences:
+                if held_out(sentence, options.held_out) and len(kept) < 20_000:
+                    kept.append(sentence)
+                    continue
+                counts.update(sentence.split())
+                out.write(sentence + "\n")
+                total += 1
+        words = sorted(word for word, n in counts.items() if n >= options.min_count)
+        (scratch / "words").write_text("\n".join(words) + "\n", encoding="utf-8")
+        command = [str(tool("lmplz")), "-o", str(options.order), "-S", options.memory, "-T", str(scratch)]
+        command += ["--limit_vocab_file", str(scratch / "words"), "--prune", *map(str, options.prune[: options.order])]
+        command += ["--text", str(scratch / "text"), "--arpa", str(scratch / "arpa")]
+        # Small texts lack the counts that Kneser-Ney discounts are estimated from.
+        _run([*command, "--discount_fallback"])
+        bits = str(options.quantise_bits)
+        _run([str(tool("build_binary")), "-q", bits, "-b", bits, "-a", "22", "trie", str(scratch / "arpa"), str(scratch / "bin")])
+        shutil.copy(scratch / "bin", folder / ".lm.part")
+        (folder / ".lm.part").replace(folder / "lm.binary")
+    (folder / "unigrams.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
+    model = kenlm.Model(str(folder / "lm.binary"))
+    logs, known_logs, n, unknown = 0.0, 0.0, 0, 0
+    for sentence in kept:
+        for log10, _, is_unknown in model.full_scores(sentence):
+            logs += log10
+            n += 1
+            unknown += is_unknown
+            known_logs += 0.0 if is_unknown else log10
+    report = LanguageModelReport(
+        sentences=total,
+        words=sum(counts.values()),
+        vocabulary=len(words),
+        perplexity=round(10 ** (-logs / max(1, n)), 1),
+        perplexity_known=round(10 ** (-known_logs / max(1, n - unknown)), 1),
+        out_of_vocabulary=round(unknown / max(1, n), 5),
+        bytes=(folder / "lm.binary").stat().st_size,
+        options=asdict(options),
+    )
+    (folder / "report.json").write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
+    return report
+
+
+def tool(name: str) -> Path:
+    """`lmplz` or `build_binary`: on the PATH, in the cache, or built into it from kenlm's source package.
+
+    Raises:
+        MissingTool: it is nowhere and cannot be built.
+    """
+    if found := shutil.which(name):
+        return Path(found)
+    if not (TOOLS / name).exists():
+        _build_tools()
+    return TOOLS / name
+
+
+def _build_tools() -> None:
+    missing = [program for program in ("cmake", "c++", "make") if not shutil.which(program)]
+    if missing:
+        raise MissingTool(
+            f"KenLM's lmplz is not installed, and {', '.join(missing)} to build it is missing.",
+            next="apt-get install cmake g++ make libboost-all-dev zlib1g-dev",
+        )
+    with tempfile.TemporaryDirectory(prefix="nightscribe-kenlm-") as name:
+        folder = Path(name)
+        try:
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-build-isolation"]
+            _run([*pip, "--no-binary", "kenlm", "--dest", str(folder), KENLM])
+            with tarfile.open(next(folder.glob("kenlm-*.tar.gz"))) as archive:
+                archive.extractall(folder, filter="data")
+            source = next(path for path in folder.iterdir() if path.is_dir())
+            _run(["cmake", "-S", str(source), "-B", str(folder / "build"), "-DCMAKE_BUILD_TYPE=Release"])
+            _run(["make", "-C", str(folder / "build"), "-j2", "lmplz", "build_binary"])
+        except (subprocess.CalledProcessError, StopIteration) as error:
+            detail = getattr(error, "stderr", b"") or b""
+            raise MissingTool(
+                f"KenLM's lmplz could not be built: {detail.decode(errors='replace')[-300:]}",
+                next="apt-get install libboost-all-dev zlib1g-dev libbz2-dev liblzma-dev, then run this again.",
+            ) from error
+        TOOLS.mkdir(parents=True, exist_ok=True)
+        for program in ("lmplz", "build_binary"):
+            shutil.copy2(folder / "build" / "bin" / program, TOOLS / program)
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode:
+        text = done.stderr.decode("utf-8", "replace")
+        if "discount" in text.lower() or "pruned" in text.lower():
+            raise Misconfigured(f"lmplz: {text.strip()[-300:]}", next="Give more text, a lower order or less pruning.")
+        raise subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr)
