@@ -77,4 +77,5 @@ def console(stderr: bool = False) -> Any:
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, soft_wrap=not stream.isatty(), highlight=False)
+    # A log or a pipe has no width: nothing is wrapped or cut there.
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else 10_000, soft_wrap=not stream.isatty())

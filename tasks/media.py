@@ -34,14 +34,23 @@ FORBIDDEN_DEMUXERS = frozenset(
     "xbin idf adf ssa ass srt subrip webvtt microdvd mpl2 mpsub pjs realtext sami scc stl subviewer subviewer1 tedcaptions "
     "vobsub vplayer jacosub lrc aqtitle sup dvbsub dvbtxt txd alias_pix svg_pipe vapoursynth mpegtsraw".split()
 )
-RETURNED_ERRORS = (  # what ffmpeg says, the reason in the lake, a sentence for people; the first that fits counts
-    (r"Output file .*does not contain any stream|matches no streams", "not_media", "It has no audio or video stream."),
-    (r"encrypt|cenc|decryption", "encrypted", "It is encrypted."),
+# What ffmpeg says, the reason in the lake, a sentence for people; the first that fits counts.
+SAID = (
+    (r"does not contain any stream|matches no streams", "not_media", "It has no audio or video stream."),
+    (r"encrypt|decryption", "encrypted", "It is encrypted."),
     (r"Permission denied", "access_denied", "It may not be read."),
-    (r"moov atom not found|End of file|partial file|truncat", "truncated", "It is cut off."),
-    (r"Decoder .*not found|Unknown codec|Unsupported codec|no decoder|codec not currently supported", "unsupported_codec", "Its codec is not supported."),
-    (r"Format not on whitelist|not on whitelist|Invalid data found", "not_media", "It is not a media file."),
+    (r"EBML header parsing failed|not on whitelist", "not_media", "It is not a media file."),
+    (r"moov atom not found|partial file|End of file", "truncated", "It is cut off."),
+    (
+        r"Decoder .*not found|unknown codec|unsupported codec|no decoder|not currently supported|not implemented|"
+        r"opening decoder|could not open codec",
+        "unsupported_codec",
+        "Its codec is not supported.",
+    ),
+    (r"Invalid data found", "not_media", "It is not a media file."),
 )
+# The scheme box of ISO/IEC 23001-7 common encryption; ffmpeg decodes such streams to noise without a word about it.
+ENCRYPTED = re.compile(rb"schm\x00\x00\x00[\x00\x01](?:cenc|cens|cbc1|cbcs)")
 
 
 @cache
@@ -105,7 +114,7 @@ def _track(position: int, stream: dict[str, Any]) -> AudioTrack:
     disposition = stream.get("disposition", {})
     return AudioTrack(
         position=position,
-        codec=stream.get("codec_tag_string", "") if stream.get("codec_tag_string") == "enca" else stream.get("codec_name", ""),
+        codec=str(stream.get("codec_name", "")),
         channels=int(stream.get("channels", 0) or 0),
         layout=str(stream.get("channel_layout", "")),
         sample_rate=int(stream.get("sample_rate", 0) or 0),
@@ -138,11 +147,19 @@ def explain(stderr: str) -> Permanent:
     """The error that ffmpeg's words mean."""
     last = next((line.strip() for line in reversed(stderr.splitlines()) if line.strip()), "")
     last = re.sub(r"^file:\S*/", "", re.sub(r"^\[[^\]]*\] *", "", last))[:300]
-    for pattern, reason, sentence in RETURNED_ERRORS:
+    for pattern, reason, sentence in SAID:
         if re.search(pattern, stderr, re.I):
             kind = UnsupportedMedia if reason in ("encrypted", "unsupported_codec") else CorruptMedia
             return kind(f"{sentence} ({last})" if last else sentence, reason=reason)
     return CorruptMedia(f"ffmpeg cannot read it: {last}", reason="corrupt")
+
+
+def is_encrypted(path: Path, size: int = 4 << 20) -> bool:
+    """Whether an MP4 says that it is encrypted, in its first or last four megabytes."""
+    with path.open("rb") as handle:
+        head = handle.read(size)
+        handle.seek(max(0, path.stat().st_size - size))
+        return bool(ENCRYPTED.search(head) or ENCRYPTED.search(handle.read()))
 
 
 def choose_track(path: Path, tracks: Sequence[AudioTrack], settings: Settings) -> AudioTrack:
@@ -213,16 +230,13 @@ def _pcm_stream(path: Path, track: AudioTrack, *, start_s: float, length_s: floa
     if start_s:
         options["ss"] = start_s
     audio = ffmpeg.input(f"file:{path}", **options)[f"a:{track.position}"]
-    if "LFE" in track.layout or track.layout.startswith(("5.", "6.", "7.")) or track.layout in ("quad", "hexagonal"):
-        # ffmpeg's own downmix gives the centre, where the speech is, 3 dB less than a front channel and then divides by
-        # the sum of all: here the centre leads.
-        centre = "FC" if track.layout[:1] in "567" or "hex" in track.layout else None
-        mix = "pan=mono|c0=1.0*FC+0.3*FL+0.3*FR" if centre else "pan=mono|c0=0.5*FL+0.5*FR"
-        audio = audio.filter_("aformat", channel_layouts=track.layout).filter_("pan", mix.removeprefix("pan="))
+    if track.layout.startswith(("5.", "6.", "7.")):
+        # Speech is in the centre, which ffmpeg's own downmix makes one voice of many.
+        audio = audio.filter_("pan", args="mono|c0=FC+0.3*FL+0.3*FR")
     audio = audio.filter_("aresample", SAMPLE_RATE, **{"async": 1, "first_pts": 0})
     limits: dict[str, Any] = {"t": length_s} if length_s else {}
     return ffmpeg.output(audio, out, format="s16le", acodec="pcm_s16le", ac=1, ar=SAMPLE_RATE, **limits).global_args(
-        "-v", "error", "-nostdin", "-xerror" if False else "-hide_banner"
+        "-v", "error", "-nostdin", "-hide_banner"
     )
 
 
@@ -238,7 +252,7 @@ def extract_audio(path: Path, probed: Probe, target: Path, settings: Settings) -
     if probed.duration_ms and probed.duration_ms > settings.max_duration_h * 3_600_000:
         hours = probed.duration_ms / 3_600_000
         raise MediaTooLong(f"It is {hours:.1f} hours long; the limit is {settings.max_duration_h:g}.")
-    if any(track.codec == "enca" for track in probed.tracks):
+    if "mp4" in probed.container and is_encrypted(path):
         raise UnsupportedMedia("It is encrypted.", reason="encrypted")
     track = choose_track(path, probed.tracks, settings)
     command = _pcm_stream(path, track, start_s=0.0, length_s=settings.max_duration_h * 3600 + 1).compile()

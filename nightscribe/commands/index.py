@@ -92,4 +92,6 @@ def _write_subtitles(session: Any, where: str) -> None:
     from tasks.subtitle_files import write_subtitles
 
     ids = session.report.indexed_ids
-    write_subtitles(session.lake, folder=None if where == "beside" else where, format="vtt", video_ids=ids)
+    write_subtitles(
+        session.lake, folder=None if where == "beside" else where, format="vtt", settings=session.settings, video_ids=ids
+    )

@@ -94,7 +94,7 @@ def _candidates(connection: duckdb.DuckDBPyConnection, query: Query) -> None:
 def _word_hits(connection: duckdb.DuckDBPyConnection, words: list[str], parameters: dict[str, Any]) -> None:
     """A moment is a stretch in which every word is said within `near` of the others; it begins at its first hit."""
     near = "PARTITION BY video_id ORDER BY start_ms RANGE BETWEEN $near PRECEDING AND $near FOLLOWING"
-    complete = " AND ".join(f"count_if(term = $w{i}) OVER (around) > 0" for i in range(len(words)))
+    complete = " AND ".join(f"count_if(term = $w{i}) OVER ({near}) > 0" for i in range(len(words)))
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE moments AS
@@ -103,7 +103,7 @@ def _word_hits(connection: duckdb.DuckDBPyConnection, words: list[str], paramete
             FROM words SEMI JOIN candidates USING (video_id)
             WHERE {_FOLD.format("word")} IN ({", ".join(f"$w{i}" for i in range(len(words)))})
         ),
-        complete AS (SELECT * FROM (SELECT *, {complete} AS whole FROM hits WINDOW around AS ({near})) WHERE whole),
+        complete AS (SELECT * FROM (SELECT *, {complete} AS whole FROM hits) WHERE whole),
         marked AS (
             SELECT *, coalesce(start_ms - lag(start_ms) OVER (PARTITION BY video_id ORDER BY word_no) > $near, true) AS opens
             FROM complete

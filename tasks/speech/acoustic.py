@@ -154,7 +154,9 @@ def _load(
     target_language: str | None,
 ) -> AcousticModel:
     from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
+    from transformers.utils import logging as transformers_logging
 
+    transformers_logging.disable_progress_bar()
     where = torch.device(choose_device(device))
     dtype = choose_dtype(precision, where)
     common: dict[str, Any] = {"revision": revision, "trust_remote_code": False}

@@ -1,0 +1,146 @@
+"""Care of the lake: compact small files, drop old generations, sweep what killed writers left, vacuum, check."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from deltalake import CommitProperties
+
+from tasks.lake.schema import CONTENT, EVENTS_ONLY, TABLES
+from tasks.lake.store import PARQUET, Lake, retry_commit
+from tasks.lake.views import connect
+
+TARGET_BYTES = 128 << 20
+SMALL_FILES = 8  # fewer are not worth a rewrite
+
+
+@dataclass
+class Maintenance:
+    """What `maintain --json` prints."""
+
+    compacted: dict[str, int] = field(default_factory=dict)
+    expired_generations: int = 0
+    swept_rows: dict[str, int] = field(default_factory=dict)
+    vacuumed_files: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def maintain(lake: Lake, *, keep_generations: int, grace_h: float) -> Maintenance:
+    """Expire, sweep, compact and vacuum. Safe beside writers and readers, and to be killed and run again.
+
+    Nothing younger than `grace_h` hours is swept or vacuumed: it may belong to a batch that is not committed yet.
+    """
+    done = Maintenance()
+    done.expired_generations = expire(lake, keep_generations)
+    done.swept_rows = sweep(lake, grace_h)
+    for name in TABLES:
+        done.compacted[name] = compact(lake, name)
+        done.vacuumed_files += len(vacuum(lake, name, grace_h))
+    done.problems = check(lake)
+    return done
+
+
+def expire(lake: Lake, keep: int) -> int:
+    """Delete all but the newest `keep` generations of every video; returns how many generations went.
+
+    The `videos` row goes first: from then on no view shows the generation, and the sweep finds its rows.
+    """
+    rows = connect(lake).execute(
+        "SELECT video_id, generation FROM videos_all QUALIFY row_number() OVER (PARTITION BY video_id ORDER BY generation DESC) > $keep",
+        {"keep": keep},
+    ).fetchall()
+    for start in range(0, len(rows), 500):
+        chunk = rows[start : start + 500]
+        generations = ", ".join(str(generation) for _, generation in chunk)
+        ids = ", ".join(f"'{video_id}'" for video_id in sorted({video_id for video_id, _ in chunk}))
+        for name in ("videos", *CONTENT):
+            _delete(lake, name, f"generation IN ({generations}) AND video_id IN ({ids})")
+    return len(rows)
+
+
+def sweep(lake: Lake, grace_h: float) -> dict[str, int]:
+    """Delete content rows that have no `videos` row and are older than the grace (a generation is a time)."""
+    before = (time.time_ns() // 1_000_000 - round(grace_h * 3_600_000)) * 1000
+    connection = connect(lake)
+    swept = {}
+    for name in CONTENT:
+        orphans = connection.execute(
+            f"SELECT video_id, generation, count(*) FROM _{name} ANTI JOIN (SELECT video_id, generation FROM _videos) "
+            "USING (video_id, generation) WHERE generation < $before GROUP BY ALL",
+            {"before": before},
+        ).fetchall()
+        swept[name] = sum(n for *_, n in orphans)
+        for start in range(0, len(orphans), 500):
+            chunk = orphans[start : start + 500]
+            generations = ", ".join(str(generation) for _, generation, _ in chunk)
+            ids = ", ".join(f"'{video_id}'" for video_id in sorted({video_id for video_id, *_ in chunk}))
+            _delete(lake, name, f"generation IN ({generations}) AND video_id IN ({ids})")
+    return swept
+
+
+def _delete(lake: Lake, name: str, predicate: str) -> None:
+    retry_commit(lambda: lake.table(name).delete(predicate, writer_properties=PARQUET), what=f"delete from {name}")
+
+
+def compact(lake: Lake, name: str) -> int:
+    """Join small files into ones of about 128 MB, sorted by video; returns how many files went."""
+    table = lake.table(name)
+    small = [size for size in _sizes(table) if size < TARGET_BYTES // 2]
+    if len(small) < SMALL_FILES:
+        return 0
+    properties = CommitProperties(max_commit_retries=15)
+
+    def act() -> dict[str, Any]:
+        optimizer = lake.table(name).optimize
+        if name in EVENTS_ONLY:
+            return optimizer.compact(target_size=TARGET_BYTES, writer_properties=PARQUET, commit_properties=properties)
+        return optimizer.z_order(["video_id"], target_size=TARGET_BYTES, writer_properties=PARQUET, commit_properties=properties)
+
+    metrics = retry_commit(act, what=f"compaction of {name}")
+    return int(metrics.get("numFilesRemoved", 0))
+
+
+def _sizes(table: Any) -> list[int]:
+    actions = table.get_add_actions(flatten=True)
+    return [int(size) for size in actions.column("size_bytes").to_pylist()]
+
+
+def vacuum(lake: Lake, name: str, grace_h: float) -> list[str]:
+    """Remove files that no snapshot of the last `grace_h` hours names, those of killed writers too."""
+    files: list[str] = retry_commit(
+        lambda: lake.table(name).vacuum(
+            retention_hours=max(0, round(grace_h)), dry_run=False, enforce_retention_duration=False, full=True
+        ),
+        what=f"vacuum of {name}",
+    )
+    return files
+
+
+def check(lake: Lake) -> list[str]:
+    """What is wrong in the lake, as sentences; empty when all is well.
+
+    Every committed generation has as many cues and words as its row says, a video has each generation once, words lie in
+    their cues and in order.
+    """
+    connection = connect(lake)
+    problems = []
+    for name, column in (("words", "n_words"), ("cues", "n_cues")):
+        rows = connection.execute(
+            f"SELECT v.video_id, v.generation, v.{column}, coalesce(c.n, 0) FROM videos_all v "
+            f"LEFT JOIN (SELECT video_id, generation, count(*) AS n FROM {name}_all GROUP BY ALL) c USING (video_id, generation) "
+            f"WHERE coalesce(v.{column}, 0) <> coalesce(c.n, 0)"
+        ).fetchall()
+        problems += [f"Video {v}, generation {g}: its row says {n} {name}, there are {found}." for v, g, n, found in rows]
+    queries = {
+        "has generation {1} more than once": "SELECT video_id, generation FROM videos_all GROUP BY ALL HAVING count(*) > 1",
+        "generation {1}, has a word twice": "SELECT video_id, generation, word_no FROM words_all GROUP BY ALL HAVING count(*) > 1",
+        "generation {1}, has a cue twice": "SELECT video_id, generation, cue_no FROM cues_all GROUP BY ALL HAVING count(*) > 1",
+        "generation {1}, has words without a transcript": "SELECT video_id, generation FROM videos_all v WHERE n_words > 0 "
+        "AND NOT EXISTS (FROM transcripts_all t WHERE t.video_id = v.video_id AND t.generation = v.generation)",
+    }
+    for sentence, sql in queries.items():
+        problems += [f"Video {row[0]} {sentence.format(*row)}." for row in connection.execute(sql).fetchall()]
+    return problems

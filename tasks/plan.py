@@ -1,0 +1,103 @@
+"""What a run would do, and how long it would take: hours of media from a sample of the files, speed from past runs."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tasks.errors import NightscribeError
+from tasks.lake.views import connect
+from tasks.media import probe
+from tasks.records import Work
+from tasks.session import Session
+
+SAMPLE = 25
+DEFAULT_SPEED = 10.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Counts by reason, media hours and machine hours, with what they were estimated from."""
+
+    files: dict[str, int]
+    gone: int
+    stale: int
+    bytes: int
+    media_hours: float
+    machine_hours: float
+    assumptions: list[str]
+    first_keys: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"estimate": asdict(self)}
+
+    def text(self) -> str:
+        """The plan for people."""
+        if not self.files and not self.gone:
+            return f"Nothing to do.{f' {self.stale} videos were made by an older recipe: --refresh.' if self.stale else ''}"
+        lines = [f"{n:>8} {why}" for why, n in self.files.items()]
+        if self.gone:
+            lines.append(f"{self.gone:>8} gone from the bucket")
+        lines += [
+            "",
+            f"{sum(self.files.values())} files, {self.bytes / 1e9:.2f} GB, about {self.media_hours:.2f} hours of media: "
+            f"about {self.machine_hours:.2f} hours of this machine.",
+            *self.assumptions,
+            "First: " + ", ".join(self.first_keys),
+            "Nothing was done. Without --plan this is carried out.",
+        ]
+        return "\n".join(lines)
+
+
+def make_plan(session: Session) -> Plan:
+    """Estimate a session's work without doing any of it."""
+    files: dict[str, int] = {}
+    for item in session.work:
+        files[item.why] = files.get(item.why, 0) + 1
+    heard = session.fresh()
+    hours, by = _media_hours(session, heard)
+    speed, from_where = _speed(session)
+    return Plan(
+        files=files,
+        gone=len(session.scan.gone),
+        stale=session.scan.stale,
+        bytes=sum(item.size_bytes for item in heard),
+        media_hours=round(hours, 4),
+        machine_hours=round(hours / speed, 4),
+        assumptions=[by, from_where],
+        first_keys=[item.key for item in session.work[:5]],
+    )
+
+
+def _media_hours(session: Session, work: Sequence[Work]) -> tuple[float, str]:
+    """Hours by the seconds a byte of a sample of local files; a remote bucket is not read for a plan."""
+    total = sum(item.size_bytes for item in work)
+    readable = [item for item in work if session.bucket.local_path(item.key) is not None]
+    sample = random.Random(0).sample(readable, min(SAMPLE, len(readable)))
+    seconds, size = 0.0, 0
+    for item in sample:
+        path = session.bucket.local_path(item.key)
+        try:
+            assert path is not None
+            seconds += (probe(path, session.settings).duration_ms or 0) / 1000
+        except (NightscribeError, OSError):
+            pass  # broken files take no time to transcribe
+        size += item.size_bytes
+    if not size or not seconds:
+        return total / 1e9, "Length: 1 GB an hour, as nothing could be sampled."
+    return total * seconds / size / 3600, f"Length: by {len(sample)} files that were looked into."
+
+
+def _speed(session: Session) -> tuple[float, str]:
+    """Media seconds a second, by the last runs of this lake."""
+    if session.lake.exists():
+        rows = connect(session.lake).execute("SELECT report_json FROM runs ORDER BY started_at DESC LIMIT 20").fetchall()
+        reports = [json.loads(row[0]) for row in rows]
+        media = sum(report["media_ms"] for report in reports) / 1000
+        spent = sum(report["seconds"].get("total", 0.0) for report in reports)
+        if media > 60 and spent:
+            return media / spent, f"Speed: {media / spent:.1f} times real time, as in the last {len(reports)} runs."
+    return DEFAULT_SPEED, f"Speed: {DEFAULT_SPEED:g} times real time, a guess until this lake has seen a run."
