@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
 from typing import Any
 
-from prefect import flow, task
+from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -20,12 +19,16 @@ from tasks.session import Session, open_session, scratch_for
 from tasks.settings import Settings
 
 log = logging.getLogger("nightscribe")
+_RUNNER: Any = ThreadPoolTaskRunner(max_workers=8)
 REFRESH_VIDEOS = 200  # their words are in memory together
 
-__all__ = ["index", "run_session", "task"]
 
-
-@flow(name="index", flow_run_name="index {bucket}", validate_parameters=False, task_runner=ThreadPoolTaskRunner(max_workers=8))
+@flow(
+    name="index",
+    flow_run_name="index {bucket}",
+    validate_parameters=False,
+    task_runner=_RUNNER,
+)
 def index(
     bucket: str,
     lake: str | None = None,
@@ -35,7 +38,7 @@ def index(
     refresh: bool = False,
 ) -> dict[str, Any]:
     """The entry point of deployments: open a session by these parameters and the settings, and run it."""
-    given = {name: value for name, value in (("lake", lake), ("models", models)) if value is not None}
+    given: dict[str, Any] = {k: v for k, v in (("lake", lake), ("models", models)) if v is not None}
     session = _opened.pop(bucket, None) or open_session(
         bucket, Settings(**given), limit=limit, retry_failed=retry_failed, refresh=refresh
     )
@@ -64,9 +67,9 @@ def work_through(session: Session) -> None:
     under_way: deque[tuple[Batch, PrefectFuture[list[Result]]]] = deque()
     for batch in session.batches():
         ready = prepare_batch.submit(session, batch)
-        heard = listen_batch.submit(session, ready)
+        heard = listen_batch.submit(session, ready)  # type: ignore[call-overload]
         finished = finish_batch.submit(session, heard)
-        under_way.append((batch, commit_batch.submit(session, finished)))
+        under_way.append((batch, commit_batch.submit(session, finished)))  # type: ignore[call-overload]
         if len(under_way) >= session.settings.look_ahead:
             collect(session, *under_way.popleft())
     while under_way:
@@ -84,7 +87,7 @@ def collect(session: Session, batch: Batch, future: PrefectFuture[list[Result]])
 _opened: dict[str, Session] = {}
 
 
-def run_session(session: Session, bucket: str, on_done: Callable[[Sequence[Result]], None] | None = None) -> None:
+def run_session(session: Session, bucket: str) -> None:
     """Run a session that is open already as the flow `index`."""
     _opened[bucket] = session
     index(bucket)

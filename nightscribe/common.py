@@ -78,4 +78,6 @@ def console(stderr: bool = False) -> Any:
 
     stream = sys.stderr if stderr else sys.stdout
     # A log or a pipe has no width: nothing is wrapped or cut there.
-    return Console(file=stream, highlight=False, width=None if stream.isatty() else 10_000, soft_wrap=not stream.isatty())
+    return Console(
+        file=stream, highlight=False, width=None if stream.isatty() else 10_000, soft_wrap=not stream.isatty()
+    )

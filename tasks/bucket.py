@@ -94,7 +94,9 @@ class Bucket:
             modified = datetime.fromtimestamp(modified, UTC)
         if isinstance(modified, datetime) and modified.tzinfo is None:
             modified = modified.replace(tzinfo=UTC)
-        return Object(key, int(info.get("size") or 0), fingerprint, modified if isinstance(modified, datetime) else None)
+        return Object(
+            key, int(info.get("size") or 0), fingerprint, modified if isinstance(modified, datetime) else None
+        )
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -127,7 +129,11 @@ class Bucket:
         copy = settings.scratch / f"object-{uuid.uuid4().hex}"
         try:
             self._same(key, fingerprint)
-            with self._explained(key), self.filesystem.open(f"{self.root}/{key}", "rb") as source, copy.open("wb") as out:
+            with (
+                self._explained(key),
+                self.filesystem.open(f"{self.root}/{key}", "rb") as source,
+                copy.open("wb") as out,
+            ):
                 while chunk := source.read(CHUNK):
                     keep_free(copy.parent, settings.scratch_free_gb)
                     out.write(chunk)
@@ -185,7 +191,9 @@ def open_bucket(uri: str, settings: Settings) -> Bucket:
         path = Path(unquote(urlparse(uri).path) if uri.startswith("file://") else uri).expanduser().resolve()
         if not path.is_dir():
             what = "is not a folder" if path.exists() else "does not exist"
-            raise BucketNotFound(f"The bucket {path} {what}.", next="Name a folder, or a URI such as s3://bucket/prefix.")
+            raise BucketNotFound(
+                f"The bucket {path} {what}.", next="Name a folder, or a URI such as s3://bucket/prefix."
+            )
         if not os.access(path, os.R_OK | os.X_OK) or not stat.S_ISDIR(path.stat().st_mode):
             raise BucketNotFound(f"The bucket {path} may not be read.", next="Mend its rights.")
         return Bucket(path.as_uri(), settings.bucket_id or path.as_uri(), str(path), True, None, settings.checksum)
@@ -200,7 +208,9 @@ def open_bucket(uri: str, settings: Settings) -> Bucket:
         raise BucketNotFound(f"{uri}: {error}", next="Known schemes: file, s3, gs, az, memory.") from error
     try:
         if not filesystem.exists(root):
-            raise BucketNotFound(f"The bucket {uri} does not exist, or is empty.", next="Check its name and your rights.")
+            raise BucketNotFound(
+                f"The bucket {uri} does not exist, or is empty.", next="Check its name and your rights."
+            )
     except (OSError, TimeoutError) as error:
         raise StorageBusy(f"The bucket {uri} did not answer: {error}", next="Run the same command again.") from error
     return Bucket(uri.rstrip("/"), settings.bucket_id or uri.rstrip("/"), str(root), False, filesystem)

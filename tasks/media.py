@@ -21,6 +21,7 @@ from typing import Any
 import ffmpeg
 import numpy as np
 
+from tasks.arrays import Array
 from tasks.errors import CorruptMedia, MediaTooLong, MissingTool, Permanent, StageTimeout, UnsupportedMedia
 from tasks.records import Audio, AudioTrack, Probe
 from tasks.settings import Settings
@@ -30,9 +31,11 @@ LISTEN_S = 30.0
 SILENCE = 33  # int16 steps: -60 dB of full scale
 # Demuxers that open other files or URLs named in the data, or that make video of any text.
 FORBIDDEN_DEMUXERS = frozenset(
-    "hls applehttp concat concatf dash image2 image2pipe imf tty sdp rtsp rtp sap lavfi ffmetadata webm_dash_manifest bin "
-    "xbin idf adf ssa ass srt subrip webvtt microdvd mpl2 mpsub pjs realtext sami scc stl subviewer subviewer1 tedcaptions "
-    "vobsub vplayer jacosub lrc aqtitle sup dvbsub dvbtxt txd alias_pix svg_pipe vapoursynth mpegtsraw".split()
+    """
+    hls applehttp concat concatf dash image2 image2pipe imf tty sdp rtsp rtp sap lavfi ffmetadata webm_dash_manifest
+    bin xbin idf adf ssa ass srt subrip webvtt microdvd mpl2 mpsub pjs realtext sami scc stl subviewer subviewer1
+    tedcaptions vobsub vplayer jacosub lrc aqtitle sup dvbsub dvbtxt txd alias_pix svg_pipe vapoursynth mpegtsraw
+    """.split()
 )
 # What ffmpeg says, the reason in the lake, a sentence for people; the first that fits counts.
 SAID = (
@@ -186,22 +189,35 @@ def choose_track(path: Path, tracks: Sequence[AudioTrack], settings: Settings) -
 
 def same_language(a: str, b: str) -> bool:
     """`eng`, `en` and `en-GB` are one language here."""
-    long = {"eng": "en", "fra": "fr", "fre": "fr", "deu": "de", "ger": "de", "spa": "es", "ron": "ro", "rum": "ro", "fas": "fa", "per": "fa"}
+    long = {
+        "eng": "en",
+        "fra": "fr",
+        "fre": "fr",
+        "deu": "de",
+        "ger": "de",
+        "spa": "es",
+        "ron": "ro",
+        "rum": "ro",
+        "fas": "fa",
+        "per": "fa",
+    }
     short = [long.get(x.lower().split("-")[0].split("_")[0], x.lower().split("-")[0].split("_")[0]) for x in (a, b)]
     return short[0] == short[1]
 
 
-def _listen(path: Path, track: AudioTrack, settings: Settings) -> np.ndarray:
+def _listen(path: Path, track: AudioTrack, settings: Settings) -> Array:
     """Thirty seconds from the middle of the first ten minutes, or what there is."""
     stream = _pcm_stream(path, track, start_s=0.0, length_s=4 * LISTEN_S)
     try:
-        done = subprocess.run(stream.compile(), capture_output=True, stdin=subprocess.DEVNULL, timeout=settings.audio_stall_s)
+        done = subprocess.run(
+            stream.compile(), capture_output=True, stdin=subprocess.DEVNULL, timeout=settings.audio_stall_s
+        )
     except subprocess.TimeoutExpired:
         return np.zeros(0, np.int16)
     return np.frombuffer(done.stdout[: len(done.stdout) // 2 * 2], np.int16)
 
 
-def speech_likeness(pcm: np.ndarray) -> float:
+def speech_likeness(pcm: Array) -> float:
     """How much a recording sounds like speech, 0 to 1: the share of its loudness that changes 2 to 8 times a second.
 
     Syllables come at about 4 Hz; music, sea and rain do not. After Scheirer & Slaney, "Construction and evaluation of
@@ -257,9 +273,12 @@ def extract_audio(path: Path, probed: Probe, target: Path, settings: Settings) -
     track = choose_track(path, probed.tracks, settings)
     command = _pcm_stream(path, track, start_s=0.0, length_s=settings.max_duration_h * 3600 + 1).compile()
     samples, total, square, active = 0, 0.0, 0.0, 0
-    with target.open("wb") as out, subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, bufsize=0
-    ) as process:
+    with (
+        target.open("wb") as out,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, bufsize=0
+        ) as process,
+    ):
         try:
             for chunk in _chunks(process, settings.audio_stall_s):
                 keep_free(target.parent, settings.scratch_free_gb)

@@ -39,12 +39,21 @@ def make_metadata(key: str, sidecar: Mapping[str, Any], container: Mapping[str, 
     if isinstance(tags, str):
         tags = re.split(r"[;,]", tags)
     published = next(
-        (when for name in ("published_at", "timestamp", "upload_date", "release_date", "date") if (when := instant(sidecar.get(name)))),
+        (
+            when
+            for name in ("published_at", "timestamp", "upload_date", "release_date", "date")
+            if (when := instant(sidecar.get(name)))
+        ),
         None,
     ) or next((when for name in ("date", "creation_time") if (when := instant(container.get(name)))), None)
     return Metadata(
-        title=_text(sidecar.get("title")) or _text(sidecar.get("fulltitle")) or _text(container.get("title")) or title_of(key),
-        description=_text(sidecar.get("description")) or _text(container.get("description")) or _text(container.get("comment")),
+        title=_text(sidecar.get("title"))
+        or _text(sidecar.get("fulltitle"))
+        or _text(container.get("title"))
+        or title_of(key),
+        description=_text(sidecar.get("description"))
+        or _text(container.get("description"))
+        or _text(container.get("comment")),
         tags=tuple(clean for tag in (tags if isinstance(tags, (list, tuple)) else ()) if (clean := _text(tag))),
         published_at=published,
         language=_text(sidecar.get("language")) or None,

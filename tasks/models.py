@@ -230,7 +230,9 @@ def hot_words(settings: Settings) -> list[str]:
     try:
         lines = settings.hot_words.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"The hot words {settings.hot_words} cannot be read: {error}", next="Name a text file.") from error
+        raise Misconfigured(
+            f"The hot words {settings.hot_words} cannot be read: {error}", next="Name a text file."
+        ) from error
     return sorted({line.split("#")[0].strip() for line in lines} - {""})
 
 
@@ -247,12 +249,18 @@ def fetch_models(name: str, settings: Settings) -> list[str]:
     wanted: list[tuple[str, str | None]] = [(name, None)]
     if name in sets:
         s = sets[name]
-        wanted = [(m, r) for m, r in ((s.acoustic, s.acoustic_revision), (s.lm, s.lm_revision), (s.topics, s.topics_revision)) if m]
+        wanted = [
+            (m, r)
+            for m, r in ((s.acoustic, s.acoustic_revision), (s.lm, s.lm_revision), (s.topics, s.topics_revision))
+            if m
+        ]
     for model, revision in wanted:
         if Path(model).is_dir():
             continue
         try:
-            snapshot_download(model, revision=revision, ignore_patterns=["*.bin.index.json", "*.h5", "*.msgpack", "*.ot", "*.onnx"])
+            snapshot_download(
+                model, revision=revision, ignore_patterns=["*.bin.index.json", "*.h5", "*.msgpack", "*.ot", "*.onnx"]
+            )
         except (HfHubHTTPError, OSError, ValueError) as error:
             raise ModelNotAvailable(
                 f"{model} could not be fetched: {str(error).splitlines()[0]}",

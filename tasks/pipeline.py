@@ -225,7 +225,7 @@ class Pipeline:
         started = time.monotonic()
         by_file: dict[int, list[Any]] = {}
         current: int | None = None
-        for number, piece in model.emissions([item.audio for item in heard]):
+        for number, piece in model.emissions([item.audio for item in heard if item.audio is not None]):
             if current is not None and number != current:
                 self._close(heard[current], by_file[current])
             if number not in by_file:

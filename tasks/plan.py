@@ -94,7 +94,9 @@ def _media_hours(session: Session, work: Sequence[Work]) -> tuple[float, str]:
 def _speed(session: Session) -> tuple[float, str]:
     """Media seconds a second, by the last runs of this lake."""
     if session.lake.exists():
-        rows = connect(session.lake).execute("SELECT report_json FROM runs ORDER BY started_at DESC LIMIT 20").fetchall()
+        rows = (
+            connect(session.lake).execute("SELECT report_json FROM runs ORDER BY started_at DESC LIMIT 20").fetchall()
+        )
         reports = [json.loads(row[0]) for row in rows]
         media = sum(report["media_ms"] for report in reports) / 1000
         spent = sum(report["seconds"].get("total", 0.0) for report in reports)

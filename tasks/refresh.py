@@ -106,7 +106,11 @@ def _word_spans(cues: list[dict[str, Any]]) -> list[tuple[int, int]]:
 def _metadata(pipeline: Pipeline, work: Work, video: dict[str, Any]) -> tuple[Metadata, str | None]:
     """Metadata from the sidecar as it is now; what the container said is taken from the old row."""
     old = Metadata(
-        video["title"] or "", video["description"] or "", tuple(video["tags"] or ()), video["published_at"], video["language"]
+        video["title"] or "",
+        video["description"] or "",
+        tuple(video["tags"] or ()),
+        video["published_at"],
+        video["language"],
     )
     if work.why != "metadata":
         return old, None
@@ -125,6 +129,11 @@ def _probe(video: dict[str, Any]) -> Probe:
         channels = video["audio_channels"] or 0
         tracks = (AudioTrack(video["audio_track"], video["audio_codec"] or "", channels, "", 0, None, True),)
     return Probe(
-        video["duration_ms"], video["container"] or "", video["video_codec"], video["width"], video["height"], video["fps"], tracks
+        video["duration_ms"],
+        video["container"] or "",
+        video["video_codec"],
+        video["width"],
+        video["height"],
+        video["fps"],
+        tracks,
     )
-

@@ -60,7 +60,12 @@ class RunReport:
                 self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
             if result.status == "failed":
                 self.failures.append(
-                    {"video_id": result.work.video_id, "key": result.work.key, "reason": result.reason, "error": result.error}
+                    {
+                        "video_id": result.work.video_id,
+                        "key": result.work.key,
+                        "reason": result.reason,
+                        "error": result.error,
+                    }
                 )
             elif result.error:
                 self.warnings.append(f"{result.work.key}: {result.error}")
@@ -68,7 +73,9 @@ class RunReport:
     def lose(self, work: Sequence[Work], error: NightscribeError) -> None:
         """Count videos that got no row because their batch failed."""
         for item in work:
-            self.failures.append({"video_id": item.video_id, "key": item.key, "reason": error.code, "error": str(error)})
+            self.failures.append(
+                {"video_id": item.video_id, "key": item.key, "reason": error.code, "error": str(error)}
+            )
 
     @property
     def exit_code(self) -> int:
@@ -127,7 +134,11 @@ class RunReport:
     def markdown(self) -> str:
         """The artifact that Prefect shows."""
         lines = [f"# Index of {self.bucket}", "", self.sentence(), "", "| count | |", "| --- | --- |"]
-        lines += [f"| {name} | {value} |" for name, value in self.as_json().items() if isinstance(value, int) and name != "schema"]
+        lines += [
+            f"| {name} | {value} |"
+            for name, value in self.as_json().items()
+            if isinstance(value, int) and name != "schema"
+        ]
         if self.failures:
             lines += ["", "## Failures", "", "| key | reason | error |", "| --- | --- | --- |"]
             lines += [f"| {_cell(f['key'])} | {f['reason']} | {_cell(f['error'])} |" for f in self.failures[:200]]

@@ -55,7 +55,9 @@ def run_query(
     }
     command = [sys.executable, "-m", "tasks.sandbox"]
     try:
-        done = subprocess.run(command, input=json.dumps(request).encode(), capture_output=True, timeout=seconds + 5, check=False)
+        done = subprocess.run(
+            command, input=json.dumps(request).encode(), capture_output=True, timeout=seconds + 5, check=False
+        )
     except subprocess.TimeoutExpired as error:
         raise BadQuery(
             f"The query took longer than {seconds:g} seconds and was stopped.", next="Narrow it, or raise sql_seconds."
@@ -121,7 +123,7 @@ def _child() -> int:
         statement = only_select(connection, request["sql"])
         connection.execute("BEGIN TRANSACTION READ ONLY")
         relation = connection.execute(statement)
-        reader = relation.to_arrow_reader(2048)
+        reader: Any = relation.to_arrow_reader(2048)
         left = int(request["rows"])
         code = 0
         with pa.ipc.new_stream(sys.stdout.buffer, reader.schema) as out:

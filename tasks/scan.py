@@ -84,7 +84,10 @@ def scan(
 ) -> Scan:
     """List the bucket and compare. `lake` is a connection with the lake's views, or None when there is none yet."""
     connection = lake.cursor() if lake is not None else duckdb.connect(":memory:")
-    connection.execute("CREATE OR REPLACE TEMP TABLE listed (key TEXT, stem TEXT, size_bytes BIGINT, fingerprint TEXT, modified_at TIMESTAMPTZ, sidecar BOOL)")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE listed (key TEXT, stem TEXT, size_bytes BIGINT, fingerprint TEXT, "
+        "modified_at TIMESTAMPTZ, sidecar BOOL)"
+    )
     if lake is None:
         connection.execute(
             "CREATE TEMP TABLE videos (video_id TEXT, generation BIGINT, bucket TEXT, key TEXT, size_bytes BIGINT, "
@@ -113,7 +116,9 @@ def scan(
     connection.execute(_COMPARE, parameters)
     work = [Work(*row) for row in connection.execute(_WORK).fetchall()]
     stale = _one(connection, "SELECT count(*) FROM compared WHERE stale")
-    known = _one(connection, "SELECT count(*) FROM videos WHERE bucket = $b AND status <> 'gone'", {"b": bucket.bucket_id})
+    known = _one(
+        connection, "SELECT count(*) FROM videos WHERE bucket = $b AND status <> 'gone'", {"b": bucket.bucket_id}
+    )
     gone: list[Work] = []
     if complete and known and not count:
         warnings.append(
@@ -214,7 +219,8 @@ FROM compared WHERE why IS NOT NULL
 ORDER BY why IN ('new', 'changed') DESC, modified_at NULLS LAST, key
 """
 _GONE = """
-SELECT video_id, v.key, v.size_bytes, v.fingerprint, NULL, NULL, v.sidecar_fingerprint, 'changed', 'audio', coalesce(v.attempts, 0), v.generation
+SELECT video_id, v.key, v.size_bytes, v.fingerprint, NULL, NULL, v.sidecar_fingerprint, 'changed', 'audio',
+       coalesce(v.attempts, 0), v.generation
 FROM videos v ANTI JOIN (SELECT key FROM listed WHERE NOT sidecar) l ON l.key = v.key
 WHERE v.bucket = $bucket AND v.status <> 'gone' ORDER BY v.key
 """

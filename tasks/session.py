@@ -127,9 +127,7 @@ def open_session(
     if create:
         lake.create()
     connection = connect(lake, Snapshot.of(lake)) if lake.exists() else None
-    found = scan(
-        bucket, connection, made, settings, now=datetime.now(UTC), refresh=refresh, retry_failed=retry_failed
-    )
+    found = scan(bucket, connection, made, settings, now=datetime.now(UTC), refresh=refresh, retry_failed=retry_failed)
     run_id = uuid.uuid4().hex[:12]
     report = RunReport(run_id, lake.uri, bucket.uri, datetime.now(UTC))
     report.found(found)

@@ -14,16 +14,19 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 REPO = Path(__file__).resolve().parent.parent
 
-MEDIA_EXTENSIONS = (
-    "3g2 3gp aac ac3 aif aiff alac amr ape asf au avi caf dts dv ec3 f4v flac flv h264 h265 hevc m1v m2ts m2v m4a m4b m4v "
-    "mka mkv mov mp2 mp3 mp4 mpeg mpg mts mxf oga ogg ogm ogv opus qt ra rm rmvb spx tak ts tta vob wav webm wma wmv wv y4m"
-).split()
+MEDIA_EXTENSIONS = """
+    3g2 3gp aac ac3 aif aiff alac amr ape asf au avi caf dts dv ec3 f4v flac flv h264 h265 hevc m1v m2ts m2v m4a m4b
+    m4v mka mkv mov mp2 mp3 mp4 mpeg mpg mts mxf oga ogg ogm ogv opus qt ra rm rmvb spx tak ts tta vob wav webm wma
+    wmv wv y4m
+    """.split()
 
 
 class Settings(BaseSettings):
     """Every setting of Nightscribe. Times are seconds unless the name says otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix="NIGHTSCRIBE_", toml_file="nightscribe.toml", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="NIGHTSCRIBE_", toml_file="nightscribe.toml", extra="forbid", frozen=True
+    )
 
     lake: Annotated[str, Field(description="Folder or URI of the lake.")] = "data/lake"
     scratch: Annotated[Path, Field(description="Folder for files that live for one run.")] = Path("data/scratch")
@@ -39,19 +42,25 @@ class Settings(BaseSettings):
     checksum: Annotated[bool, Field(description="Fingerprint local files by SHA-256, not by size and time.")] = False
 
     batch_videos: Annotated[int, Field(ge=1, description="Videos in a batch, at most.")] = 16
-    batch_media_s: Annotated[float, Field(gt=0, description="Media seconds in a batch, at most (one video may exceed it).")] = 3600.0
+    batch_media_s: Annotated[
+        float, Field(gt=0, description="Media seconds in a batch, at most (one video may exceed it).")
+    ] = 3600.0
     look_ahead: Annotated[int, Field(ge=1, description="Batches between first stage and commit at one time.")] = 3
 
     max_duration_h: Annotated[float, Field(gt=0, description="Longer videos are not transcribed.")] = 24.0
     max_streams: Annotated[int, Field(ge=1, description="Files with more streams are refused.")] = 64
     probe_timeout_s: Annotated[float, Field(gt=0, description="Limit for ffprobe on one file.")] = 30.0
     audio_stall_s: Annotated[float, Field(gt=0, description="ffmpeg is stopped after so long without output.")] = 60.0
-    audio_track: Annotated[int | None, Field(ge=0, description="Audio track to use; default is the one with speech.")] = None
+    audio_track: Annotated[
+        int | None, Field(ge=0, description="Audio track to use; default is the one with speech.")
+    ] = None
     language: Annotated[str | None, Field(description="Language preferred among audio tracks, as ISO 639.")] = None
     scratch_free_gb: Annotated[float, Field(ge=0, description="Space to leave free in scratch.")] = 1.0
 
     device: Annotated[str, Field(description="auto, cpu, cuda or cuda:N.")] = "auto"
-    precision: Annotated[Literal["auto", "fp32", "bf16", "fp16"], Field(description="Arithmetic of the model.")] = "auto"
+    precision: Annotated[Literal["auto", "fp32", "bf16", "fp16"], Field(description="Arithmetic of the model.")] = (
+        "auto"
+    )
     window_s: Annotated[float, Field(gt=5, description="Length of a model window.")] = 20.0
     context_s: Annotated[float, Field(ge=2, description="Context on both sides of a window that is cut away.")] = 2.0
     model_batch: Annotated[int | None, Field(ge=1, description="Windows at once; default found by itself.")] = None
@@ -79,9 +88,13 @@ class Settings(BaseSettings):
     topic_keep: Annotated[int, Field(ge=1, description="Labels kept for each video and window.")] = 5
 
     attempts: Annotated[int, Field(ge=1, description="Tries of a transient failure within a run.")] = 3
-    retry_after_s: Annotated[float, Field(ge=0, description="First wait of a video that failed transiently; doubles.")] = 3600.0
+    retry_after_s: Annotated[
+        float, Field(ge=0, description="First wait of a video that failed transiently; doubles.")
+    ] = 3600.0
     keep_generations: Annotated[int, Field(ge=1, description="Generations of a video that `maintain` keeps.")] = 3
-    sweep_grace_h: Annotated[float, Field(ge=0, description="Rows and files of unfinished batches are kept so long.")] = 24.0
+    sweep_grace_h: Annotated[
+        float, Field(ge=0, description="Rows and files of unfinished batches are kept so long.")
+    ] = 24.0
 
     elasticsearch_url: Annotated[SecretStr | None, Field(description="Address of Elasticsearch.")] = None
     price_machine_hour: Annotated[float, Field(ge=0, description="Cost of a machine hour, for reports.")] = 0.0

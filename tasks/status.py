@@ -23,14 +23,17 @@ def status_of(lake: Lake, settings: Settings) -> dict[str, Any]:
         current = recipes(find_set(settings), settings).joined()
     except Misconfigured:
         current = ""  # a status must be had also where the models are not
-    totals = connection.execute("SELECT coalesce(sum(duration_ms), 0), coalesce(sum(n_words), 0) FROM videos WHERE status <> 'gone'").fetchone()
+    totals = connection.execute(
+        "SELECT coalesce(sum(duration_ms), 0), coalesce(sum(n_words), 0) FROM videos WHERE status <> 'gone'"
+    ).fetchone()
     due = connection.execute(
         "SELECT count_if(status = 'failed' AND next_try_at <= $now), "
         "count_if(status IN ('indexed', 'no_speech', 'no_audio') AND recipes <> $current AND $current <> '') FROM videos",
         {"now": datetime.now(UTC), "current": current},
     ).fetchone()
     runs = connection.execute(
-        "SELECT run_id, started_at, ended_at, outcome, report_json FROM runs ORDER BY started_at DESC LIMIT $n", {"n": RUNS_SHOWN}
+        "SELECT run_id, started_at, ended_at, outcome, report_json FROM runs ORDER BY started_at DESC LIMIT $n",
+        {"n": RUNS_SHOWN},
     ).fetchall()
     assert totals is not None
     assert due is not None
@@ -39,7 +42,9 @@ def status_of(lake: Lake, settings: Settings) -> dict[str, Any]:
         "lake_version": snapshot.version,
         "videos": dict(connection.execute("SELECT status, count(*) FROM videos GROUP BY ALL ORDER BY ALL").fetchall()),
         "failed_by_reason": dict(
-            connection.execute("SELECT reason, count(*) FROM videos WHERE status = 'failed' GROUP BY ALL ORDER BY ALL").fetchall()
+            connection.execute(
+                "SELECT reason, count(*) FROM videos WHERE status = 'failed' GROUP BY ALL ORDER BY ALL"
+            ).fetchall()
         ),
         "due": {"retry": due[0], "stale": due[1]},
         "media_ms": int(totals[0]),
@@ -58,7 +63,9 @@ def _run(run_id: str, started: datetime, ended: datetime, outcome: str, report: 
         "ended_at": _z(ended),
         "outcome": outcome,
         "seconds": counts["seconds"].get("total", 0.0),
-        **{name: counts[name] for name in ("bucket", "indexed", "no_speech", "no_audio", "failed", "media_ms", "words")},
+        **{
+            name: counts[name] for name in ("bucket", "indexed", "no_speech", "no_audio", "failed", "media_ms", "words")
+        },
     }
 
 

@@ -52,12 +52,15 @@ def write_subtitles(
         cues = [
             Cue(start, end, text, confidence, 0, 0)
             for start, end, text, confidence in connection.execute(
-                "SELECT start_ms, end_ms, text, confidence FROM cues WHERE video_id = $id ORDER BY cue_no", {"id": video_id}
+                "SELECT start_ms, end_ms, text, confidence FROM cues WHERE video_id = $id ORDER BY cue_no",
+                {"id": video_id},
             ).fetchall()
         ]
         path = Path(folder, names[video_id]) if folder is not None else beside(bucket, key, format)
         if path is None:
-            skipped.append({"video_id": video_id, "reason": "the bucket is not on this machine; name a folder with --out"})
+            skipped.append(
+                {"video_id": video_id, "reason": "the bucket is not on this machine; name a folder with --out"}
+            )
             continue
         if path.exists() and not _ours(path):
             skipped.append({"video_id": video_id, "reason": f"{path} was not written by Nightscribe"})
@@ -66,7 +69,9 @@ def write_subtitles(
         try:
             _write(path, text)
         except OSError as error:
-            raise Misconfigured(f"{path} cannot be written: {error.strerror}", next="Name another folder with --out.") from error
+            raise Misconfigured(
+                f"{path} cannot be written: {error.strerror}", next="Name another folder with --out."
+            ) from error
         written.append({"video_id": video_id, "key": key, "path": str(path), "cues": len(cues)})
         all_cues.append(cues)
     checked = lint(all_cues, CueRules.of(settings))

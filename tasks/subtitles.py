@@ -13,10 +13,16 @@ from dataclasses import dataclass
 from tasks.records import Cue, Word
 from tasks.settings import Settings
 
-ARTICLES = frozenset("a an the my your his her its our their this that these those mr mrs ms dr st no every each".split())
+ARTICLES = frozenset(
+    """
+    a an the my your his her its our their this that these those mr mrs ms dr st no every each
+    """.split()
+)
 OPENERS = frozenset(
-    "and but or nor so yet because although though while when where which who whose that if unless until since as than "
-    "in on at by for from with without into onto over under about after before between through to of".split()
+    """
+    and but or nor so yet because although though while when where which who whose that if unless until since as
+    than in on at by for from with without into onto over under about after before between through to of
+    """.split()
 )
 LONG_PAUSE_MS = 2000
 
@@ -166,9 +172,7 @@ def timestamp(ms: int, comma: str = ".") -> str:
 def to_webvtt(cues: Sequence[Cue], *, language: str | None = None) -> str:
     """A WebVTT file (W3C). `&`, `<` and `>` are escaped, and so nothing in a text can end a cue or be markup."""
     head = f"WEBVTT\n\nNOTE {MARK}; machine transcript" + (f", language {language}" if language else "")
-    blocks = [
-        f"{timestamp(cue.start_ms)} --> {timestamp(cue.end_ms)}\n{_plain(cue.text, escape=True)}" for cue in cues
-    ]
+    blocks = [f"{timestamp(cue.start_ms)} --> {timestamp(cue.end_ms)}\n{_plain(cue.text, escape=True)}" for cue in cues]
     return "\n\n".join([head, *blocks]) + "\n"
 
 

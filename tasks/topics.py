@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from tasks.arrays import Array
 from tasks.errors import ModelNotAvailable
 from tasks.records import Metadata, Topic, Word
 from tasks.speech.acoustic import choose_device
@@ -31,33 +32,33 @@ class TopicModel:
     max_tokens: int
     device: torch.device
 
-    def scores(self, texts: Sequence[str]) -> np.ndarray:
+    def scores(self, texts: Sequence[str]) -> Array:
         """Probabilities, shape (texts, labels): the mean over a text's pieces, weighted by their tokens."""
-        pieces: list[list[int]] = []
-        owner: list[int] = []
-        room = self.max_tokens - self.tokenizer.num_special_tokens_to_add()
-        step = max(1, room - room // 4)
-        for number, text in enumerate(texts):
-            ids = self.tokenizer(text, add_special_tokens=False, truncation=False, verbose=False).input_ids
-            for start in range(0, max(1, len(ids) - room // 4), step):
-                pieces.append(ids[start : start + room])
-                owner.append(number)
+        cut = self.tokenizer(
+            list(texts),
+            truncation=True,
+            max_length=self.max_tokens,
+            stride=self.max_tokens // 4,
+            return_overflowing_tokens=True,
+        )
+        pieces: list[list[int]] = cut["input_ids"]
+        owner: list[int] = cut["overflow_to_sample_mapping"]
         out = np.zeros((len(texts), len(self.labels)), np.float64)
         weight = np.zeros(len(texts))
         order = sorted(range(len(pieces)), key=lambda i: len(pieces[i]))
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH]
             for i, row in zip(chosen, self._forward([pieces[i] for i in chosen]), strict=True):
-                share = len(pieces[i]) + 1
+                share = len(pieces[i])
                 out[owner[i]] += share * row
                 weight[owner[i]] += share
-        return out / np.maximum(weight, 1)[:, None]
+        mean: Array = out / np.maximum(weight, 1)[:, None]
+        return mean
 
     @torch.inference_mode()
-    def _forward(self, pieces: list[list[int]]) -> np.ndarray:
-        rows = [self.tokenizer.build_inputs_with_special_tokens(piece) for piece in pieces]
-        batch = self.tokenizer.pad({"input_ids": rows}, return_tensors="pt").to(self.device)
-        probabilities: np.ndarray = torch.softmax(self.model(**batch).logits.float(), dim=-1).cpu().numpy()
+    def _forward(self, pieces: list[list[int]]) -> Array:
+        batch = self.tokenizer.pad({"input_ids": pieces}, return_tensors="pt").to(self.device)
+        probabilities: Array = torch.softmax(self.model(**batch).logits.float(), dim=-1).cpu().numpy()
         return probabilities
 
 

@@ -71,7 +71,11 @@ def sentences(folder: Path, n: int) -> list[str]:
     rng = np.random.default_rng(1)
     clean = re.compile(r"[A-Za-z ,.'!?-]+")  # digits and symbols are read differently by each engine
     pools = [[s for s in dict.fromkeys(pool) if clean.fullmatch(s)] for pool in (books, news)]
-    picked = [pools[i][int(j)] for i, share_ in ((0, 0.6), (1, 0.4)) for j in rng.permutation(len(pools[i]))[: int(n * share_)]]
+    picked = [
+        pools[i][int(j)]
+        for i, share_ in ((0, 0.6), (1, 0.4))
+        for j in rng.permutation(len(pools[i]))[: int(n * share_)]
+    ]
     return [picked[int(i)] for i in rng.permutation(len(picked))]
 
 

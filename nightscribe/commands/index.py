@@ -93,5 +93,9 @@ def _write_subtitles(session: Any, where: str) -> None:
 
     ids = session.report.indexed_ids
     write_subtitles(
-        session.lake, folder=None if where == "beside" else where, format="vtt", settings=session.settings, video_ids=ids
+        session.lake,
+        folder=None if where == "beside" else where,
+        format="vtt",
+        settings=session.settings,
+        video_ids=ids,
     )

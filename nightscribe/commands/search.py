@@ -23,7 +23,9 @@ from nightscribe.common import clock, console, json_option, lake_option, open_la
 @click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="Videos to show.")
 @click.option("--offset", type=click.IntRange(0), default=0, help="Videos to pass over (`next` of the page before).")
 @click.option("--moments", type=click.IntRange(1, 100), default=3, show_default=True, help="Moments of each video.")
-@click.option("--engine", type=click.Choice(["auto", "duckdb"]), default="auto", show_default=True, help="Where to ask.")
+@click.option(
+    "--engine", type=click.Choice(["auto", "duckdb"]), default="auto", show_default=True, help="Where to ask."
+)
 @json_option
 def command(
     words: tuple[str, ...],

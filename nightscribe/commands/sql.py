@@ -19,7 +19,14 @@ EXACT = 2**53
 @click.command("sql")
 @click.argument("query")
 @lake_option
-@click.option("--format", "form", type=click.Choice(["table", "csv", "json", "parquet"]), default="table", show_default=True, help="Form of the answer.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json", "parquet"]),
+    default="table",
+    show_default=True,
+    help="Form of the answer.",
+)
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many rows.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def command(query: str, lake: str | None, form: str, limit: int | None, as_json: bool) -> int:
@@ -47,7 +54,9 @@ def command(query: str, lake: str | None, form: str, limit: int | None, as_json:
 
 
 def _json(rows: Any) -> None:
-    json.dump([{k: plain(v) for k, v in row.items()} for row in rows.to_pylist()], sys.stdout, ensure_ascii=False, indent=1)
+    json.dump(
+        [{k: plain(v) for k, v in row.items()} for row in rows.to_pylist()], sys.stdout, ensure_ascii=False, indent=1
+    )
     sys.stdout.write("\n")
 
 
@@ -78,7 +87,12 @@ def _csv(rows: Any) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(rows.column_names)
     for row in rows.to_pylist():
-        writer.writerow([json.dumps(plain(v), ensure_ascii=False) if isinstance(v, (list, dict)) else plain(v) for v in row.values()])
+        writer.writerow(
+            [
+                json.dumps(plain(v), ensure_ascii=False) if isinstance(v, (list, dict)) else plain(v)
+                for v in row.values()
+            ]
+        )
 
 
 def _parquet(rows: Any) -> None:

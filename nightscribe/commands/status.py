@@ -44,5 +44,7 @@ def _show(found: dict[str, Any], settings: Any) -> None:
     if found["cost_per_media_hour"] is not None:
         lines.append(f"Cost      {found['cost_per_media_hour']:.4f} {settings.currency} for an hour of media")
     for run in found["last_runs"]:
-        lines.append(f"Run       {run['started_at']}  {run['outcome']}: {run['indexed']} indexed, {run['failed']} failed, {run['seconds']:.0f} s")
+        lines.append(
+            f"Run       {run['started_at']}  {run['outcome']}: {run['indexed']} indexed, {run['failed']} failed, {run['seconds']:.0f} s"
+        )
     out.print("\n".join(lines), markup=False)

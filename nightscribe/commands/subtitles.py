@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Literal
 
 import click
 
@@ -12,11 +13,15 @@ from nightscribe.common import json_option, lake_option, open_lake, settings_fro
 
 @click.command("subtitles")
 @lake_option
-@click.option("--format", "form", type=click.Choice(["vtt", "srt"]), default="vtt", show_default=True, help="WebVTT or SubRip.")
+@click.option(
+    "--format", "form", type=click.Choice(["vtt", "srt"]), default="vtt", show_default=True, help="WebVTT or SubRip."
+)
 @click.option("--out", metavar="DIR", help="Folder to write into; default is beside the videos.")
 @click.option("--video", "videos", multiple=True, metavar="ID", help="Only this video; may be repeated.")
 @json_option
-def command(lake: str | None, form: str, out: str | None, videos: tuple[str, ...], as_json: bool) -> int:
+def command(
+    lake: str | None, form: Literal["vtt", "srt"], out: str | None, videos: tuple[str, ...], as_json: bool
+) -> int:
     """Write the subtitles of indexed videos. Files that Nightscribe did not write are left alone.
 
     \b
@@ -26,7 +31,9 @@ def command(lake: str | None, form: str, out: str | None, videos: tuple[str, ...
     from tasks.subtitle_files import write_subtitles
 
     settings = settings_from(lake=lake)
-    done = write_subtitles(open_lake(settings.lake), folder=out, format=form, settings=settings, video_ids=videos or None)  # type: ignore[arg-type]
+    done = write_subtitles(
+        open_lake(settings.lake), folder=out, format=form, settings=settings, video_ids=videos or None
+    )
     if as_json:
         print_json(done)
         return 0

@@ -49,7 +49,15 @@ def content_rows(result: Result) -> dict[str, list[dict[str, Any]]]:
     key = {"video_id": result.work.video_id, "generation": result.generation}
     cue_of = {n: i for i, cue in enumerate(result.cues) for n in range(cue.first_word, cue.last_word + 1)}
     words = [
-        {**key, "word_no": n, "word": w.word, "start_ms": w.start_ms, "end_ms": w.end_ms, "confidence": w.confidence, "cue_no": cue_of[n]}
+        {
+            **key,
+            "word_no": n,
+            "word": w.word,
+            "start_ms": w.start_ms,
+            "end_ms": w.end_ms,
+            "confidence": w.confidence,
+            "cue_no": cue_of[n],
+        }
         for n, w in enumerate(result.words)
     ]
     cues = [
@@ -59,7 +67,16 @@ def content_rows(result: Result) -> dict[str, list[dict[str, Any]]]:
     # One space at each end: ` word ` then finds whole words without a regular expression.
     transcripts = [{**key, "text": " " + " ".join(w.word for w in result.words) + " "}] if result.words else []
     topics = [
-        {**key, "scope": t.scope, "start_ms": t.start_ms, "end_ms": t.end_ms, "rank": t.rank, "label": t.label, "score": t.score, "model": t.model}
+        {
+            **key,
+            "scope": t.scope,
+            "start_ms": t.start_ms,
+            "end_ms": t.end_ms,
+            "rank": t.rank,
+            "label": t.label,
+            "score": t.score,
+            "model": t.model,
+        }
         for t in result.topics
     ]
     return {"words": words, "cues": cues, "transcripts": transcripts, "topics": topics}
@@ -108,7 +125,9 @@ def video_row(result: Result, *, run_id: str, device: str, now: datetime) -> dic
         "decode_recipe": result.recipes.decode,
         "cues_recipe": result.recipes.cues,
         "topics_recipe": result.recipes.topics,
-        **{f"{stage}_s": round(seconds.get(stage, 0.0), 3) for stage in ("fetch", "audio", "model", "decode", "topics")},
+        **{
+            f"{stage}_s": round(seconds.get(stage, 0.0), 3) for stage in ("fetch", "audio", "model", "decode", "topics")
+        },
         "device": device,
         "flow_run_id": run_id,
         "indexed_at": now,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from deltalake import CommitProperties
@@ -48,10 +47,15 @@ def expire(lake: Lake, keep: int) -> int:
 
     The `videos` row goes first: from then on no view shows the generation, and the sweep finds its rows.
     """
-    rows = connect(lake).execute(
-        "SELECT video_id, generation FROM videos_all QUALIFY row_number() OVER (PARTITION BY video_id ORDER BY generation DESC) > $keep",
-        {"keep": keep},
-    ).fetchall()
+    rows = (
+        connect(lake)
+        .execute(
+            "SELECT video_id, generation FROM videos_all "
+            "QUALIFY row_number() OVER (PARTITION BY video_id ORDER BY generation DESC) > $keep",
+            {"keep": keep},
+        )
+        .fetchall()
+    )
     for start in range(0, len(rows), 500):
         chunk = rows[start : start + 500]
         generations = ", ".join(str(generation) for _, generation in chunk)
@@ -97,7 +101,9 @@ def compact(lake: Lake, name: str) -> int:
         optimizer = lake.table(name).optimize
         if name in EVENTS_ONLY:
             return optimizer.compact(target_size=TARGET_BYTES, writer_properties=PARQUET, commit_properties=properties)
-        return optimizer.z_order(["video_id"], target_size=TARGET_BYTES, writer_properties=PARQUET, commit_properties=properties)
+        return optimizer.z_order(
+            ["video_id"], target_size=TARGET_BYTES, writer_properties=PARQUET, commit_properties=properties
+        )
 
     metrics = retry_commit(act, what=f"compaction of {name}")
     return int(metrics.get("numFilesRemoved", 0))
@@ -133,7 +139,9 @@ def check(lake: Lake) -> list[str]:
             f"LEFT JOIN (SELECT video_id, generation, count(*) AS n FROM {name}_all GROUP BY ALL) c USING (video_id, generation) "
             f"WHERE coalesce(v.{column}, 0) <> coalesce(c.n, 0)"
         ).fetchall()
-        problems += [f"Video {v}, generation {g}: its row says {n} {name}, there are {found}." for v, g, n, found in rows]
+        problems += [
+            f"Video {v}, generation {g}: its row says {n} {name}, there are {found}." for v, g, n, found in rows
+        ]
     queries = {
         "has generation {1} more than once": "SELECT video_id, generation FROM videos_all GROUP BY ALL HAVING count(*) > 1",
         "generation {1}, has a word twice": "SELECT video_id, generation, word_no FROM words_all GROUP BY ALL HAVING count(*) > 1",

@@ -114,7 +114,7 @@ class Lake:
         except PermissionError as error:
             raise LakeNotWritable(f"The lake {self.uri} may not be read.", next="Mend its rights.") from error
         except json.JSONDecodeError as error:
-            raise Misconfigured(f"{self.uri}/{MARKER} is damaged.", next="Write {\"version\": 1} into it.") from error
+            raise Misconfigured(f"{self.uri}/{MARKER} is damaged.", next='Write {"version": 1} into it.') from error
 
     def _write_marker(self) -> None:
         import fsspec
@@ -161,9 +161,7 @@ class Lake:
         table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema=TABLES[name])
         if not table.num_rows:
             return
-        properties = CommitProperties(
-            app_transactions=[Transaction(app_id=batch_id, version=1)], max_commit_retries=15
-        )
+        properties = CommitProperties(app_transactions=[Transaction(app_id=batch_id, version=1)], max_commit_retries=15)
 
         def write() -> None:
             if self._committed(name, batch_id):

@@ -28,7 +28,8 @@ def search(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, Any
         f"""
         WITH found AS (SELECT video_id, count(*) AS moments FROM moments GROUP BY video_id)
         SELECT f.video_id, v.key, v.title, v.published_at, v.duration_ms, f.moments,
-               ln(1 + f.moments) + CASE WHEN len(list_filter($words, lambda w: contains(' ' || {_FOLD.format("v.title")} || ' ', w))) = len($words) THEN 1 ELSE 0 END AS score,
+               ln(1 + f.moments) + CASE WHEN len(list_filter($words,
+                   lambda w: contains({_FOLD.format("v.title")}, w))) = len($words) THEN 1 ELSE 0 END AS score,
                count(*) OVER () AS videos, sum(f.moments) OVER () AS total
         FROM found f JOIN videos v USING (video_id)
         ORDER BY score DESC, v.published_at DESC NULLS LAST, v.key LIMIT $limit OFFSET $offset
@@ -71,11 +72,19 @@ def search(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, Any
 def _candidates(connection: duckdb.DuckDBPyConnection, query: Query) -> None:
     """Videos whose transcript has the words at all, and that pass the filters."""
     text = _FOLD.format("t.text")
-    needles = [" " + " ".join(query.words) + " "] if query.mode == "phrase" else [f" {w} " for w in dict.fromkeys(query.words)]
+    needles = (
+        [" " + " ".join(query.words) + " "]
+        if query.mode == "phrase"
+        else [f" {w} " for w in dict.fromkeys(query.words)]
+    )
     conditions = [f"contains({text}, $n{i})" for i in range(len(needles))]
     parameters: dict[str, Any] = {f"n{i}": needle for i, needle in enumerate(needles)}
     for name, condition, value in (
-        ("topic", "EXISTS (FROM topics p WHERE p.video_id = t.video_id AND p.scope = 'video' AND p.rank = 1 AND lower(p.label) = lower($topic))", query.topic),
+        (
+            "topic",
+            "EXISTS (FROM topics p WHERE p.video_id = t.video_id AND p.scope = 'video' AND p.rank = 1 AND lower(p.label) = lower($topic))",
+            query.topic,
+        ),
         ("since", "v.published_at >= $since", query.since),
         ("until", "v.published_at < $until::DATE + 1", query.until),
         ("language", "v.language = $language", query.language),
@@ -170,7 +179,13 @@ def _moments(connection: duckdb.DuckDBPyConnection, ids: list[str], query: Query
     out: dict[str, list[dict[str, Any]]] = {}
     for video_id, start, end, confidence, marked, said, first in rows:
         snippet, marks = snippet_of(said, first, set(marked))
-        moment = {"start_ms": start, "end_ms": end, "snippet": snippet, "marks": marks, "confidence": round(confidence, 4)}
+        moment = {
+            "start_ms": start,
+            "end_ms": end,
+            "snippet": snippet,
+            "marks": marks,
+            "confidence": round(confidence, 4),
+        }
         out.setdefault(video_id, []).append(moment)
     return out
 

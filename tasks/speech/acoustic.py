@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from tasks.arrays import Array
 from tasks.errors import ModelNotAvailable, OutOfMemory
 from tasks.records import Audio
 from tasks.speech.windows import Geometry, geometry, stitch, window_starts
@@ -38,7 +39,7 @@ class AcousticModel:
     normalises: bool
     batch: int
 
-    def emissions(self, audios: Sequence[Audio]) -> Iterator[tuple[int, np.ndarray]]:
+    def emissions(self, audios: Sequence[Audio]) -> Iterator[tuple[int, Array]]:
         """Log-probs of several files, their windows pooled: (file number, (frames, tokens) float32), in order.
 
         A file comes as one or more consecutive pieces, so that a long one is never whole in memory. Files too short for
@@ -48,7 +49,7 @@ class AcousticModel:
         results = self._run(audios, jobs)
         current: list[Any] = [next(results, None)]
 
-        def of(number: int) -> Iterator[tuple[int, np.ndarray]]:
+        def of(number: int) -> Iterator[tuple[int, Array]]:
             while current[0] is not None and current[0][0] == number:
                 yield current[0][1], current[0][2]
                 current[0] = next(results, None)
@@ -58,11 +59,9 @@ class AcousticModel:
             for piece in stitch(of(number), self.blank, self.geometry.context):
                 yield number, piece
 
-    def _run(
-        self, audios: Sequence[Audio], jobs: Iterator[tuple[int, int]]
-    ) -> Iterator[tuple[int, int, np.ndarray]]:
+    def _run(self, audios: Sequence[Audio], jobs: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int, Array]]:
         """Group windows of one length into model batches; a clip shorter than a window is alone, at its own length."""
-        pool: list[tuple[int, int, np.ndarray]] = []
+        pool: list[tuple[int, int, Array]] = []
         for number, start in jobs:
             audio = audios[number]
             frames = min(self.geometry.window, self.geometry.frames(audio.samples))
@@ -74,7 +73,7 @@ class AcousticModel:
         if pool:
             yield from self._forward(pool)
 
-    def _forward(self, pool: list[tuple[int, int, np.ndarray]]) -> Iterator[tuple[int, int, np.ndarray]]:
+    def _forward(self, pool: list[tuple[int, int, Array]]) -> Iterator[tuple[int, int, Array]]:
         """One model batch; when memory runs out, again with half of it.
 
         Raises:
@@ -99,7 +98,7 @@ class AcousticModel:
             yield number, start, row
 
     @torch.inference_mode()
-    def infer(self, waves: np.ndarray) -> np.ndarray:
+    def infer(self, waves: Array) -> Array:
         """(batch, samples) float32 to (batch, frames, tokens) float32 log-probs."""
         if self.takes_features:
             made = self.extractor(list(waves), sampling_rate=SAMPLE_RATE, return_tensors="pt", padding=False)
@@ -111,7 +110,7 @@ class AcousticModel:
         return torch.log_softmax(logits, dim=-1).cpu().numpy()
 
 
-def read_window(audio: Audio, start: int, samples: int, normalises: bool) -> np.ndarray:
+def read_window(audio: Audio, start: int, samples: int, normalises: bool) -> Array:
     """Samples of a scratch file as float32; with `normalises`, to zero mean and unit variance over the whole file."""
     pcm = np.fromfile(audio.path, np.int16, count=samples, offset=start * 2)
     wave = pcm.astype(np.float32) / 32768

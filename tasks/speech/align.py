@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from tasks.arrays import Array
 from tasks.records import Word
 
 
@@ -17,7 +18,7 @@ def _ids(labels: tuple[str, ...]) -> dict[str, int]:
 
 def align(
     words: Sequence[str],
-    log_probs: np.ndarray,
+    log_probs: Array,
     labels: Sequence[str],
     blank: int,
     first_frame: int,
@@ -81,7 +82,7 @@ def _spread(words: Sequence[str], frames: int, first_frame: int, frame_ms: float
     return [Word(word, edges[i], edges[i + 1], 0.0) for i, word in enumerate(words)]
 
 
-def viterbi(log_probs: np.ndarray, tokens: np.ndarray, blank: int) -> np.ndarray | None:
+def viterbi(log_probs: Array, tokens: Array, blank: int) -> Array | None:
     """Best state of each frame among blank, token 0, blank, token 1, ..., blank (Graves et al. 2006, section 4.1).
 
     Odd states are tokens: state 2i + 1 is token i. None when there are too few frames.

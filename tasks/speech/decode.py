@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tasks.arrays import Array
 from tasks.records import Word
 from tasks.speech.align import align
 
@@ -43,7 +44,7 @@ class Utterance:
     """A stretch of speech: its first frame in the file and its log-probs, shape (frames, tokens)."""
 
     first_frame: int
-    log_probs: np.ndarray
+    log_probs: Array
 
 
 class UtteranceSplitter:
@@ -58,7 +59,7 @@ class UtteranceSplitter:
         self._held = np.zeros((0, 0), np.float32)
         self._first = 0
 
-    def push(self, piece: np.ndarray) -> list[Utterance]:
+    def push(self, piece: Array) -> list[Utterance]:
         """Take the next frames; returns the utterances that are now certainly over."""
         self._held = piece if not len(self._held) else np.concatenate((self._held, piece))
         out: list[Utterance] = []
@@ -92,7 +93,7 @@ class UtteranceSplitter:
         half = first + self.longest // 2
         return half + longest_blank(held[half : first + self.longest], self.blank)
 
-    def _trimmed(self, log_probs: np.ndarray) -> list[Utterance]:
+    def _trimmed(self, log_probs: Array) -> list[Utterance]:
         spoken = np.flatnonzero(log_probs.argmax(axis=1) != self.blank)
         if not len(spoken):
             return []
@@ -101,7 +102,7 @@ class UtteranceSplitter:
         return [Utterance(self._first + start, np.ascontiguousarray(log_probs[start:end]))]
 
 
-def longest_blank(log_probs: np.ndarray, blank: int) -> int:
+def longest_blank(log_probs: Array, blank: int) -> int:
     """The middle of the longest run of frames whose best token is the blank; the likeliest blank when there is none."""
     best, best_at, run = 0, int(log_probs[:, blank].argmax()), 0
     for i, quiet in enumerate([*(log_probs.argmax(axis=1) == blank).tolist(), False]):

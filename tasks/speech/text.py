@@ -48,6 +48,8 @@ def spoken_number(digits: str, language: str = "en") -> str:
     try:
         value: int | float = float(plain) if "." in plain else int(plain)
         year = isinstance(value, int) and 1100 <= value <= 2099 and "," not in digits and value % 1000 > 9
-        return str(num2words(value, lang=language, to="year" if year else "cardinal")).replace("-", " ").replace(",", "")
+        return (
+            str(num2words(value, lang=language, to="year" if year else "cardinal")).replace("-", " ").replace(",", "")
+        )
     except (NotImplementedError, ValueError, OverflowError):
         return " "

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tasks.arrays import Array
+
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
@@ -33,7 +35,9 @@ class Geometry:
         return self.stride * (frames - 1) + self.receptive
 
 
-def geometry(kernels: list[int], strides: list[int], *, window_s: float, context_s: float, rate: int = 16_000) -> Geometry:
+def geometry(
+    kernels: list[int], strides: list[int], *, window_s: float, context_s: float, rate: int = 16_000
+) -> Geometry:
     """The geometry of a stack of convolutions without padding."""
     stride, receptive = 1, 1
     for kernel, step in zip(kernels, strides, strict=True):
@@ -55,13 +59,13 @@ def window_starts(samples: int, g: Geometry) -> list[int]:
     return [*range(0, frames - g.window, step), frames - g.window]
 
 
-def stitch(windows: Iterator[tuple[int, np.ndarray]], blank: int, context: int) -> Iterator[np.ndarray]:
+def stitch(windows: Iterator[tuple[int, Array]], blank: int, context: int) -> Iterator[Array]:
     """Join windows of one file, given in order as (first frame, log-probs), into consecutive pieces of log-probs.
 
     Within an overlap the cut lies where both windows say blank longest: a cut inside a word could say a letter twice
     or not at all. Frames next to a window's own border are used only when there is no other place.
     """
-    held: np.ndarray | None = None
+    held: Array | None = None
     held_start = 0
     for start, log_probs in windows:
         if held is None:
@@ -75,7 +79,7 @@ def stitch(windows: Iterator[tuple[int, np.ndarray]], blank: int, context: int) 
         yield held
 
 
-def seam(left: np.ndarray, right: np.ndarray, blank: int, context: int) -> int:
+def seam(left: Array, right: Array, blank: int, context: int) -> int:
     """Where to change from `left` to `right` (same frames seen by two windows): frames before it are `left`'s."""
     n = len(left)
     edge = min(context // 2, (n - 1) // 2)

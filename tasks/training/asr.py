@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional
 from transformers import AutoModelForCTC, AutoProcessor, PreTrainedModel
 
+from tasks.arrays import Array
 from tasks.errors import Misconfigured
 from tasks.training.augment import Augmentation
 from tasks.training.batches import Batch, make_batch, training_batches
@@ -84,7 +85,7 @@ class Trainer:
         validation: ClipStore,
         folder: Path,
         options: TrainingOptions,
-        recorded: list[np.ndarray] | None = None,
+        recorded: list[Array] | None = None,
     ) -> None:
         precision = options.precision
         if precision == "auto":
@@ -211,9 +212,7 @@ class Trainer:
         while start < len(order):
             n = max(1, int(batch_s * 16_000 // store.lengths[order[min(start + 64, len(order) - 1)]]))
             clips = order[start : start + n]
-            batch = make_batch(
-                store, clips, step=0, seed=0, options=None, recorded=[], do_normalise=self.do_normalise
-            )
+            batch = make_batch(store, clips, step=0, seed=0, options=None, recorded=[], do_normalise=self.do_normalise)
             inputs, mask = self._tensors(batch)
             with self.accelerator.autocast():
                 ids = self.model(inputs, attention_mask=mask).logits.argmax(-1).cpu()
@@ -296,7 +295,9 @@ def load_for_training(name: str) -> tuple[PreTrainedModel, Any]:
         processor = AutoProcessor.from_pretrained(name)
         model = AutoModelForCTC.from_pretrained(name, use_safetensors=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise Misconfigured(f"No CTC model could be loaded from {name!r}: {error}", next="Name a folder or hub id.") from error
+        raise Misconfigured(
+            f"No CTC model could be loaded from {name!r}: {error}", next="Name a folder or hub id."
+        ) from error
     return model, processor
 
 

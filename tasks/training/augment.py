@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tasks.arrays import Array
+
 SAMPLE_RATE = 16_000
 
 
@@ -27,24 +29,23 @@ class Augmentation:
     gain_db: tuple[float, float] = (-8.0, 8.0)
 
 
-def change_speed(audio: np.ndarray, factor: float) -> np.ndarray:
+def change_speed(audio: Array, factor: float) -> Array:
     """Play `factor` times as fast, pitch and all (Ko et al., "Audio augmentation for speech recognition", 2015)."""
     positions = np.arange(0, len(audio) - 1, factor, dtype=np.float64)
     return np.interp(positions, np.arange(len(audio)), audio).astype(np.float32)
 
 
-def coloured_noise(n: int, rng: np.random.Generator) -> np.ndarray:
+def coloured_noise(n: int, rng: np.random.Generator) -> Array:
     """`n` samples of unit power whose spectrum falls as 1/f^a, a between 0 (white) and 2 (rumble)."""
     spectrum = np.fft.rfft(rng.standard_normal(n))
     slope = rng.uniform(0.0, 1.0)
     spectrum *= np.maximum(np.arange(len(spectrum)), 1.0) ** -slope
     noise = np.fft.irfft(spectrum, n)
-    return (noise / (np.sqrt(np.mean(noise**2)) + 1e-12)).astype(np.float32)
+    unit: Array = noise / (np.sqrt(np.mean(noise**2)) + 1e-12)
+    return unit.astype(np.float32)
 
 
-def add_noise(
-    audio: np.ndarray, snr_db: float, rng: np.random.Generator, recorded: Sequence[np.ndarray] = ()
-) -> np.ndarray:
+def add_noise(audio: Array, snr_db: float, rng: np.random.Generator, recorded: Sequence[Array] = ()) -> Array:
     """Mix in noise at `snr_db` below the clip's mean power: a recording where there are any, else coloured noise."""
     if recorded and rng.random() < 0.7:
         source = recorded[int(rng.integers(len(recorded)))].astype(np.float32)
@@ -53,10 +54,11 @@ def add_noise(
     else:
         noise = coloured_noise(len(audio), rng)
     level = np.sqrt(np.mean(audio**2) + 1e-12) * 10 ** (-snr_db / 20)
-    return (audio + level * noise).astype(np.float32)
+    mixed: Array = audio + level * noise
+    return mixed.astype(np.float32)
 
 
-def add_echo(audio: np.ndarray, reverberation_s: float, rng: np.random.Generator) -> np.ndarray:
+def add_echo(audio: Array, reverberation_s: float, rng: np.random.Generator) -> Array:
     """Convolve with a made-up room: a direct path, then noise that falls by 60 dB in `reverberation_s` seconds."""
     n = max(2, int(reverberation_s * SAMPLE_RATE))
     response = rng.standard_normal(n) * 10 ** (-3 * np.arange(n) / n) * rng.uniform(0.02, 0.12)
@@ -67,9 +69,7 @@ def add_echo(audio: np.ndarray, reverberation_s: float, rng: np.random.Generator
     return wet.astype(np.float32)
 
 
-def augment(
-    audio: np.ndarray, options: Augmentation, rng: np.random.Generator, recorded: Sequence[np.ndarray] = ()
-) -> np.ndarray:
+def augment(audio: Array, options: Augmentation, rng: np.random.Generator, recorded: Sequence[Array] = ()) -> Array:
     """Apply speed, echo and noise, each by its probability, in the order a microphone would see them."""
     if rng.random() < options.speed:
         audio = change_speed(audio, rng.uniform(*options.speed_range))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tasks.arrays import Array
 from tasks.training.augment import Augmentation, augment
 from tasks.training.clips import SAMPLE_RATE, ClipStore
 
@@ -20,8 +21,8 @@ from tasks.training.clips import SAMPLE_RATE, ClipStore
 class Batch:
     """Padded inputs: `audio` (clips, samples) float32, `lengths` in samples, `texts` beside them."""
 
-    audio: np.ndarray
-    lengths: np.ndarray
+    audio: Array
+    lengths: Array
     texts: list[str]
 
     @property
@@ -30,20 +31,22 @@ class Batch:
 
 
 def epoch_batches(
-    lengths: np.ndarray, *, batch_size: int | None, batch_s: float | None, seed: int, epoch: int
-) -> list[np.ndarray]:
+    lengths: Array, *, batch_size: int | None, batch_s: float | None, seed: int, epoch: int
+) -> list[Array]:
     """Clip numbers of each batch of one epoch, either `batch_size` clips or at most `batch_s` seconds with padding."""
     rng = np.random.default_rng((seed, epoch))
     noisy = lengths * rng.uniform(0.9, 1.1, len(lengths))  # so that the companions of a clip change between epochs
     order = np.argsort(noisy, kind="stable")
-    batches: list[np.ndarray] = []
+    batches: list[Array] = []
     start = 0
     while start < len(order):
         stop = start + 1
         while stop < len(order):
             n = stop + 1 - start
             longest = int(lengths[order[start : stop + 1]].max())
-            if (batch_s is not None and n * longest > batch_s * SAMPLE_RATE) or (batch_s is None and n > (batch_size or 1)):
+            if (batch_s is not None and n * longest > batch_s * SAMPLE_RATE) or (
+                batch_s is None and n > (batch_size or 1)
+            ):
                 break
             stop += 1
         batches.append(order[start:stop])
@@ -51,19 +54,20 @@ def epoch_batches(
     return [batches[int(i)] for i in rng.permutation(len(batches))]
 
 
-def normalise(audio: np.ndarray) -> np.ndarray:
+def normalise(audio: Array) -> Array:
     """Zero mean and unit variance over the clip, as `Wav2Vec2FeatureExtractor` does it."""
-    return ((audio - audio.mean()) / np.sqrt(audio.var() + 1e-7)).astype(np.float32)
+    scaled: Array = (audio - audio.mean()) / np.sqrt(audio.var() + 1e-7)
+    return scaled.astype(np.float32)
 
 
 def make_batch(
     store: ClipStore,
-    clips: np.ndarray,
+    clips: Array,
     *,
     step: int,
     seed: int,
     options: Augmentation | None,
-    recorded: list[np.ndarray],
+    recorded: list[Array],
     do_normalise: bool,
 ) -> Batch:
     """Load, change (when `options` are given) and pad the clips of one step."""
@@ -93,13 +97,13 @@ def training_batches(
     batch_s: float | None,
     seed: int,
     options: Augmentation | None,
-    recorded: list[np.ndarray],
+    recorded: list[Array],
     do_normalise: bool,
     ahead: int = 4,
 ) -> Iterator[tuple[int, int, Batch]]:
     """(step, epoch, batch) from `start_step` on, without end; made one thread ahead of the model."""
 
-    def plan() -> Iterator[tuple[int, int, np.ndarray]]:
+    def plan() -> Iterator[tuple[int, int, Array]]:
         step, epoch = 0, 0
         while True:
             batches = epoch_batches(store.lengths, batch_size=batch_size, batch_s=batch_s, seed=seed, epoch=epoch)

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from tasks.arrays import Array
 from tasks.errors import Misconfigured
 from tasks.speech.text import to_alphabet
 
@@ -61,23 +62,25 @@ def read_manifest(path: Path) -> pa.Table:
         convert = pa.csv.ConvertOptions(strings_can_be_null=False)
         return pa.csv.read_csv(path, parse_options=parse, convert_options=convert)
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        raise Misconfigured(f"{path} cannot be read as a table: {error}", next="Save it as CSV, TSV or Parquet.") from error
+        raise Misconfigured(
+            f"{path} cannot be read as a table: {error}", next="Save it as CSV, TSV or Parquet."
+        ) from error
 
 
 @dataclass(frozen=True)
 class ClipStore:
     """Decoded clips: `samples[offsets[i] : offsets[i] + lengths[i]]` is clip i (int16), `texts[i]` its words."""
 
-    samples: np.ndarray
-    offsets: np.ndarray
-    lengths: np.ndarray
+    samples: Array
+    offsets: Array
+    lengths: Array
     texts: list[str]
     problems: Problems
 
     def __len__(self) -> int:
         return len(self.texts)
 
-    def audio(self, i: int) -> np.ndarray:
+    def audio(self, i: int) -> Array:
         """Clip i as float32 in -1 to 1."""
         start = int(self.offsets[i])
         return self.samples[start : start + int(self.lengths[i])].astype(np.float32) / 32768

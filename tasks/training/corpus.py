@@ -19,6 +19,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from tasks.arrays import Array
 from tasks.errors import MissingTool
 from tasks.training.augment import add_echo, add_noise
 
@@ -32,12 +33,21 @@ CODECS = (
     ("phone", ("-c:a", "pcm_mulaw", "-ar", "8000", "-f", "wav")),
 )
 # Human-like variants only: the robots and the whispers teach nothing that a listener would say.
-ESPEAK_VARIANTS = (
-    "m1 m2 m3 m4 m5 m6 m7 m8 f1 f2 f3 f4 f5 Alex Alicia Andrea Andy Annie Denis Gene Gene2 Hugo Jacky Lee Marco Mario "
-    "Michael Mike adam anika announcer antonio belinda benjamin boris caleb david ed edward gustave john klatt klatt4 "
-    "linda marcelo max michel norbert paul quincy rob robert sandro shelby steph travis victor zac"
-).split()
-ESPEAK_ACCENTS = "en-us en-gb en-gb-x-rp en-gb-scotland en-us-nyc en-029 en-gb-x-gbclan en-gb-x-gbcwmd".split()
+ESPEAK_VARIANTS = """
+    m1 m2 m3 m4 m5 m6 m7 m8 f1 f2 f3 f4 f5 Alex Alicia Andrea Andy Annie Denis Gene Gene2 Hugo Jacky Lee Marco Mario
+    Michael Mike adam anika announcer antonio belinda benjamin boris caleb david ed edward gustave john klatt klatt4
+    linda marcelo max michel norbert paul quincy rob robert sandro shelby steph travis victor zac
+    """.split()
+ESPEAK_ACCENTS = [
+    "en-us",
+    "en-gb",
+    "en-gb-x-rp",
+    "en-gb-scotland",
+    "en-us-nyc",
+    "en-029",
+    "en-gb-x-gbclan",
+    "en-gb-x-gbcwmd",
+]
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,7 @@ def _has(festival_voice: str) -> bool:
     return any(Path("/usr/share/festival/voices").glob(f"*/{festival_voice}"))
 
 
-def speak(text: str, voice: Voice, *, rate: float = 1.0, pitch: float = 1.0) -> np.ndarray:
+def speak(text: str, voice: Voice, *, rate: float = 1.0, pitch: float = 1.0) -> Array:
     """Speak `text`; returns 16 kHz mono samples, float32 in -1 to 1. `rate` 2.0 is twice as fast."""
     with tempfile.TemporaryDirectory(prefix="nightscribe-speak-") as folder:
         source, out = Path(folder, "text.txt"), Path(folder, "speech.wav")

@@ -108,7 +108,20 @@ def build_lm(sentences: Iterable[str], folder: Path, options: LanguageModelOptio
         # Small texts lack the counts that Kneser-Ney discounts are estimated from.
         _run([*command, "--discount_fallback"])
         bits = str(options.quantise_bits)
-        _run([str(tool("build_binary")), "-q", bits, "-b", bits, "-a", "22", "trie", str(scratch / "arpa"), str(scratch / "bin")])
+        _run(
+            [
+                str(tool("build_binary")),
+                "-q",
+                bits,
+                "-b",
+                bits,
+                "-a",
+                "22",
+                "trie",
+                str(scratch / "arpa"),
+                str(scratch / "bin"),
+            ]
+        )
         shutil.copy(scratch / "bin", folder / ".lm.part")
         (folder / ".lm.part").replace(folder / "lm.binary")
     (folder / "unigrams.txt").write_text("\n".join(words) + "\n", encoding="utf-8")

@@ -100,4 +100,5 @@ def mel_cosines(filters: int, taps: int, low_hz: float = 60.0, high_hz: float = 
     window = torch.exp(-0.5 * (time[None] * width[:, None] * math.pi) ** 2) * torch.hann_window(taps, False)[None]
     phase = 2 * math.pi * centres[:, None] * time[None]
     bank = torch.stack((window * torch.cos(phase), window * torch.sin(phase)), 1).reshape(filters, taps)
-    return (bank / bank.norm(dim=1, keepdim=True))[:, None, :]
+    unit: torch.Tensor = bank / bank.norm(dim=1, keepdim=True)
+    return unit[:, None, :]

@@ -114,7 +114,7 @@ def pretrain(
             scores = model.cls(hidden[picked])
         loss = functional.cross_entropy(scores.float(), torch.from_numpy(labels)[picked])
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         on_step(step + 1, float(loss.detach()))
@@ -156,13 +156,15 @@ def train_topics(
             batch = tokenizer.pad({"input_ids": rows}, return_tensors="pt")
             for group in optimizer.param_groups:
                 whole = options.epochs * per_epoch
-                group["lr"] = options.learning_rate * min(1.0, (step + 1) / (whole * 0.1), (whole - step) / (whole * 0.9))
+                group["lr"] = options.learning_rate * min(
+                    1.0, (step + 1) / (whole * 0.1), (whole - step) / (whole * 0.9)
+                )
             with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
                 logits = model(**batch).logits
             target = torch.tensor([label for *_, label in chosen])
             loss = functional.cross_entropy(logits.float(), target, label_smoothing=options.smoothing)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             losses.append(float(loss.detach()))
@@ -174,10 +176,17 @@ def train_topics(
             best = score
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
-    return {"best_accuracy": best, "history": history, "seconds": time.monotonic() - started, "options": asdict(options)}
+    return {
+        "best_accuracy": best,
+        "history": history,
+        "seconds": time.monotonic() - started,
+        "options": asdict(options),
+    }
 
 
-def _varied(written: str, spoken: str, options: TopicTraining, rng: np.random.Generator, vocabulary: Sequence[str]) -> str:
+def _varied(
+    written: str, spoken: str, options: TopicTraining, rng: np.random.Generator, vocabulary: Sequence[str]
+) -> str:
     if rng.random() < 0.25:
         return written.lower()
     return with_errors(spoken, rng.uniform(0, 1.5 * options.noise), rng, vocabulary)
@@ -185,17 +194,20 @@ def _varied(written: str, spoken: str, options: TopicTraining, rng: np.random.Ge
 
 def _pieces(tokenizer: Any, texts: Sequence[str], options: TopicTraining, rng: np.random.Generator) -> list[list[int]]:
     """A stretch of each text, all of one random length."""
-    length = int(rng.integers(options.min_tokens, options.max_tokens - 1))
-    rows = []
+    length = int(rng.integers(options.min_tokens, options.max_tokens))
+    stretches = []
     for text in texts:
-        ids = tokenizer(text, add_special_tokens=False, verbose=False).input_ids
-        start = int(rng.integers(0, max(1, len(ids) - length + 1)))
-        rows.append(tokenizer.build_inputs_with_special_tokens(ids[start : start + length]))
+        words = text.split()
+        start = int(rng.integers(0, max(1, len(words) - length // 2)))
+        stretches.append(" ".join(words[start : start + length]))
+    rows: list[list[int]] = tokenizer(stretches, truncation=True, max_length=length).input_ids
     return rows
 
 
 @torch.inference_mode()
-def accuracy(model: Any, tokenizer: Any, pairs: Sequence[tuple[str, str]], labels: Sequence[str], max_tokens: int) -> float:
+def accuracy(
+    model: Any, tokenizer: Any, pairs: Sequence[tuple[str, str]], labels: Sequence[str], max_tokens: int
+) -> float:
     """Share of (text, label) pairs that the model labels right, texts as speech."""
     model.eval()
     right = 0

@@ -1,0 +1,19 @@
+.PHONY: install demo test check lock
+
+install:           ## virtual environment, locked packages, ffmpeg where it may be installed
+	@bash tools/install.sh
+
+demo: install      ## index the sample archive and search it
+	@bash tools/demo.sh
+
+test:              ## everything the tests need, then the checks and the tests
+	@LOCK=requirements-test.lock bash tools/install.sh
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@.venv/bin/python -m pytest
+
+lock:              ## new lock files from pyproject.toml
+	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q pyproject.toml requirements-build.in -o requirements.lock
+	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q pyproject.toml requirements-build.in --extra test -c requirements.lock -o requirements-test.lock

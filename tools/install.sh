@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Everything `make install` does: system packages where they are missing and may be installed, a virtual environment,
+# the locked packages, Nightscribe itself. Run again it takes a second. LOCK names the lock file.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+lock=${LOCK:-requirements.lock}
+
+say() { printf '%s\n' "$*" >&2; }
+
+missing=()
+command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || missing+=(ffmpeg)
+command -v g++ >/dev/null || missing+=(g++)
+command -v make >/dev/null || missing+=(make)
+command -v cmake >/dev/null || missing+=(cmake)
+
+python=
+for name in ${PYTHON:-} python3.12 python3.11 python3; do
+    if command -v "$name" >/dev/null && "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then
+        python=$(command -v "$name")
+        break
+    fi
+done
+if [ -z "$python" ]; then
+    say "Python 3.11 or 3.12 is needed and was not found: apt-get install python3 python3-venv python3-dev (Debian 12, Ubuntu 24.04), or set PYTHON."
+    exit 2
+fi
+"$python" -c 'import ensurepip' 2>/dev/null || missing+=("python3-venv")
+"$python" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' || missing+=("python3-dev")
+
+if [ ${#missing[@]} -gt 0 ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        root=
+    elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then
+        root="sudo -n"
+    else
+        say "These system packages are missing; install them, then run this again: sudo apt-get install ${missing[*]}"
+        exit 2
+    fi
+    say "Installing ${missing[*]} from the system's packages."
+    DEBIAN_FRONTEND=noninteractive $root apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+stamp=".venv/.installed-$(cat "$lock" pyproject.toml | sha256sum | cut -c1-16)-${TORCH_BACKEND:-default}"
+if [ -e "$stamp" ] && .venv/bin/python -c 'import sys' 2>/dev/null; then
+    exit 0
+fi
+.venv/bin/python -c 'import sys' 2>/dev/null || rm -rf .venv
+[ -d .venv ] || "$python" -m venv .venv
+.venv/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+say "Installing the locked packages ($lock); torch is large, this can take some minutes."
+if [ -n "${TORCH_BACKEND:-}" ]; then
+    # Another build of torch has other hashes and another version suffix: everything else stays locked.
+    .venv/bin/uv pip install --quiet --torch-backend "$TORCH_BACKEND" "torch$(sed -n 's/^torch\(==[0-9.]*\).*/\1/p' "$lock")"
+    grep -vE '^(nvidia-|cuda-|triton)' "$lock" | sed -E 's/ *\\$//; /^ *--hash/d' | grep -v '^torch==' > .venv/lock-without-torch.txt
+    .venv/bin/uv pip install --quiet --no-deps -r .venv/lock-without-torch.txt
+else
+    .venv/bin/uv pip install --quiet --require-hashes -r "$lock"
+fi
+.venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
+rm -f .venv/.installed-*
+touch "$stamp"
+say "Done: .venv/bin/nightscribe --help"
