@@ -1,35 +1,57 @@
-"""What Prefect must be told before it is imported."""
+"""What Prefect must be told before it is imported, and which server keeps a run."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-import urllib.error
-import urllib.request
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from nightscribe.temporary_server import TemporaryServer, answers
 
 log = logging.getLogger("nightscribe")
 
 
-def prepare() -> None:
-    """Nothing phones home; a server that does not answer is replaced by a temporary one; little is printed."""
+@contextlib.contextmanager
+def orchestration() -> Iterator[None]:
+    """Prefect ready to run a flow: with the server of PREFECT_API_URL, or with a temporary one.
+
+    Nothing phones home, and little is printed. Import flows inside this context only.
+    """
     os.environ["DO_NOT_TRACK"] = "1"
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "ERROR")
-    os.environ.setdefault("PREFECT_CLI_PROMPT", "false")
-    url = os.environ.get("PREFECT_API_URL")
-    if url and not _answers(url):
-        log.warning("The Prefect server %s does not answer; this run is kept by a temporary one.", url)
-        del os.environ["PREFECT_API_URL"]
-    elif not url:
+    url = os.environ.get("PREFECT_API_URL") or profile_url()
+    if url and answers(url):
+        yield
+        return
+    if url:
+        log.warning("The Prefect server %s does not answer; a temporary one keeps this run.", url)
+    else:
         log.info("No Prefect server is set (PREFECT_API_URL); a temporary one keeps this run.")
-    if "PREFECT_API_URL" not in os.environ:
-        os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "true")
+    with TemporaryServer() as server:
+        os.environ["PREFECT_API_URL"] = server.url
+        import flows.index  # noqa: F401 - two seconds that the server needs as well
+
+        server.wait()
+        yield
 
 
-def _answers(url: str) -> bool:
+def profile_url() -> str | None:
+    """The API address of Prefect's active profile (`prefect config set PREFECT_API_URL=...`).
+
+    Read here, since importing Prefect would settle its settings before a temporary server has an address.
+    """
+    home = Path(os.environ.get("PREFECT_HOME", Path.home() / ".prefect"))
+    path = Path(os.environ.get("PREFECT_PROFILES_PATH", home / "profiles.toml"))
     try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=5) as answer:  # noqa: S310 - the user's own setting
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError, ValueError):
-        return False
+        with path.open("rb") as handle:
+            profiles = tomllib.load(handle)
+        active = os.environ.get("PREFECT_PROFILE") or profiles.get("active", "")
+        url = profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
+        return str(url) if url else None
+    except (OSError, tomllib.TOMLDecodeError, AttributeError):
+        return None

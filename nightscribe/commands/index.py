@@ -70,14 +70,14 @@ def command(
 
 
 def _run(session: Any, bucket: str) -> None:
-    from nightscribe import prefect_env
-
-    prefect_env.prepare()
-    from flows.index import run_session
+    from nightscribe.prefect_env import orchestration
     from nightscribe.progress import following
 
-    with following(session):
-        run_session(session, bucket)
+    with orchestration():
+        from flows.index import run_session
+
+        with following(session):
+            run_session(session, bucket)
 
 
 def _show(report: Any, settings: Any) -> None:

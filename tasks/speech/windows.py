@@ -71,6 +71,8 @@ def stitch(windows: Iterator[tuple[int, Array]], blank: int, context: int) -> It
         if held is None:
             held, held_start = log_probs, start
             continue
+        if start < held_start:  # the last window of a file may begin before the last cut
+            log_probs, start = log_probs[held_start - start :], held_start
         overlap = held_start + len(held) - start
         cut = seam(held[len(held) - overlap :], log_probs[:overlap], blank, context)
         yield held[: len(held) - overlap + cut]

@@ -1,0 +1,91 @@
+"""A Prefect server for one run, where none is set: on loopback, over Prefect's own database, ended with its parent.
+
+Prefect's own temporary server outlives a parent that was killed. This one looks every second whether the parent still
+lives, and it starts while the parent is still importing.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from types import TracebackType
+
+START_S = 120.0
+
+
+class TemporaryServer:
+    """Starts on entry without waiting; `wait()` returns when it answers."""
+
+    def __init__(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/api"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> TemporaryServer:
+        environment = {**os.environ, "PREFECT_UI_ENABLED": "false"}
+        environment.pop("PREFECT_API_URL", None)
+        command = [sys.executable, "-m", "nightscribe.temporary_server", str(self.port), str(os.getpid())]
+        # A session of its own: Ctrl-C in the terminal must not end it before the run has said that it was interrupted.
+        self._process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+        return self
+
+    def wait(self) -> None:
+        """Return when the server answers.
+
+        Raises:
+            RuntimeError: it ended, or gave no answer in two minutes.
+        """
+        assert self._process is not None
+        limit = time.monotonic() + START_S
+        while time.monotonic() < limit and self._process.poll() is None:
+            if answers(self.url, timeout=1):
+                return
+            time.sleep(0.1)
+        raise RuntimeError("Prefect's temporary server did not start; set PREFECT_API_URL to one that runs.")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def answers(url: str, *, timeout: float = 5) -> bool:
+    """Whether a Prefect API answers at `url`."""
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=timeout) as answer:  # noqa: S310 - the user's own
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
+
+
+def _serve(port: int, parent: int) -> None:
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    # Ephemeral: no scheduler, no late-run marking; this server has one run to keep.
+    uvicorn.run(create_app(ephemeral=True), host="127.0.0.1", port=port, log_level="error", lifespan="on")
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]), int(sys.argv[2]))
