@@ -22,7 +22,8 @@ def orchestration() -> Iterator[None]:
     """
     os.environ["DO_NOT_TRACK"] = "1"
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    # What goes wrong in a run is said by the run itself, once.
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "ERROR")
     url = os.environ.get("PREFECT_API_URL") or profile_url()
     if url and answers(url):

@@ -16,7 +16,7 @@ def following(session: Any) -> Iterator[None]:
     """Show the progress of a session while the context lasts."""
     total = len(session.work)
     if not sys.stderr.isatty():
-        print(f"{total} videos to do.", file=sys.stderr, flush=True)
+        print(f"{total} video{'s' * (total != 1)} to do.", file=sys.stderr, flush=True)
         session.listeners.append(_Lines(total))
         yield
         return

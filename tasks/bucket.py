@@ -25,6 +25,8 @@ from tasks.settings import Settings
 
 CHUNK = 4 << 20
 SIDECAR_LIMIT = 4 << 20
+# What these raise when a store does not answer is no OSError.
+STORE_LIBRARIES = ("botocore", "aiobotocore", "aiohttp", "azure", "gcsfs", "google")
 _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 
 
@@ -49,27 +51,45 @@ class Bucket:
         """
         try:
             yield from self._list_local() if self.local else self._list_remote()
-        except (OSError, TimeoutError) as error:
+        except Exception as error:
+            if not _of_storage(error):
+                raise
             raise StorageBusy(
                 f"The listing of {self.uri} broke off: {error}. Nothing was marked as gone.",
                 next="Run the same command again.",
             ) from error
 
     def _list_local(self) -> Iterator[Object]:
-        folders = [""]
+        """All folders that can be read; the first that cannot is raised at the end, when all others are listed."""
+        folders, unreadable = [""], None
         while folders:
             prefix = folders.pop()
-            with os.scandir(os.path.join(self.root, _to_path(prefix))) as entries:
-                for entry in entries:
-                    key = f"{prefix}{_to_key(entry.name)}"
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(key + "/")
-                    elif entry.is_file() and self._inside(entry):
-                        yield self._local_object(key, entry.stat())
+            try:
+                with os.scandir(os.path.join(self.root, _to_path(prefix))) as entries:
+                    for entry in entries:
+                        key = f"{prefix}{_to_key(entry.name)}"
+                        if entry.is_dir(follow_symlinks=False):
+                            folders.append(key + "/")
+                        elif self._inside(entry):
+                            # What was removed since its folder was read is not in the bucket any more.
+                            with contextlib.suppress(FileNotFoundError):
+                                yield self._local_object(key, entry.stat())
+            except OSError as error:
+                if prefix and not isinstance(error, FileNotFoundError):
+                    unreadable = unreadable or error
+                elif not prefix:
+                    raise
+        if unreadable:
+            raise unreadable
 
     def _inside(self, entry: os.DirEntry[str]) -> bool:
-        """Links may point within the bucket only."""
-        return not entry.is_symlink() or Path(entry.path).resolve().is_relative_to(self.root)
+        """Whether it is a file; links may point within the bucket only."""
+        if not entry.is_symlink():
+            return entry.is_file()
+        try:
+            return entry.is_file() and Path(entry.path).resolve().is_relative_to(self.root)
+        except (OSError, RuntimeError):  # links in a circle
+            return False
 
     def _local_object(self, key: str, info: os.stat_result) -> Object:
         fingerprint = f"{info.st_size}-{info.st_mtime_ns}"
@@ -79,9 +99,27 @@ class Bucket:
         return Object(key, info.st_size, fingerprint, datetime.fromtimestamp(info.st_mtime, UTC))
 
     def _list_remote(self) -> Iterator[Object]:
-        for _, _, files in self.filesystem.walk(self.root, detail=True, on_error="raise"):
-            for info in files.values():
-                yield self._remote_object(info)
+        self.filesystem.invalidate_cache()  # drivers keep listings, and a night is long
+        # Not fsspec's walk(): below its first folder it takes one that does not answer for an empty one.
+        self.filesystem.invalidate_cache()
+        top = self.root.rstrip("/")
+        folders = [top]
+        while folders:
+            folder = folders.pop()
+            try:
+                listing = self.filesystem.ls(folder, detail=True)
+            except FileNotFoundError:
+                if folder == top:
+                    raise
+                continue  # emptied since the folder above was listed
+            for info in listing:
+                name = str(info["name"]).rstrip("/")
+                if name == folder:
+                    continue  # a marker that stands for the folder
+                if info["type"] == "directory":
+                    folders.append(name)
+                else:
+                    yield self._remote_object(info)
 
     def _remote_object(self, info: dict[str, Any]) -> Object:
         name = str(info["name"])
@@ -89,11 +127,12 @@ class Bucket:
         key = name[len(prefix) :] if name.startswith(prefix) else name.lstrip("/")
         modified = info.get("LastModified") or info.get("last_modified") or info.get("created") or info.get("mtime")
         tag = info.get("ETag") or info.get("etag") or info.get("md5Hash") or info.get("VersionId")
-        fingerprint = str(tag).strip('"') if tag else f"{info.get('size')}-{modified}"
         if isinstance(modified, (int, float)):
             modified = datetime.fromtimestamp(modified, UTC)
         if isinstance(modified, datetime) and modified.tzinfo is None:
             modified = modified.replace(tzinfo=UTC)
+        # After the times are made alike: a store may give one kind in a listing and another for one object.
+        fingerprint = str(tag).strip('"') if tag else f"{info.get('size')}-{modified}"
         return Object(
             key, int(info.get("size") or 0), fingerprint, modified if isinstance(modified, datetime) else None
         )
@@ -175,8 +214,8 @@ class Bucket:
             raise ObjectChanged(f"{key} was removed while it was read.") from error
         except PermissionError as error:
             raise AccessDenied(f"{key} may not be read: {error.strerror or error}") from error
-        except (OSError, TimeoutError) as error:
-            if isinstance(error, OSError) and error.errno == 28:
+        except Exception as error:
+            if not _of_storage(error) or (isinstance(error, OSError) and error.errno == 28):
                 raise
             raise StorageBusy(f"{key} could not be read: {error}") from error
 
@@ -211,14 +250,25 @@ def open_bucket(uri: str, settings: Settings) -> Bucket:
             raise BucketNotFound(
                 f"The bucket {uri} does not exist, or is empty.", next="Check its name and your rights."
             )
-    except (OSError, TimeoutError) as error:
+    except BucketNotFound:
+        raise
+    except Exception as error:
+        if isinstance(error, PermissionError) or "credentials" in str(error).lower():
+            raise BucketNotFound(f"The bucket {uri} may not be read: {error}", next="Check your rights.") from error
+        if not _of_storage(error):
+            raise
         raise StorageBusy(f"The bucket {uri} did not answer: {error}", next="Run the same command again.") from error
     return Bucket(uri.rstrip("/"), settings.bucket_id or uri.rstrip("/"), str(root), False, filesystem)
 
 
+def _of_storage(error: Exception) -> bool:
+    """Whether the store failed, and not this program."""
+    return isinstance(error, OSError) or type(error).__module__.split(".")[0] in STORE_LIBRARIES
+
+
 def _to_key(name: str) -> str:
-    """A file name as text; bytes that are no UTF-8 are written `\\xff`."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    """A file name as text; bytes that are no UTF-8 are written `\\xff`, and a backslash before an x `\\x5c`."""
+    return os.fsencode(name).replace(b"\\x", b"\\x5cx").decode("utf-8", "backslashreplace")
 
 
 def _to_path(key: str) -> str:

@@ -28,12 +28,13 @@ from tasks.settings import Settings
 
 SAMPLE_RATE = 16_000
 LISTEN_S = 30.0
+SAID_BYTES = 64 << 10  # of ffmpeg's messages
 SILENCE = 33  # int16 steps: -60 dB of full scale
 # Demuxers that open other files or URLs named in the data, or that make video of any text.
 FORBIDDEN_DEMUXERS = frozenset(
     """
-    hls applehttp concat concatf dash image2 image2pipe imf tty sdp rtsp rtp sap lavfi ffmetadata webm_dash_manifest
-    bin xbin idf adf ssa ass srt subrip webvtt microdvd mpl2 mpsub pjs realtext sami scc stl subviewer subviewer1
+    avisynth hls applehttp concat concatf dash image2 image2pipe imf mlv tty sdp rtsp rtp sap lavfi ffmetadata
+    webm_dash_manifest bin xbin idf adf ssa ass srt subrip webvtt microdvd mpl2 mpsub pjs realtext sami scc stl subviewer subviewer1
     tedcaptions vobsub vplayer jacosub lrc aqtitle sup dvbsub dvbtxt txd alias_pix svg_pipe vapoursynth mpegtsraw
     """.split()
 )
@@ -147,9 +148,10 @@ def _ratio(text: str | None) -> float | None:
 
 
 def explain(stderr: str) -> Permanent:
-    """The error that ffmpeg's words mean."""
+    """The error that ffmpeg's words mean. The file's own name in them means nothing: it may say "encrypted"."""
+    stderr = re.sub(r"file:(?:.*: |.*$)", "", stderr, flags=re.M)
     last = next((line.strip() for line in reversed(stderr.splitlines()) if line.strip()), "")
-    last = re.sub(r"^file:\S*/", "", re.sub(r"^\[[^\]]*\] *", "", last))[:300]
+    last = re.sub(r"^\[[^\]]*\] *", "", last)[:300]
     for pattern, reason, sentence in SAID:
         if re.search(pattern, stderr, re.I):
             kind = UnsupportedMedia if reason in ("encrypted", "unsupported_codec") else CorruptMedia
@@ -273,6 +275,7 @@ def extract_audio(path: Path, probed: Probe, target: Path, settings: Settings) -
     track = choose_track(path, probed.tracks, settings)
     command = _pcm_stream(path, track, start_s=0.0, length_s=settings.max_duration_h * 3600 + 1).compile()
     samples, total, square, active = 0, 0.0, 0.0, 0
+    said = bytearray()
     with (
         target.open("wb") as out,
         subprocess.Popen(
@@ -280,17 +283,17 @@ def extract_audio(path: Path, probed: Probe, target: Path, settings: Settings) -
         ) as process,
     ):
         try:
-            for chunk in _chunks(process, settings.audio_stall_s):
+            for chunk in _chunks(process, settings.audio_stall_s, said):
                 keep_free(target.parent, settings.scratch_free_gb)
                 out.write(chunk)
                 pcm = np.frombuffer(chunk, np.int16)
                 samples += len(pcm)
                 heard = pcm[np.abs(pcm.astype(np.int32)) > SILENCE].astype(np.float64)
                 total, square, active = total + float(heard.sum()), square + float(heard @ heard), active + len(heard)
-            stderr = (process.stderr.read() if process.stderr else b"").decode("utf-8", "replace")
         except BaseException:
             process.kill()
             raise
+    stderr = said.decode("utf-8", "replace")
     if samples > settings.max_duration_h * 3600 * SAMPLE_RATE:
         raise MediaTooLong(f"It is longer than {settings.max_duration_h:g} hours.")
     if not samples and (process.returncode or stderr.strip()):
@@ -308,29 +311,34 @@ def _incomplete(stderr: str, samples: int, declared_ms: int | None) -> str | Non
     return None
 
 
-def _chunks(process: subprocess.Popen[bytes], stall_s: float, size: int = 1 << 20) -> Any:
-    """Whole samples from a process's output; StageTimeout when it is silent for `stall_s`. Reads its errors too."""
+def _chunks(process: subprocess.Popen[bytes], stall_s: float, said: bytearray, size: int = 1 << 20) -> Any:
+    """Whole samples from a process's output; StageTimeout when it is silent for `stall_s`.
+
+    Its errors are read meanwhile (a full pipe would stop it); their last 64 kB come into `said`.
+    """
     assert process.stdout is not None
-    os.set_blocking(process.stdout.fileno(), False)
+    assert process.stderr is not None
     rest = b""
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
+        selector.register(process.stderr, selectors.EVENT_READ)
         last = time.monotonic()
-        while True:
-            if not selector.select(timeout=1.0):
-                if time.monotonic() - last > stall_s:
-                    process.kill()
-                    raise StageTimeout(f"ffmpeg gave no sound for {stall_s:g} s and was stopped.")
-                continue
-            data = process.stdout.read(size)
-            if data is None:
-                continue
-            last = time.monotonic()
-            if not data:
-                break
-            data = rest + data
-            rest = data[len(data) & ~1 :]
-            yield data[: len(data) & ~1]
+        while selector.get_map():
+            for ready, _ in selector.select(timeout=1.0):
+                data = os.read(ready.fd, size)
+                if not data:
+                    selector.unregister(ready.fileobj)
+                elif ready.fileobj is process.stderr:
+                    said += data
+                    del said[:-SAID_BYTES]
+                else:
+                    data = rest + data
+                    rest = data[len(data) & ~1 :]
+                    yield data[: len(data) & ~1]
+                    last = time.monotonic()
+            if time.monotonic() - last > stall_s:
+                process.kill()
+                raise StageTimeout(f"ffmpeg gave no sound for {stall_s:g} s and was stopped.")
 
 
 def keep_free(folder: Path, gigabytes: float) -> None:

@@ -78,7 +78,8 @@ def instant(value: object) -> datetime | None:
         if re.fullmatch(r"\d{4}", text):
             return datetime(int(text), 1, 1, tzinfo=UTC)
         when = datetime.fromisoformat(text)
-        return when if when.tzinfo else when.replace(tzinfo=UTC)
+        # In UTC it may leave the years 1 to 9999, which the lake would take and Python not read again.
+        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
     except (ValueError, OverflowError, OSError):
         return None
 

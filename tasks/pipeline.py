@@ -106,6 +106,10 @@ class Pipeline:
         from tasks.speech.acoustic import load_acoustic
 
         s = self.settings
+        if s.torch_threads:
+            import torch
+
+            torch.set_num_threads(s.torch_threads)
         return load_acoustic(
             self.models.acoustic,
             revision=self.models.acoustic_revision,
@@ -305,7 +309,7 @@ class Pipeline:
         return replace(
             result,
             reason=reason,
-            error=item.audio.incomplete or item.warning,
+            error=item.audio.incomplete,
             duration_ms=duration,
             words=words,
             cues=cues,
@@ -350,7 +354,7 @@ class Pipeline:
             metadata=item.metadata,
             recipes=self.recipes,
             attempts=item.work.attempts + 1,
-            error=item.warning,
+            sidecar_error=item.warning,
             probe=item.probe,
             duration_ms=item.probe.duration_ms if item.probe else None,
             audio_track=spoken.track if spoken else None,
@@ -369,7 +373,7 @@ class Pipeline:
             log.warning("%s: %s", item.work.key, error)
 
     def gone(self, work: Sequence[Work]) -> list[Result]:
-        """Rows for videos that are no longer in the bucket; their words stay until `maintain` expires them."""
+        """Rows for videos that are no longer in the bucket. The views of what is current lose their words, history keeps them."""
         return [
             Result(
                 work=item,

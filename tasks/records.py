@@ -155,6 +155,7 @@ class Result:
     attempts: int = 0
     reason: str | None = None
     error: str | None = None
+    sidecar_error: str | None = None
     next_try_at: datetime | None = None
     probe: Probe | None = None
     duration_ms: int | None = None

@@ -53,7 +53,8 @@ def _refresh_one(pipeline: Pipeline, work: Work, old: dict[str, Any]) -> Result:
     words = tuple(Word(w["word"], w["start_ms"], w["end_ms"], w["confidence"]) for w in old["words"])
     now, before = pipeline.recipes, json.loads(video["recipe_json"] or "{}")
     new_cues = work.from_stage == "cues"
-    detail = {**before, "topics": now.detail["topics"]}
+    # Without sound the earlier stages have no part in a row: it is as if made by today's.
+    detail = now.detail if video["status"] == "no_audio" else {**before, "topics": now.detail["topics"]}
     if new_cues:
         detail["cues"] = now.detail["cues"]
     made = chained(detail)
@@ -66,7 +67,8 @@ def _refresh_one(pipeline: Pipeline, work: Work, old: dict[str, Any]) -> Result:
         metadata=metadata,
         recipes=made,
         reason=video["reason"],
-        error=warning or video["error"],
+        error=video["error"],
+        sidecar_error=warning,
         attempts=video["attempts"],
         probe=_probe(video),
         duration_ms=video["duration_ms"],

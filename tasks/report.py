@@ -36,7 +36,7 @@ class RunReport:
     seconds: dict[str, float] = field(default_factory=dict)
     failures: list[dict[str, str | None]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    indexed_ids: list[str] = field(default_factory=list)
+    bad_sidecars: int = 0
 
     def found(self, scan: Scan) -> None:
         """Take over what a scan counted."""
@@ -54,8 +54,6 @@ class RunReport:
             self.done[result.status] += 1
             self.media_ms += result.duration_ms or 0
             self.words += len(result.words)
-            if result.status == "indexed":
-                self.indexed_ids.append(result.work.video_id)
             for stage, seconds in result.seconds.items():
                 self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
             if result.status == "failed":
@@ -69,6 +67,9 @@ class RunReport:
                 )
             elif result.error:
                 self.warnings.append(f"{result.work.key}: {result.error}")
+            if result.sidecar_error:
+                self.bad_sidecars += 1
+                self.warnings.append(f"{result.work.key}: {result.sidecar_error}")
 
     def lose(self, work: Sequence[Work], error: NightscribeError) -> None:
         """Count videos that got no row because their batch failed."""
@@ -80,7 +81,7 @@ class RunReport:
     @property
     def exit_code(self) -> int:
         """1 when something failed in this run."""
-        return 1 if self.failures or any("sidecar" in warning for warning in self.warnings) else 0
+        return 1 if self.failures or self.bad_sidecars else 0
 
     def as_json(self, *, plan: bool = False) -> dict[str, Any]:
         """The document that `index --json` prints."""

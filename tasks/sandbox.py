@@ -13,7 +13,7 @@ import json
 import resource
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +23,11 @@ import pyarrow as pa
 from tasks.errors import BadQuery
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, define_views
+from tasks.settings import REPO
 
 OVERHEAD_MB = 1024  # address space of Python, DuckDB and Arrow before any query
 TRUNCATED, FAILED = 3, 4
+MESSAGE_CHARS = 4000  # error('...') may say anything, at any length
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,9 @@ def run_query(
     }
     command = [sys.executable, "-m", "tasks.sandbox"]
     try:
+        # Its folder is ours: in the user's, a file tasks.py would be imported instead of this package.
         done = subprocess.run(
-            command, input=json.dumps(request).encode(), capture_output=True, timeout=seconds + 5, check=False
+            command, input=json.dumps(request).encode(), capture_output=True, timeout=seconds + 5, check=False, cwd=REPO
         )
     except subprocess.TimeoutExpired as error:
         raise BadQuery(
@@ -64,11 +67,24 @@ def run_query(
         ) from error
     if done.returncode not in (0, TRUNCATED):
         message = done.stderr.decode("utf-8", "replace").strip()
-        if done.returncode != FAILED or "memory" in message.lower():
+        if done.returncode != FAILED or "out of memory" in message.lower():
             message = f"The query needed more than {memory_mb} MB of memory and was stopped."
         raise BadQuery(message, next="The tables and columns: nightscribe sql 'FROM information_schema.columns'")
     with pa.ipc.open_stream(done.stdout) as reader:
-        return Answer(reader.read_all(), done.returncode == TRUNCATED)
+        table = reader.read_all()
+    return Answer(table.rename_columns(_distinct(table.column_names)), done.returncode == TRUNCATED)
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Column names without doubles (`SELECT * FROM videos JOIN words ...` has some): `a`, `a_1`."""
+    out: list[str] = []
+    for name in names:
+        new, n = name, 0
+        while new in out or (n and new in names):
+            n += 1
+            new = f"{name}_{n}"
+        out.append(new)
+    return out
 
 
 def guard(connection: duckdb.DuckDBPyConnection, files: Mapping[str, list[str]], memory_mb: int) -> None:
@@ -122,9 +138,11 @@ def _child() -> int:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         statement = only_select(connection, request["sql"])
         connection.execute("BEGIN TRANSACTION READ ONLY")
-        relation = connection.execute(statement)
+        # A relation streams; the result of execute() would be made in full before its first row is read.
+        relation = connection.sql(statement)
         reader: Any = relation.to_arrow_reader(2048)
         left = int(request["rows"])
+        room = request["memory_mb"] << 20  # the caller holds the whole answer
         code = 0
         with pa.ipc.new_stream(sys.stdout.buffer, reader.schema) as out:
             for batch in reader:
@@ -132,12 +150,15 @@ def _child() -> int:
                     out.write_batch(batch.slice(0, left))
                     code = TRUNCATED
                     break
+                room -= batch.nbytes
+                if room < 0:
+                    raise BadQuery(f"The answer is larger than {request['memory_mb']} MB.")
                 out.write_batch(batch)
                 left -= batch.num_rows
         sys.stdout.buffer.flush()
         return code
     except (duckdb.Error, BadQuery, pa.ArrowException) as error:
-        print(str(error), file=sys.stderr)
+        print(str(error)[:MESSAGE_CHARS], file=sys.stderr)
         return FAILED
     except MemoryError:
         print("out of memory", file=sys.stderr)

@@ -6,7 +6,6 @@ Both sides are tables in DuckDB; the listing streams in, so that a million objec
 from __future__ import annotations
 
 import fnmatch
-import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -121,13 +120,10 @@ def scan(
     )
     gone: list[Work] = []
     if complete and known and not count:
-        warnings.append(
-            f"{bucket.uri} lists no video, but the lake knows {known}: nothing is marked as gone. "
-            "If the bucket was really emptied, remove the videos with: nightscribe forget"
-        )
+        warnings.append(f"{bucket.uri} lists no video, but the lake knows {known}: nothing is marked as gone.")
     elif complete:
         rows = connection.execute(_GONE, {"bucket": bucket.bucket_id}).fetchall()
-        gone = [Work(*row) for row in rows if matches(row[1], settings)]
+        gone = [Work(*row) for row in rows if is_candidate(row[1], settings)]
     return Scan(count, count - len(work), gone, work, stale, warnings)
 
 
@@ -174,7 +170,19 @@ def _rows(objects: Iterable[Object], settings: Settings) -> Iterator[dict[str, o
 
 
 def _chunks(rows: Iterator[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
-    while chunk := list(itertools.islice(rows, CHUNK_ROWS)):
+    """Rows by the thousand; when the listing breaks off, what was seen before still comes, and then the error."""
+    chunk: list[dict[str, object]] = []
+    try:
+        for row in rows:
+            chunk.append(row)
+            if len(chunk) >= CHUNK_ROWS:
+                yield chunk
+                chunk = []
+    except StorageBusy:
+        if chunk:
+            yield chunk
+        raise
+    if chunk:
         yield chunk
 
 

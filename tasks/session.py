@@ -147,6 +147,8 @@ def scratch_for(session: Session) -> Iterator[None]:
             shutil.rmtree(folder, ignore_errors=True)
             (scratch / f"{folder.name}.lock").unlink(missing_ok=True)
     own = scratch / f"run-{session.run_id}.lock"
-    with FileLock(own):
-        yield
-    own.unlink(missing_ok=True)
+    try:
+        with FileLock(own):
+            yield
+    finally:
+        own.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 REPO = Path(__file__).resolve().parent.parent
@@ -96,7 +96,6 @@ class Settings(BaseSettings):
         float, Field(ge=0, description="Rows and files of unfinished batches are kept so long.")
     ] = 24.0
 
-    elasticsearch_url: Annotated[SecretStr | None, Field(description="Address of Elasticsearch.")] = None
     price_machine_hour: Annotated[float, Field(ge=0, description="Cost of a machine hour, for reports.")] = 0.0
     currency: Annotated[str, Field(description="Currency of prices.")] = "USD"
 

@@ -27,8 +27,8 @@ def status_of(lake: Lake, settings: Settings) -> dict[str, Any]:
         "SELECT coalesce(sum(duration_ms), 0), coalesce(sum(n_words), 0) FROM videos WHERE status <> 'gone'"
     ).fetchone()
     due = connection.execute(
-        "SELECT count_if(status = 'failed' AND next_try_at <= $now), "
-        "count_if(status IN ('indexed', 'no_speech', 'no_audio') AND recipes <> $current AND $current <> '') FROM videos",
+        "SELECT coalesce(count_if(status = 'failed' AND next_try_at <= $now), 0), "
+        "coalesce(count_if(status IN ('indexed', 'no_speech', 'no_audio') AND recipes <> $current AND $current <> ''), 0) FROM videos",
         {"now": datetime.now(UTC), "current": current},
     ).fetchone()
     runs = connection.execute(

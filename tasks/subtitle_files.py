@@ -31,8 +31,9 @@ def write_subtitles(
     format: Literal["vtt", "srt"],
     settings: Settings,
     video_ids: Iterable[str] | None = None,
+    run_id: str | None = None,
 ) -> dict[str, Any]:
-    """Write the cues of (some or all) indexed videos; returns what `subtitles --json` prints.
+    """Write the cues of all indexed videos, or of those named or made by one run; returns what `subtitles --json` prints.
 
     Raises:
         Misconfigured: the folder cannot be written.
@@ -41,8 +42,8 @@ def write_subtitles(
     wanted = None if video_ids is None else list(video_ids)
     videos = connection.execute(
         "SELECT video_id, bucket, key, language FROM videos WHERE status = 'indexed' AND n_cues > 0 "
-        "AND ($ids IS NULL OR list_contains($ids, video_id)) ORDER BY key, video_id",
-        {"ids": wanted},
+        "AND ($ids IS NULL OR list_contains($ids, video_id)) AND ($run IS NULL OR flow_run_id = $run) ORDER BY key, video_id",
+        {"ids": wanted, "run": run_id},
     ).fetchall()
     names = {}
     if folder is not None:
@@ -59,11 +60,15 @@ def write_subtitles(
         path = Path(folder, names[video_id]) if folder is not None else beside(bucket, key, format)
         if path is None:
             skipped.append(
-                {"video_id": video_id, "reason": "the bucket is not on this machine; name a folder with --out"}
+                {
+                    "video_id": video_id,
+                    "key": key,
+                    "reason": "the bucket is not on this machine; name a folder with --out",
+                }
             )
             continue
         if path.exists() and not _ours(path):
-            skipped.append({"video_id": video_id, "reason": f"{path} was not written by Nightscribe"})
+            skipped.append({"video_id": video_id, "key": key, "reason": f"{path} was not written by Nightscribe"})
             continue
         text = to_webvtt(cues, language=language) if format == "vtt" else to_srt(cues)
         try:

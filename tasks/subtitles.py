@@ -171,7 +171,8 @@ def timestamp(ms: int, comma: str = ".") -> str:
 
 def to_webvtt(cues: Sequence[Cue], *, language: str | None = None) -> str:
     """A WebVTT file (W3C). `&`, `<` and `>` are escaped, and so nothing in a text can end a cue or be markup."""
-    head = f"WEBVTT\n\nNOTE {MARK}; machine transcript" + (f", language {language}" if language else "")
+    spoken = " ".join(_plain(language, escape=True).split()) if language else ""
+    head = f"WEBVTT\n\nNOTE {MARK}; machine transcript" + (f", language {spoken}" if spoken else "")
     blocks = [f"{timestamp(cue.start_ms)} --> {timestamp(cue.end_ms)}\n{_plain(cue.text, escape=True)}" for cue in cues]
     return "\n\n".join([head, *blocks]) + "\n"
 

@@ -22,7 +22,6 @@ from nightscribe.common import console, json_option, lake_option, settings_from
 @click.option("--include", multiple=True, metavar="GLOB", help="Only keys that match; may be repeated.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Not the keys that match; may be repeated.")
 @click.option("--subtitles", metavar="DIR|beside", help="Write WebVTT for each indexed video, into DIR or beside it.")
-@click.option("--no-sync", is_flag=True, help="Leave Elasticsearch as it is.")
 @json_option
 def command(
     bucket: str,
@@ -35,7 +34,6 @@ def command(
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     subtitles: str | None,
-    no_sync: bool,
     as_json: bool,
 ) -> int:
     """Scan BUCKET (a folder or URI) and index what is new, changed or due again.
@@ -91,11 +89,12 @@ def _show(report: Any, settings: Any) -> None:
 def _write_subtitles(session: Any, where: str) -> None:
     from tasks.subtitle_files import write_subtitles
 
-    ids = session.report.indexed_ids
-    write_subtitles(
+    done = write_subtitles(
         session.lake,
         folder=None if where == "beside" else where,
         format="vtt",
         settings=session.settings,
-        video_ids=ids,
+        run_id=session.run_id,
     )
+    for item in done["skipped"]:
+        print(f"  note    {item['key']}: no subtitles written, {item['reason']}", file=sys.stderr)

@@ -42,11 +42,11 @@ def command(
     engine: str,
     as_json: bool,
 ) -> int:
-    """Find WORDS in what was said. Words in quotes are a phrase.
+    """Find WORDS in what was said: all of them within 15 seconds, or with --phrase one after the other.
 
     \b
     Example:
-      nightscribe search "central bank" --since 2024-01-01
+      nightscribe search interest rates --since 2024-01-01
       nightscribe search --phrase once upon a time
     """
     from tasks.lake.views import connect
@@ -71,14 +71,14 @@ def command(
     if as_json:
         print_json(answer)
     else:
-        _show(answer)
+        show(answer, console())
     return 0
 
 
-def _show(answer: dict[str, Any]) -> None:
+def show(answer: dict[str, Any], out: Any) -> None:
+    """Print an answer for people on a rich console."""
     from rich.text import Text
 
-    out = console()
     if not answer["videos"]:
         out.print(Text("Nothing found. Try fewer words, or without --phrase."))
         return

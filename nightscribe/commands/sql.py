@@ -66,8 +66,8 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, int):
         return value if -EXACT <= value <= EXACT else str(value)
-    if isinstance(value, Decimal):
-        return str(value)
+    if isinstance(value, Decimal):  # sums of integers come as decimals without a fraction
+        return plain(int(value)) if value.as_tuple().exponent == 0 else str(value)
     if isinstance(value, float):
         return value if value == value and abs(value) != float("inf") else None
     if isinstance(value, datetime):

@@ -35,7 +35,7 @@ def _show(found: dict[str, Any], settings: Any) -> None:
     out = console()
     counts = ", ".join(f"{n} {status}" for status, n in found["videos"].items()) or "no videos yet"
     lines = [
-        f"Lake      {found['lake']} (version {found['lake_version']})",
+        f"Lake      {found['lake']} (commit {found['lake_version']} of its videos)",
         f"Videos    {counts}",
         f"Media     {clock(found['media_ms'])}, {found['words']} words",
         f"Due       {found['due']['retry']} to try again, {found['due']['stale']} by an older recipe",

@@ -39,10 +39,11 @@ def command(
         return 0
     for item in done["skipped"]:
         print(f"{item['video_id']}: skipped, {item['reason']}", file=sys.stderr)
-    checks = done["lint"]
-    print(
-        f"{len(done['written'])} files, {checks['cues']} cues; inside the limits: line length {checks['line_length_ok']:.1%}, "
-        f"duration {checks['duration_ok']:.1%}, reading speed {checks['cps_ok']:.1%}, gaps {checks['gap_ok']:.1%}; "
-        f"{checks['overlaps']} overlaps."
-    )
+    checks, n = done["lint"], len(done["written"])
+    print(f"{n} file{'s' * (n != 1)}, {checks['cues']} cue{'s' * (checks['cues'] != 1)}.")
+    if checks["cues"]:
+        print(
+            f"Inside the limits: line length {checks['line_length_ok']:.1%}, duration {checks['duration_ok']:.1%}, "
+            f"reading speed {checks['cps_ok']:.1%}, gaps {checks['gap_ok']:.1%}; overlaps: {checks['overlaps']}."
+        )
     return 0

@@ -112,7 +112,7 @@ def video_row(result: Result, *, run_id: str, device: str, now: datetime) -> dic
         "language": result.language,
         "status": result.status,
         "reason": result.reason,
-        "error": result.error,
+        "error": result.error or result.sidecar_error,
         "attempts": result.attempts,
         "next_try_at": result.next_try_at,
         "n_cues": len(result.cues),

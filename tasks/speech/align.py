@@ -35,12 +35,12 @@ def align(
     tokens: list[int] = []
     owner: list[int] = []
     for number, word in enumerate(words):
-        if number and border is not None:
+        letters = _tokenise(word, ids)
+        if letters and tokens and border is not None:
             tokens.append(border)
             owner.append(-1)
-        for token in _tokenise(word, ids):
-            tokens.append(token)
-            owner.append(number)
+        tokens += letters
+        owner += [number] * len(letters)
     states = viterbi(log_probs, np.array(tokens, np.int64), blank) if tokens else None
     if states is None:
         return _spread(words, len(log_probs), first_frame, frame_ms)

@@ -51,5 +51,5 @@ def spoken_number(digits: str, language: str = "en") -> str:
         return (
             str(num2words(value, lang=language, to="year" if year else "cardinal")).replace("-", " ").replace(",", "")
         )
-    except (NotImplementedError, ValueError, OverflowError):
+    except (NotImplementedError, ValueError, OverflowError, LookupError, AttributeError):  # languages differ
         return " "
