@@ -65,7 +65,7 @@ class Bucket:
         while folders:
             prefix = folders.pop()
             try:
-                with os.scandir(os.path.join(self.root, _to_path(prefix))) as entries:
+                with os.scandir(os.path.join(self.root, to_path(prefix))) as entries:
                     for entry in entries:
                         key = f"{prefix}{_to_key(entry.name)}"
                         if entry.is_dir(follow_symlinks=False):
@@ -101,7 +101,6 @@ class Bucket:
     def _list_remote(self) -> Iterator[Object]:
         self.filesystem.invalidate_cache()  # drivers keep listings, and a night is long
         # Not fsspec's walk(): below its first folder it takes one that does not answer for an empty one.
-        self.filesystem.invalidate_cache()
         top = self.root.rstrip("/")
         folders = [top]
         while folders:
@@ -201,7 +200,7 @@ class Bucket:
 
     def _local_path(self, key: str) -> Path:
         parts = PurePosixPath(key).parts
-        path = Path(self.root, _to_path(key))
+        path = Path(self.root, to_path(key))
         if ".." in parts or key.startswith("/") or not path.resolve().is_relative_to(self.root):
             raise AccessDenied(f"{key!r} would lead out of the bucket.")
         return path
@@ -240,7 +239,7 @@ def open_bucket(uri: str, settings: Settings) -> Bucket:
     import fsspec
 
     try:
-        filesystem, root = fsspec.core.url_to_fs(uri.rstrip("/"))
+        filesystem, root = fsspec.core.url_to_fs(uri.rstrip("/"), skip_instance_cache=True)
     except ImportError as error:
         raise MissingTool(f"{uri}: {error}", next="Install the driver into .venv, then run this again.") from error
     except ValueError as error:
@@ -271,7 +270,7 @@ def _to_key(name: str) -> str:
     return os.fsencode(name).replace(b"\\x", b"\\x5cx").decode("utf-8", "backslashreplace")
 
 
-def _to_path(key: str) -> str:
+def to_path(key: str) -> str:
     """The other way: the escape is undone where a name had one."""
     if "\\x" not in key:
         return key

@@ -27,7 +27,7 @@ from tasks.records import Audio, AudioTrack, Probe
 from tasks.settings import Settings
 
 SAMPLE_RATE = 16_000
-LISTEN_S = 30.0
+LISTEN_S = 120.0
 SAID_BYTES = 64 << 10  # of ffmpeg's messages
 SILENCE = 33  # int16 steps: -60 dB of full scale
 # Demuxers that open other files or URLs named in the data, or that make video of any text.
@@ -86,7 +86,10 @@ def probe(path: Path, settings: Settings) -> Probe:
     try:
         found = ffmpeg.probe(f"file:{path}", timeout=settings.probe_timeout_s, **input_options())
     except ffmpeg.Error as error:
-        raise explain(error.stderr.decode("utf-8", "replace")) from error
+        said = error.stderr.decode("utf-8", "replace")
+        if "moov atom not found" in said and not _starts_as_mp4(path):
+            raise CorruptMedia("It is not a media file, whatever its name says.", reason="not_media") from error
+        raise explain(said) from error
     except subprocess.TimeoutExpired as error:
         raise StageTimeout(f"ffprobe gave no answer in {settings.probe_timeout_s:g} s.") from error
     except json.JSONDecodeError as error:
@@ -111,6 +114,12 @@ def probe(path: Path, settings: Settings) -> Probe:
         tracks=tuple(_track(i, s) for i, s in enumerate(audio)),
         tags={k.lower(): str(v) for k, v in container.get("tags", {}).items()},
     )
+
+
+def _starts_as_mp4(path: Path) -> bool:
+    """Whether the first box is one that an MP4 or MOV begins with (ffmpeg takes any .mp4 for one)."""
+    with path.open("rb") as handle:
+        return handle.read(8)[4:] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp")
 
 
 def _track(position: int, stream: dict[str, Any]) -> AudioTrack:
@@ -208,8 +217,8 @@ def same_language(a: str, b: str) -> bool:
 
 
 def _listen(path: Path, track: AudioTrack, settings: Settings) -> Array:
-    """Thirty seconds from the middle of the first ten minutes, or what there is."""
-    stream = _pcm_stream(path, track, start_s=0.0, length_s=4 * LISTEN_S)
+    """The first two minutes, or what there is: titles and music often come before the speech."""
+    stream = _pcm_stream(path, track, start_s=0.0, length_s=LISTEN_S)
     try:
         done = subprocess.run(
             stream.compile(), capture_output=True, stdin=subprocess.DEVNULL, timeout=settings.audio_stall_s
@@ -273,7 +282,11 @@ def extract_audio(path: Path, probed: Probe, target: Path, settings: Settings) -
     if "mp4" in probed.container and is_encrypted(path):
         raise UnsupportedMedia("It is encrypted.", reason="encrypted")
     track = choose_track(path, probed.tracks, settings)
-    command = _pcm_stream(path, track, start_s=0.0, length_s=settings.max_duration_h * 3600 + 1).compile()
+    longest_s = settings.max_duration_h * 3600 + 1
+    if probed.duration_ms:
+        # Gaps between damaged time stamps are filled with silence, for hours if need be.
+        longest_s = min(longest_s, 2 * probed.duration_ms / 1000 + 600)
+    command = _pcm_stream(path, track, start_s=0.0, length_s=longest_s).compile()
     samples, total, square, active = 0, 0.0, 0.0, 0
     said = bytearray()
     with (

@@ -5,7 +5,9 @@ A file that Nightscribe did not write is never overwritten, and two videos with 
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -14,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 from urllib.parse import unquote, urlparse
 
+from tasks.bucket import to_path
 from tasks.errors import Misconfigured
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
@@ -21,6 +24,8 @@ from tasks.records import Cue
 from tasks.settings import Settings
 from tasks.subtitles import MARK, CueRules, lint, to_srt, to_webvtt
 
+# Such a name cannot be, but others can: too long, a folder where a file should be, a file where a folder should be.
+ONLY_THIS_NAME = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 LEDGER = ".nightscribe-subtitles"  # names of the .srt files that are ours: SubRip has no comments
 
 
@@ -39,17 +44,19 @@ def write_subtitles(
         Misconfigured: the folder cannot be written.
     """
     connection = connect(lake)
-    wanted = None if video_ids is None else list(video_ids)
     videos = connection.execute(
-        "SELECT video_id, bucket, key, language FROM videos WHERE status = 'indexed' AND n_cues > 0 "
-        "AND ($ids IS NULL OR list_contains($ids, video_id)) AND ($run IS NULL OR flow_run_id = $run) ORDER BY key, video_id",
-        {"ids": wanted, "run": run_id},
+        "SELECT video_id, bucket, key, language, flow_run_id FROM videos WHERE status = 'indexed' AND n_cues > 0 "
+        "ORDER BY key, video_id"
     ).fetchall()
     names = {}
     if folder is not None:
-        names = file_names([(video_id, key) for video_id, _, key, _ in videos], format)
+        # By all videos, not only those asked for: a later run must not give one's name to another.
+        names = file_names([(video_id, key) for video_id, _, key, *_ in videos], format)
+    wanted = None if video_ids is None else set(video_ids)
     written, skipped, all_cues = [], [], []
-    for video_id, bucket, key, language in videos:
+    for video_id, bucket, key, language, made_by in videos:
+        if (wanted is not None and video_id not in wanted) or (run_id is not None and made_by != run_id):
+            continue
         cues = [
             Cue(start, end, text, confidence, 0, 0)
             for start, end, text, confidence in connection.execute(
@@ -67,17 +74,23 @@ def write_subtitles(
                 }
             )
             continue
-        if path.exists() and not _ours(path):
-            skipped.append({"video_id": video_id, "key": key, "reason": f"{path} was not written by Nightscribe"})
-            continue
         text = to_webvtt(cues, language=language) if format == "vtt" else to_srt(cues)
         try:
+            if os.path.lexists(path) and not _ours(path):
+                skipped.append(
+                    {"video_id": video_id, "key": key, "reason": f"{_shown(path)} was not written by Nightscribe"}
+                )
+                continue
             _write(path, text)
         except OSError as error:
+            if error.errno in ONLY_THIS_NAME:
+                why = f"{_shown(path)} cannot be written: {error.strerror}"
+                skipped.append({"video_id": video_id, "key": key, "reason": why})
+                continue
             raise Misconfigured(
-                f"{path} cannot be written: {error.strerror}", next="Name another folder with --out."
+                f"{_shown(path)} cannot be written: {error.strerror}", next="Name another folder with --out."
             ) from error
-        written.append({"video_id": video_id, "key": key, "path": str(path), "cues": len(cues)})
+        written.append({"video_id": video_id, "key": key, "path": _shown(path), "cues": len(cues)})
         all_cues.append(cues)
     checked = lint(all_cues, CueRules.of(settings))
     return {"format": format, "written": written, "skipped": skipped, "lint": asdict(checked)}
@@ -97,10 +110,15 @@ def file_names(videos: Sequence[tuple[str, str]], extension: str) -> dict[str, s
     counts: dict[str, int] = {}
     for name in plain.values():
         counts[name.casefold()] = counts.get(name.casefold(), 0) + 1
-    return {
-        video_id: f"{name}.{extension}" if counts[name.casefold()] == 1 else f"{name}.{video_id[:8]}.{extension}"
-        for video_id, name in plain.items()
-    }
+    names, taken = {}, set(counts)
+    for video_id, name in plain.items():
+        if counts[name.casefold()] > 1:
+            name = f"{name}.{video_id[:8]}"
+            while name.casefold() in taken:  # a key may have been made to look like this
+                name += "_"
+            taken.add(name.casefold())
+        names[video_id] = f"{name}.{extension}"
+    return names
 
 
 def _safe(part: str) -> str:
@@ -118,10 +136,15 @@ def beside(bucket: str, key: str, extension: str) -> Path | None:
     if not bucket.startswith("file://"):
         return None
     root = Path(unquote(urlparse(bucket).path))
-    path = root / key
+    path = root / to_path(key)
     if not root.is_dir() or not path.resolve().is_relative_to(root.resolve()):
         return None
     return path.with_name(f"{path.name}.{extension}")
+
+
+def _shown(path: Path) -> str:
+    """A path as text that can be printed: bytes that are no UTF-8 escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _ours(path: Path) -> bool:
@@ -132,16 +155,23 @@ def _ours(path: Path) -> bool:
         return False
     if path.suffix == ".vtt":
         return MARK in head
+    return json.dumps(path.name) in _ledger(path)
+
+
+def _ledger(path: Path) -> set[str]:
+    """Names beside `path` that are ours, each as JSON: a name with a line break must not become two names."""
     ledger = path.parent / LEDGER
-    return ledger.exists() and path.name in ledger.read_text(encoding="utf-8").splitlines()
+    return set(ledger.read_text(encoding="utf-8").split("\n")) - {""} if ledger.exists() else set()
 
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{hashlib.sha256(path.name.encode()).hexdigest()[:12]}.part")
-    part.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(part, path)
+    part = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}.part")
+    try:
+        part.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
     if path.suffix != ".vtt":
-        ledger = path.parent / LEDGER
-        known = set(ledger.read_text(encoding="utf-8").splitlines()) if ledger.exists() else set()
-        ledger.write_text("\n".join(sorted(known | {path.name})) + "\n", encoding="utf-8")
+        known = _ledger(path) | {json.dumps(path.name)}
+        (path.parent / LEDGER).write_text("\n".join(sorted(known)) + "\n", encoding="utf-8")

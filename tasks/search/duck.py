@@ -101,9 +101,14 @@ def _candidates(connection: duckdb.DuckDBPyConnection, query: Query) -> None:
 
 
 def _word_hits(connection: duckdb.DuckDBPyConnection, words: list[str], parameters: dict[str, Any]) -> None:
-    """A moment is a stretch in which every word is said within `near` of the others; it begins at its first hit."""
-    near = "PARTITION BY video_id ORDER BY start_ms RANGE BETWEEN $near PRECEDING AND $near FOLLOWING"
-    complete = " AND ".join(f"count_if(term = $w{i}) OVER ({near}) > 0" for i in range(len(words)))
+    """A moment is a stretch in which every word is said within `near` of the others; it begins at its first hit.
+
+    A hit that has all words in the time up to it closes such a stretch; all hits of that time belong to it.
+    """
+    in_video = "PARTITION BY video_id ORDER BY start_ms RANGE BETWEEN"
+    until = f"{in_video} $near PRECEDING AND CURRENT ROW"
+    closes = " AND ".join(f"count_if(term = $w{i}) OVER ({until}) > 0" for i in range(len(words)))
+    belongs = f"count_if(closes) OVER ({in_video} CURRENT ROW AND $near FOLLOWING) > 0"
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE moments AS
@@ -112,7 +117,8 @@ def _word_hits(connection: duckdb.DuckDBPyConnection, words: list[str], paramete
             FROM words SEMI JOIN candidates USING (video_id)
             WHERE {_FOLD.format("word")} IN ({", ".join(f"$w{i}" for i in range(len(words)))})
         ),
-        complete AS (SELECT * FROM (SELECT *, {complete} AS whole FROM hits) WHERE whole),
+        closing AS (SELECT *, {closes} AS closes FROM hits),
+        complete AS (SELECT * FROM (SELECT *, {belongs} AS belongs FROM closing) WHERE belongs),
         marked AS (
             SELECT *, coalesce(start_ms - lag(start_ms) OVER (PARTITION BY video_id ORDER BY word_no) > $near, true) AS opens
             FROM complete

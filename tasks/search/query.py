@@ -33,18 +33,19 @@ class Query:
 
 def fold(text: str) -> str:
     """Lower case without accents, as DuckDB's `lower(strip_accents(...))` has it."""
-    decomposed = unicodedata.normalize("NFKD", text)
-    return "".join(c for c in decomposed if not unicodedata.combining(c)).lower()
+    bare = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.category(c).startswith("M"))
+    return unicodedata.normalize("NFC", bare).lower()
 
 
 def query_words(text: str) -> tuple[str, ...]:
-    """The words of a query, folded: letters, digits and apostrophes.
+    """The words of a query, folded: letters, digits, apostrophes, and the joiners of Persian and Hindi.
 
     Raises:
         BadQuery: there are none, or too many.
     """
-    folded = fold(text.replace("\u2019", "'"))
-    words = tuple(w for raw in re.findall(r"[^\W_]+(?:'[^\W_]+)*", folded) if (w := raw))
+    # Ligatures and wide letters come along when a query is copied from a PDF; speech models write none.
+    folded = fold(unicodedata.normalize("NFKC", text).replace("\u2019", "'"))
+    words = tuple(re.findall(r"[^\W_]+(?:['\u200c\u200d][^\W_]+)*", folded))
     if not words:
         raise BadQuery(f"There is no word in {text[:80]!r} to look for.", next='nightscribe search "two words"')
     if len(words) > MAX_WORDS:

@@ -1,0 +1,90 @@
+"""What tests share: places of test data, a lake to fill, results to fill it with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tasks.lake.store import Lake
+from tasks.records import Cue, Metadata, Recipes, Result, Topic, Word, Work
+
+REPO = Path(__file__).resolve().parent.parent
+BUCKET = REPO / "data" / "bucket"
+TESTDATA = Path(os.environ.get("NIGHTSCRIBE_TESTDATA", REPO.parent / "shared" / "testdata"))
+
+
+@pytest.fixture
+def testdata() -> Path:
+    """Recorded speech and media by other people, where they are."""
+    if not TESTDATA.is_dir():
+        pytest.skip(f"no test data at {TESTDATA}; set NIGHTSCRIBE_TESTDATA")
+    return TESTDATA
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """An empty lake in a folder whose name needs quoting and escaping."""
+    made = Lake(str(tmp_path / "the lake's ü"))
+    made.create()
+    return made
+
+
+def spoken(
+    text: str, *, start_ms: int = 0, word_ms: int = 300, gap_ms: int = 100, confidence: float = 0.9
+) -> tuple[Word, ...]:
+    """Words said one after the other; `|` is a pause of two seconds."""
+    words, at = [], start_ms
+    for word in text.split():
+        if word == "|":
+            at += 2000
+            continue
+        words.append(Word(word, at, at + word_ms, confidence))
+        at += word_ms + gap_ms
+    return tuple(words)
+
+
+@pytest.fixture
+def result() -> Callable[..., Result]:
+    """Makes an indexed video's result from a text."""
+
+    def make(
+        text: str,
+        *,
+        video_id: str = "0" * 20,
+        key: str = "talk.mp4",
+        title: str = "A talk",
+        topic: str | None = None,
+        status: str = "indexed",
+        published_at: datetime | None = datetime(2024, 1, 1, tzinfo=UTC),
+        last_generation: int = 0,
+        language: str = "en",
+        recipes: Recipes | None = None,
+        fingerprint: str = "1-1",
+        confidence: float = 0.9,
+    ) -> Result:
+        words = spoken(text, confidence=confidence)
+        cues: tuple[Cue, ...] = ()
+        if words:
+            said = " ".join(word.word for word in words)
+            cues = (Cue(words[0].start_ms, words[-1].end_ms, said, confidence, 0, len(words) - 1),)
+        work = Work(video_id, key, 1, fingerprint, None, None, None, "new", last_generation=last_generation)
+        topics = (Topic("video", 0, 1000, 1, topic, 0.9, "test"),) if topic else ()
+        return Result(
+            work=work,
+            bucket="file:///bucket",
+            status=status,  # type: ignore[arg-type]
+            metadata=Metadata(title, "", (), published_at, language),
+            recipes=recipes or Recipes("a", "d", "c", "t", {}),
+            duration_ms=words[-1].end_ms if words else 0,
+            language=language,
+            words=words,
+            cues=cues,
+            topics=topics,
+            speech_ms=words[-1].end_ms if words else 0,
+        )
+
+    return make

@@ -1,0 +1,93 @@
+"""Rows go in whole, once, and in the right order; views show what is current and what was."""
+
+from __future__ import annotations
+
+from tasks.lake.commit import commit, new_generation
+from tasks.lake.maintain import check, expire, maintain
+from tasks.lake.views import connect
+
+
+def rows(lake, sql):
+    return connect(lake).execute(sql).fetchall()
+
+
+def test_a_committed_video_is_in_every_view(lake, result):
+    commit(lake, [result("hello there world", topic="tech")], run_id="r", device="cpu")
+    assert rows(lake, "SELECT key, status, n_words, n_cues FROM videos") == [("talk.mp4", "indexed", 3, 1)]
+    assert rows(lake, "SELECT word, start_ms, cue_no FROM words ORDER BY word_no") == [
+        ("hello", 0, 0),
+        ("there", 400, 0),
+        ("world", 800, 0),
+    ]
+    assert rows(lake, "SELECT text FROM transcripts") == [(" hello there world ",)]
+    assert rows(lake, "SELECT label, rank FROM topics") == [("tech", 1)]
+    assert check(lake) == []
+
+
+def test_an_empty_lake_has_all_views_and_no_rows(lake):
+    for view in ("videos", "words", "cues", "transcripts", "topics", "runs", "videos_all", "words_all"):
+        assert rows(lake, f"SELECT count(*) FROM {view}") == [(0,)], view
+
+
+def test_rows_without_their_videos_row_are_invisible_and_swept_after_the_grace(lake, result):
+    from tasks.lake.commit import content_rows
+
+    orphan = result("lost words")
+    lake.append("words", content_rows(orphan)["words"], batch_id="killed")
+    assert rows(lake, "SELECT count(*) FROM words") == [(0,)]
+    assert rows(lake, "SELECT count(*) FROM words_all") == [(0,)]
+    done = maintain(lake, keep_generations=3, grace_h=24)
+    assert done.swept_rows["words"] == 2, "generation 0 is older than any grace"
+    assert rows(lake, "SELECT count(*) FROM _words") == [(0,)]
+
+
+def test_young_orphans_are_left_to_their_writer(lake, result):
+    from dataclasses import replace
+
+    from tasks.lake.commit import content_rows
+
+    young = replace(result("half done"), generation=new_generation(0, __import__("time").time_ns() // 1_000_000))
+    lake.append("words", content_rows(young)["words"], batch_id="running")
+    assert maintain(lake, keep_generations=3, grace_h=24).swept_rows["words"] == 0
+    assert rows(lake, "SELECT count(*) FROM _words") == [(2,)]
+
+
+def test_the_same_batch_is_appended_once_however_often_it_is_tried(lake):
+    row = {"video_id": "a", "generation": 1, "word_no": 0, "word": "once"}
+    for _ in range(3):
+        lake.append("words", [row], batch_id="same")
+    assert rows(lake, "SELECT count(*) FROM _words") == [(1,)]
+
+
+def test_history_answers_for_old_generations_until_they_expire(lake, result):
+    last = 0
+    for text in ("first version", "second version", "third version"):
+        last = commit(lake, [result(text, last_generation=last)], run_id="r", device="cpu")[0].generation
+    assert rows(lake, "SELECT text FROM transcripts") == [(" third version ",)]
+    assert len(rows(lake, "SELECT * FROM transcripts_all")) == 3
+    assert expire(lake, keep=2) == 1
+    assert sorted(rows(lake, "SELECT text FROM transcripts_all")) == [(" second version ",), (" third version ",)]
+    assert check(lake) == []
+
+
+def test_generations_rise_even_when_the_clock_goes_back():
+    first = new_generation(0, 2_000)
+    assert new_generation(first, 1_000) > first
+    assert first < 2**53
+
+
+def test_check_finds_a_missing_word(lake, result):
+    commit(lake, [result("one two three")], run_id="r", device="cpu")
+    lake.table("words").delete("word_no = 1")
+    assert any("says 3 words, there are 2" in problem for problem in check(lake))
+
+
+def test_maintain_compacts_without_changing_an_answer(lake, result):
+    for n in range(10):
+        commit(lake, [result(f"video number {n}", video_id=f"{n:020d}", key=f"{n}.mp4")], run_id="r", device="cpu")
+    before = rows(lake, "SELECT * FROM words ORDER BY video_id, word_no")
+    done = maintain(lake, keep_generations=3, grace_h=0)
+    assert done.compacted["words"] >= 8
+    assert len(lake.files("words")) == 1
+    assert rows(lake, "SELECT * FROM words ORDER BY video_id, word_no") == before
+    assert done.problems == []

@@ -1,0 +1,90 @@
+"""A run reports to the Prefect server that is set, and a temporary one ends with its run however that ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+from conftest import BUCKET
+
+from nightscribe.prefect_env import profile_url
+from nightscribe.temporary_server import TemporaryServer, answers
+
+
+def ask(url: str, path: str) -> list[dict]:
+    request = urllib.request.Request(
+        f"{url}{path}", data=json.dumps({}).encode(), headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.load(answer)
+
+
+@pytest.fixture
+def environment(tmp_path, monkeypatch) -> dict[str, str]:
+    base = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "NIGHTSCRIBE_"))}
+    mine = {
+        "NIGHTSCRIBE_LAKE": str(tmp_path / "lake"),
+        "NIGHTSCRIBE_SCRATCH": str(tmp_path / "scratch"),
+        "PREFECT_HOME": str(tmp_path / "prefect"),
+    }
+    monkeypatch.setenv("PREFECT_HOME", mine["PREFECT_HOME"])
+    return base | mine
+
+
+def test_a_server_that_is_set_gets_the_run_its_tasks_and_the_report(environment):
+    with TemporaryServer() as server:
+        server.wait()
+        command = [sys.executable, "-m", "nightscribe", "index", str(BUCKET / "unsorted"), "--json"]
+        done = subprocess.run(
+            command,
+            env={**environment, "PREFECT_API_URL": server.url},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "temporary" not in done.stderr
+        runs = ask(server.url, "/flow_runs/filter")
+        assert [run["state"]["type"] for run in runs] == ["COMPLETED"]
+        tasks = {run["name"].split()[0] for run in ask(server.url, "/task_runs/filter")}
+        assert tasks >= {"prepare", "listen", "finish", "commit"}
+        artifacts = ask(server.url, "/artifacts/filter")
+        assert "1 indexed" in artifacts[0]["data"]
+    assert not answers(server.url, timeout=1)
+
+
+def test_the_temporary_server_ends_when_its_parent_is_killed(environment):
+    code = (
+        "import time\nfrom nightscribe.temporary_server import TemporaryServer\n"
+        "s = TemporaryServer().__enter__()\ns.wait()\nprint(s.url, flush=True)\ntime.sleep(600)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    url = parent.stdout.readline().strip()
+    assert answers(url)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    limit = time.monotonic() + 20
+    while answers(url, timeout=1) and time.monotonic() < limit:
+        time.sleep(0.2)
+    assert not answers(url, timeout=1)
+
+
+def test_the_address_in_prefects_active_profile_counts(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.delenv("PREFECT_PROFILE", raising=False)
+    assert profile_url() is None
+    (tmp_path / "profiles.toml").write_text(
+        'active = "work"\n[profiles.work]\nPREFECT_API_URL = "http://127.0.0.1:4200/api"\n'
+    )
+    assert profile_url() == "http://127.0.0.1:4200/api"
+    monkeypatch.setenv("PREFECT_PROFILE", "other")
+    assert profile_url() is None

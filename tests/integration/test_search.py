@@ -1,0 +1,435 @@
+"""Searching a lake: what is found, where exactly, and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pytest
+
+from tasks.errors import BadQuery
+from tasks.lake.commit import commit, content_rows
+from tasks.lake.store import Lake
+from tasks.lake.views import connect
+from tasks.records import Cue, Result, Word
+from tasks.search.duck import search, snippet_of
+from tasks.search.query import MAX_WORDS, Query, fold, query_words
+
+
+@pytest.fixture
+def say(lake: Lake, result: Callable[..., Result]) -> Callable[..., int]:
+    """Commits a video that says a text: words of 300 ms every 400 ms, `|` is a pause of 2 s. Returns its generation."""
+
+    def put(text: str, key: str = "talk.mp4", **fields: object) -> int:
+        video_id = key.encode().hex()[:20].ljust(20, "0")
+        made = result(text, key=key, video_id=video_id, **fields)
+        return commit(lake, [made], run_id="r", device="cpu")[0].generation
+
+    return put
+
+
+def find(lake: Lake, text: str, **options: object) -> dict:
+    return search(connect(lake), Query(text=text, words=query_words(text), **options))
+
+
+def found_keys(lake: Lake, text: str, **options: object) -> list[str]:
+    return sorted(video["key"] for video in find(lake, text, **options)["videos"])
+
+
+def starts(lake: Lake, text: str, **options: object) -> list[int]:
+    answer = find(lake, text, moments=100, **options)
+    return [moment["start_ms"] for video in answer["videos"] for moment in video["moments"]]
+
+
+def marked(moment: dict) -> list[str]:
+    return [moment["snippet"][start:end] for start, end in moment["marks"]]
+
+
+# -- which words --------------------------------------------------------------------------------------------------------
+
+
+def test_only_whole_words_are_found(lake, say):
+    say("the cathedral cat concatenates cats")
+    assert starts(lake, "cat") == [800]
+    assert starts(lake, "cat", mode="phrase") == [800]
+    assert found_keys(lake, "concat") == []
+    assert found_keys(lake, "cath", mode="phrase") == []
+
+
+def test_the_first_and_the_last_word_are_found(lake, say):
+    say("alpha beta gamma")
+    assert (starts(lake, "alpha"), starts(lake, "gamma")) == ([0], [800])
+    assert (starts(lake, "alpha beta", mode="phrase"), starts(lake, "beta gamma", mode="phrase")) == ([0], [400])
+
+
+@pytest.mark.parametrize("query", ["cafe", "CAFÉ", "Cafe\u0301", "café"])
+def test_case_and_accents_do_not_matter_in_the_query(lake, say, query):
+    say("the Café opens")
+    assert starts(lake, query) == [400]
+    assert starts(lake, f"the {query}", mode="phrase") == [0]
+
+
+@pytest.mark.parametrize(
+    ("said", "query"),
+    [
+        ("straße", "STRAßE"),
+        ("łódź", "Łodz"),
+        ("việt", "viet"),
+        ("λόγος", "ΛΌΓΟΣ"),
+        ("हिन्दी", "हिन्दी"),
+        ("한국어", "한국어"),
+        ("می\u200cروم", "می\u200cروم"),
+        ("كِتَاب", "كتاب"),
+        ("find", "ﬁnd"),
+        ("istanbul", "İstanbul"),
+    ],
+)
+def test_words_of_other_scripts_are_found(lake, say, said, query):
+    say(f"one {said} two")
+    assert starts(lake, query) == [400]
+    assert starts(lake, query, mode="phrase") == [400]
+
+
+def test_a_query_is_folded_exactly_as_the_database_folds_words(lake):
+    letters = [chr(n) for n in range(0x20, 0x2FFF) if chr(n).isalpha() or chr(n).isdigit()] + ["각", "힣", "ﬁ", "ﻻ"]
+    assert len(letters) > 5000
+    rows = connect(lake).execute("SELECT lower(strip_accents(unnest($all)))", {"all": letters}).fetchall()
+    assert [fold(letter) for letter in letters] == [row[0] for row in rows]
+
+
+@pytest.mark.parametrize("query", ["don't", "DON\u2019T", "don't!"])
+def test_apostrophes_belong_to_a_word_whichever_way_they_are_typed(lake, say, query):
+    say("please don't panic and don stay")
+    assert starts(lake, query) == [400]
+    assert starts(lake, f"please {query}", mode="phrase") == [0]
+
+
+def test_a_part_before_an_apostrophe_is_another_word(lake, say):
+    say("please don't panic")
+    assert found_keys(lake, "don") == []
+
+
+def test_punctuation_of_a_query_is_passed_over(lake, say):
+    say("well hello there world")
+    assert starts(lake, '"hello, there?"', mode="phrase") == [400]
+
+
+@pytest.mark.parametrize("query", ["", "   ", "?!", "'", "___", "\u0301"])
+def test_a_query_without_a_word_is_refused(query):
+    with pytest.raises(BadQuery, match="There is no word in"):
+        query_words(query)
+
+
+def test_a_query_of_very_many_words_is_refused():
+    assert len(query_words("word " * MAX_WORDS)) == 32
+    with pytest.raises(BadQuery, match="at most 32 words; this has 33"):
+        query_words("word " * (MAX_WORDS + 1))
+
+
+# -- phrases ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_phrase_is_found_across_the_border_of_two_cues(lake, result):
+    words = (Word("interest", 0, 400, 0.5), Word("rates", 4000, 4300, 0.7), Word("rise", 4400, 4700, 0.9))
+    made = result("x")
+    cues = (Cue(0, 500, "interest", 0.5, 0, 0), Cue(4000, 4700, "rates rise", 0.8, 1, 2))
+    commit(lake, [replace(made, words=words, cues=cues)], run_id="r", device="cpu")
+    answer = find(lake, "interest rates", mode="phrase")
+    assert answer["videos"][0]["moments"] == [
+        {"start_ms": 0, "end_ms": 4300, "snippet": "interest rates rise", "marks": [[0, 14]], "confidence": 0.6}
+    ]
+
+
+def test_a_phrase_needs_its_order_and_nothing_in_between(lake, say):
+    say("rates of interest and interest rates")
+    assert starts(lake, "interest rates", mode="phrase") == [1600]
+    assert starts(lake, "rates interest", mode="phrase") == []
+    assert starts(lake, "rates of interest", mode="phrase") == [0]
+
+
+def test_repeated_words_in_a_phrase_are_counted(lake, say):
+    say("no no no yes bora bora")
+    assert starts(lake, "no no", mode="phrase") == [0, 400]
+    assert starts(lake, "no no no", mode="phrase") == [0]
+    assert starts(lake, "no no no no", mode="phrase") == []
+    assert starts(lake, "bora bora", mode="phrase") == [1600]
+    assert starts(lake, "no yes no", mode="phrase") == []
+
+
+def test_a_phrase_does_not_run_from_one_video_into_the_next(lake, say):
+    say("it ends with interest", "a.mp4")
+    say("rates begin the second", "b.mp4")
+    assert found_keys(lake, "interest rates", mode="phrase") == []
+
+
+def test_a_phrase_of_one_word_is_that_word(lake, say):
+    say("go went go")
+    assert starts(lake, "go", mode="phrase") == [0, 800]
+
+
+# -- words near each other ----------------------------------------------------------------------------------------------
+
+
+def test_words_are_found_within_fifteen_seconds_of_each_other(lake, result):
+    def spaced(key: str, gap: int) -> Result:
+        words = (Word("bank", 1000, 1300, 0.9), Word("crisis", 1000 + gap, 1300 + gap, 0.9))
+        cues = (Cue(1000, 1300 + gap, "bank crisis", 0.9, 0, 1),)
+        return replace(result("x", key=key, video_id=key[0] * 20), words=words, cues=cues)
+
+    commit(lake, [spaced("near.mp4", 15_000), spaced("far.mp4", 15_001)], run_id="r", device="cpu")
+    answer = find(lake, "crisis bank")
+    assert [(video["key"], video["moments"]) for video in answer["videos"]] == [
+        (
+            "near.mp4",
+            [{"start_ms": 1000, "end_ms": 16_300, "snippet": "bank crisis", "marks": [[0, 11]], "confidence": 0.9}],
+        )
+    ]
+
+
+def test_all_words_must_be_near_each_other_and_not_only_near_the_middle_one(lake, result):
+    def at(key: str, *times: int) -> Result:
+        words = tuple(Word(w, t, t + 300, 0.9) for w, t in zip(("red", "green", "blue"), times, strict=True))
+        cues = (Cue(0, 60_000, "red green blue", 0.9, 0, 2),)
+        return replace(result("x", key=key, video_id=key[0] * 20), words=words, cues=cues)
+
+    commit(lake, [at("wide.mp4", 0, 14_000, 28_000), at("close.mp4", 0, 7_000, 14_000)], run_id="r", device="cpu")
+    answer = find(lake, "red green blue")
+    assert [(v["key"], [m["start_ms"] for m in v["moments"]]) for v in answer["videos"]] == [("close.mp4", [0])]
+    assert answer["total_moments"] == 1
+
+
+def test_a_moment_has_all_words_that_are_near_and_begins_with_the_first(lake, say):
+    say("start tax reform and tax cuts then reform " + "| " * 12 + "tax reform")
+    answer = find(lake, "tax reform")
+    moments = answer["videos"][0]["moments"]
+    assert [(m["start_ms"], m["end_ms"]) for m in moments] == [(400, 3100), (27_200, 27_900)]
+    assert marked(moments[0]) == ["tax reform", "tax", "reform"]
+    assert answer["total_moments"] == 2
+
+
+def test_a_video_that_lacks_one_of_the_words_is_not_found(lake, say):
+    say("tax and spend", "a.mp4")
+    say("tax reform", "b.mp4")
+    assert found_keys(lake, "tax reform") == ["b.mp4"]
+
+
+def test_a_word_asked_for_twice_is_one_word(lake, say):
+    say("tax reform tax")
+    assert find(lake, "tax tax")["total_moments"] == find(lake, "tax")["total_moments"] == 1
+
+
+# -- filters ------------------------------------------------------------------------------------------------------------
+
+
+def test_topic_filters_by_the_first_topic_of_a_video(lake, say):
+    say("hello world", "sport.mp4", topic="Sport")
+    say("hello world", "news.mp4", topic="News")
+    say("hello world", "none.mp4")
+    assert found_keys(lake, "hello", topic="sport") == ["sport.mp4"]
+    assert found_keys(lake, "hello", topic="weather") == []
+    topics = {video["key"]: video["topics"] for video in find(lake, "hello")["videos"]}
+    assert topics == {"sport.mp4": ["Sport"], "news.mp4": ["News"], "none.mp4": []}
+
+
+def test_since_and_until_are_days_in_utc_and_both_count(lake, say):
+    say("hello", "eve.mp4", published_at=datetime(2023, 12, 31, 23, 59, 59, tzinfo=UTC))
+    say("hello", "start.mp4", published_at=datetime(2024, 1, 1, tzinfo=UTC))
+    say("hello", "end.mp4", published_at=datetime(2024, 1, 31, 23, 59, 59, tzinfo=UTC))
+    say("hello", "after.mp4", published_at=datetime(2024, 2, 1, tzinfo=UTC))
+    say("hello", "undated.mp4", published_at=None)
+    assert found_keys(lake, "hello", since=date(2024, 1, 1)) == ["after.mp4", "end.mp4", "start.mp4"]
+    assert found_keys(lake, "hello", until=date(2024, 1, 31)) == ["end.mp4", "eve.mp4", "start.mp4"]
+    assert found_keys(lake, "hello", since=date(2024, 1, 1), until=date(2024, 1, 31)) == ["end.mp4", "start.mp4"]
+    assert len(found_keys(lake, "hello")) == 5
+
+
+def test_language_and_confidence_filter_videos(lake, say):
+    say("hello", "sure.mp4", confidence=0.95)
+    say("hello", "unsure.mp4", confidence=0.4)
+    say("hello", "german.mp4", language="de", confidence=0.95)
+    assert found_keys(lake, "hello", language="de") == ["german.mp4"]
+    assert found_keys(lake, "hello", min_confidence=0.9) == ["german.mp4", "sure.mp4"]
+    assert found_keys(lake, "hello", language="en", min_confidence=0.9) == ["sure.mp4"]
+
+
+def test_filters_hold_for_phrases_too(lake, say):
+    say("hello world", "en.mp4")
+    say("hello world", "de.mp4", language="de")
+    assert found_keys(lake, "hello world", mode="phrase", language="de") == ["de.mp4"]
+
+
+# -- totals and pages ---------------------------------------------------------------------------------------------------
+
+
+def test_pages_follow_each_other_without_gap_or_repeat(lake, say):
+    for number in range(5):
+        say("hello", f"{number}.mp4")
+    pages, offset = [], 0
+    while offset is not None:
+        answer = find(lake, "hello", limit=2, offset=offset)
+        assert (answer["total_videos"], answer["total_moments"]) == (5, 5)
+        pages.append([video["key"] for video in answer["videos"]])
+        offset = answer["next"]
+    assert pages == [["0.mp4", "1.mp4"], ["2.mp4", "3.mp4"], ["4.mp4"]]
+
+
+def test_a_full_last_page_has_no_next(lake, say):
+    for number in range(4):
+        say("hello", f"{number}.mp4")
+    assert find(lake, "hello", limit=4)["next"] is None
+    assert find(lake, "hello", limit=3)["next"] == 3
+
+
+def test_a_page_behind_the_last_is_empty_and_still_knows_the_totals(lake, say):
+    say("hello " + "| " * 10 + "hello")
+    answer = find(lake, "hello", offset=10)
+    assert (answer["videos"], answer["total_videos"], answer["total_moments"], answer["next"]) == ([], 1, 2, None)
+
+
+def test_moments_shown_are_the_first_and_all_are_counted(lake, say):
+    say(("go " + "| " * 10) * 5)
+    video = find(lake, "go", moments=2)["videos"][0]
+    assert [moment["start_ms"] for moment in video["moments"]] == [0, 20_400]
+    assert video["moments_total"] == 5
+    assert find(lake, "go", moments=2)["total_moments"] == 5
+
+
+def test_more_moments_come_first_then_the_title_then_the_newer(lake, say):
+    say("go " + "| " * 10 + "go " + "| " * 10 + "go " + "| " * 10 + "go", "often.mp4", title="Other")
+    say("go", "old.mp4", title="Other", published_at=datetime(2020, 1, 1, tzinfo=UTC))
+    say("go", "new.mp4", title="Other", published_at=datetime(2024, 1, 1, tzinfo=UTC))
+    say("go", "titled.mp4", title="Gó for it", published_at=None)
+    answer = find(lake, "go")
+    assert [video["key"] for video in answer["videos"]] == ["titled.mp4", "often.mp4", "new.mp4", "old.mp4"]
+    assert [video["score"] for video in answer["videos"]] == [1.6931, 1.6094, 0.6931, 0.6931]
+
+
+def test_nothing_found_is_an_answer(lake, say):
+    say("hello")
+    assert find(lake, "goodbye") == {
+        "query": "goodbye",
+        "mode": "words",
+        "engine": "duckdb",
+        "fallback_reason": None,
+        "total_videos": 0,
+        "total_moments": 0,
+        "next": None,
+        "videos": [],
+    }
+
+
+def test_an_empty_lake_answers_too(lake):
+    assert find(lake, "hello", mode="phrase")["videos"] == []
+
+
+# -- snippets -----------------------------------------------------------------------------------------------------------
+
+
+def test_marks_point_at_the_words_in_the_snippet(lake, say):
+    say(" ".join(f"w{n}" for n in range(20)) + " Tax reform w22 reform " + " ".join(f"w{n}" for n in range(24, 60)))
+    moment = find(lake, "reform tax")["videos"][0]["moments"][0]
+    assert moment["start_ms"] == 20 * 400
+    assert marked(moment) == ["Tax reform", "reform"]
+    assert moment["snippet"].split()[0] == "w12"
+    assert moment["snippet"].split()[-1] == "w37"
+    assert moment["marks"] == [[32, 42], [47, 53]]
+
+
+def test_a_snippet_at_the_start_or_end_of_a_video_is_shorter(lake, say):
+    say("first second")
+    moments = find(lake, "second")["videos"][0]["moments"]
+    assert (moments[0]["snippet"], moments[0]["marks"]) == ("first second", [[6, 12]])
+
+
+def test_marks_count_characters_of_any_script():
+    assert snippet_of(["日本", "ü", "go", "go"], 7, {8, 10}) == ("日本 ü go go", [[3, 4], [8, 10]])
+    assert snippet_of(["a", "b", "c"], 0, {0, 1, 2}) == ("a b c", [[0, 5]])
+
+
+def test_a_hit_has_the_exact_times_of_its_words(lake, result):
+    words = (Word("so", 61_000, 61_120, 0.9), Word("Exactly", 61_237, 61_699, 0.87), Word("here", 61_700, 62_001, 0.93))
+    cues = (Cue(61_000, 62_001, "so Exactly here", 0.9, 0, 2),)
+    commit(lake, [replace(result("x"), words=words, cues=cues)], run_id="r", device="cpu")
+    moment = find(lake, "exactly here", mode="phrase")["videos"][0]["moments"][0]
+    assert moment == {
+        "start_ms": 61_237,
+        "end_ms": 62_001,
+        "snippet": "so Exactly here",
+        "marks": [[3, 15]],
+        "confidence": 0.9,
+    }
+
+
+# -- what is current ----------------------------------------------------------------------------------------------------
+
+
+def test_only_the_current_generation_is_found(lake, say):
+    last = say("the old words")
+    say("the new words are here", last_generation=last)
+    assert found_keys(lake, "old") == []
+    assert (starts(lake, "new"), starts(lake, "the")) == ([400], [0])
+    assert find(lake, "words")["total_moments"] == 1
+
+
+def test_a_phrase_is_not_put_together_from_two_generations(lake, say):
+    last = say("interest filler")
+    say("filler rates", last_generation=last)
+    assert found_keys(lake, "interest rates", mode="phrase") == []
+
+
+def test_gone_and_failed_videos_are_not_found(lake, say):
+    last = say("hello world")
+    say("hello world", "kept.mp4")
+    say("", status="gone", last_generation=last)
+    assert found_keys(lake, "hello") == ["kept.mp4"]
+
+
+def test_rows_of_an_unfinished_batch_are_not_found(lake, say, result):
+    say("hello world")
+    for name, rows in content_rows(result("secret words", video_id="f" * 20)).items():
+        lake.append(name, rows, batch_id="killed")
+    assert found_keys(lake, "secret") == []
+
+
+# -- harmless -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "'; DROP VIEW videos; --",
+        '" OR 1=1 --',
+        "hello'); DELETE FROM words; --",
+        "$w0 $n0 ? :x %s {0} \\",
+        "hello % _ * world",
+        "hello\x00world",
+        "hello\nworld",
+    ],
+)
+@pytest.mark.parametrize("mode", ["words", "phrase"])
+def test_quotes_and_sql_in_a_query_are_only_text(lake, say, query, mode):
+    say("hello world")
+    connection = connect(lake)
+    answer = search(connection, Query(text=query, words=query_words(query), mode=mode))
+    assert answer["query"] == query
+    assert answer["total_videos"] == (1 if query_words(query) == ("hello", "world") else 0)
+    assert connection.execute("SELECT count(*) FROM words").fetchone() == (2,)
+
+
+def test_quotes_and_sql_in_filters_are_only_text(lake, say):
+    say("hello world", topic="it's")
+    evil = "x' OR '1'='1"
+    assert found_keys(lake, "hello", topic=evil) == []
+    assert found_keys(lake, "hello", language=evil) == []
+    assert found_keys(lake, "hello", topic="it's") == ["talk.mp4"]
+
+
+def test_one_connection_answers_many_queries(lake, say):
+    say("alpha beta", "a.mp4")
+    say("gamma delta", "b.mp4")
+    connection = connect(lake)
+    asked = [
+        search(connection, Query(t, query_words(t), m)) for m in ("words", "phrase") for t in ("beta", "gamma", "x")
+    ]
+    assert [[v["key"] for v in answer["videos"]] for answer in asked] == [["a.mp4"], ["b.mp4"], []] * 2

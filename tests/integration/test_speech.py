@@ -1,0 +1,124 @@
+"""The demo models on real audio: what decides a text is the audio alone."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import BUCKET, REPO
+
+from tasks.media import extract_audio, probe
+from tasks.models import decoder_spec, find_set
+from tasks.records import Audio
+from tasks.settings import Settings
+from tasks.speech.acoustic import load_acoustic
+from tasks.speech.decode import UtteranceSplitter, decode_many
+
+SETTINGS = Settings(catalog=REPO / "data/models/catalog.toml", scratch_free_gb=0)
+VIDEOS = [path for path in sorted(BUCKET.rglob("*")) if path.suffix in (".mp4", ".mov", ".mkv", ".webm")]
+
+
+@pytest.fixture(scope="module")
+def audios(tmp_path_factory) -> list[Audio]:
+    """The sample archive's sound, and two clips shorter than a window."""
+    folder = tmp_path_factory.mktemp("audio")
+    out = []
+    for number, path in enumerate(VIDEOS):
+        found = probe(path, SETTINGS)
+        if found.tracks:
+            out.append(extract_audio(path, found, folder / f"{number}.pcm", SETTINGS))
+    for number, seconds in enumerate((3.1, 7.77)):
+        pcm = np.fromfile(out[0].path, np.int16, count=int(seconds * 16_000), offset=64_000)
+        pcm.tofile(folder / f"short{number}.pcm")
+        out.append(replace(out[0], path=str(folder / f"short{number}.pcm"), samples=len(pcm)))
+    return out
+
+
+def model(batch: int, **options):
+    chosen = find_set(SETTINGS)
+    return load_acoustic(chosen.acoustic, device="cpu", batch=batch, **options)
+
+
+def emissions(loaded, audios) -> list[np.ndarray]:
+    pieces: dict[int, list[np.ndarray]] = {i: [] for i in range(len(audios))}
+    for number, piece in loaded.emissions(audios):
+        pieces[number].append(piece)
+    return [np.concatenate(p) if p else np.zeros((0, len(loaded.labels)), np.float32) for p in pieces.values()]
+
+
+def words(loaded, log_probs: np.ndarray) -> list[tuple[str, int]]:
+    splitter = UtteranceSplitter(loaded.blank, gap=25, longest=1500)
+    spec = decoder_spec(find_set(SETTINGS), SETTINGS, loaded.labels, loaded.blank)
+    utterances = splitter.push(log_probs) + splitter.finish()
+    return [(w.word, w.start_ms) for u in decode_many(spec, utterances, 20.0) for w in u]
+
+
+def test_batch_one_and_batch_sixteen_give_the_same_emissions_bit_by_bit(audios):
+    one, sixteen = emissions(model(1), audios), emissions(model(16), audios)
+    for a, b in zip(one, sixteen, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_companions_change_nothing(audios):
+    loaded = model(4)
+    together = emissions(loaded, audios)
+    for i in (0, 3, len(audios) - 1, len(audios) - 2):
+        assert np.array_equal(emissions(loaded, [audios[i]])[0], together[i])
+    backwards = emissions(loaded, audios[::-1])[::-1]
+    for a, b in zip(together, backwards, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_every_frame_of_a_file_is_there_once(audios):
+    loaded = model(4)
+    for audio, log_probs in zip(audios, emissions(loaded, audios), strict=True):
+        assert len(log_probs) == loaded.geometry.frames(audio.samples)
+
+
+def test_windows_and_the_whole_file_say_nearly_the_same_words(audios):
+    """A window sees two seconds of context or more, the whole file sees all: at most 3 words in 100 may differ."""
+    import jiwer
+
+    windowed, whole = model(4), model(1, window_s=600.0)
+    longest = max(audios, key=lambda audio: audio.samples)
+    a, b = (" ".join(w for w, _ in words(m, emissions(m, [longest])[0])) for m in (windowed, whole))
+    assert jiwer.wer(b, a) <= 0.03
+
+
+def test_too_little_sound_for_a_frame_gives_no_emissions(audios, tmp_path):
+    np.zeros(300, np.int16).tofile(tmp_path / "tiny.pcm")
+    tiny = Audio(str(tmp_path / "tiny.pcm"), 300, 0.0, 0.0, 0)
+    assert list(model(4).emissions([tiny])) == []
+
+
+def test_the_reference_videos_get_words_in_every_true_cue_that_crosses_a_seam(testdata, tmp_path):
+    """No stretch of speech may vanish where two windows meet."""
+    loaded = model(4)
+    path = testdata / "media" / "speech_single_reader.mp4"
+    audio = extract_audio(path, probe(path, SETTINGS), tmp_path / "a.pcm", SETTINGS)
+    found = words(loaded, emissions(loaded, [audio])[0])
+    step = (loaded.geometry.window - 2 * loaded.geometry.context) * 20
+    seams = range(step, audio.duration_ms, step)
+    cues = true_cues(path.with_suffix(".vtt"))
+    crossing = [(s, e) for s, e in cues if any(s < seam + 4000 and seam < e for seam in seams)]
+    assert len(crossing) >= 8
+    for start, end in crossing:
+        assert sum(start - 200 <= at < end for _, at in found) >= 1, (start, end)
+
+
+def true_cues(path: Path) -> list[tuple[int, int]]:
+    stamp = r"(?:(\d+):)?(\d+):(\d+)[.,](\d+)"
+    out = []
+    for match in re.finditer(rf"{stamp} --> {stamp}", path.read_text(encoding="utf-8")):
+        n = [int(x or 0) for x in match.groups()]
+        out.append(tuple(((n[i] * 60 + n[i + 1]) * 60 + n[i + 2]) * 1000 + n[i + 3] for i in (0, 4)))
+    return out
+
+
+def test_manifest_of_the_test_media_is_read(testdata):
+    with (testdata / "media" / "manifest.tsv").open(encoding="utf-8") as handle:
+        assert len(list(csv.DictReader(handle, delimiter="\t"))) == 57

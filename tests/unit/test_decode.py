@@ -1,0 +1,213 @@
+"""From emissions to words: utterances, the search, and what it must not import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tasks.records import Word
+from tasks.settings import REPO
+from tasks.speech.decode import (
+    DecoderSpec,
+    Utterance,
+    UtteranceSplitter,
+    build_decoder,
+    decode_many,
+    decode_utterance,
+    greedy_words,
+    longest_blank,
+)
+
+LABELS = ("", " ", "a", "b", "c", "⁇5")
+CODES = {"-": 0, "_": 1, "a": 2, "b": 3, "c": 4, "?": 5}
+GAP, LONGEST = 25, 1500  # 0.5 s and 30 s at 50 frames a second
+
+
+def said(text: str, p: float = 0.95) -> np.ndarray:
+    """Log-probs of which frame i says character i of `text`; `-` is the blank, `_` a border, `?` a special token."""
+    log_probs = np.full((len(text), len(LABELS)), np.log((1 - p) / (len(LABELS) - 1)), np.float32)
+    for frame, char in enumerate(text):
+        log_probs[frame, CODES[char]] = np.log(p)
+    return log_probs
+
+
+def heard(log_probs: np.ndarray) -> str:
+    """What `said` was given."""
+    return "".join("-_abc?"[token] for token in log_probs.argmax(axis=1))
+
+
+def split(log_probs: np.ndarray, sizes: list[int], *, gap: int = GAP, longest: int = LONGEST) -> list[Utterance]:
+    """Push pieces of these sizes in turn, over and over."""
+    splitter = UtteranceSplitter(0, gap=gap, longest=longest)
+    out, at, turn = [], 0, 0
+    while at < len(log_probs):
+        size = sizes[turn % len(sizes)]
+        out += splitter.push(log_probs[at : at + size])
+        at, turn = at + size, turn + 1
+    return out + splitter.finish()
+
+
+def shapes(utterances: list[Utterance]) -> list[tuple[int, str]]:
+    return [(u.first_frame, heard(u.log_probs)) for u in utterances]
+
+
+def test_half_a_second_of_blanks_ends_an_utterance():
+    found = split(said("ab" + "-" * 25 + "ca"), [1000])
+    assert shapes(found) == [(0, "ab" + "-" * 6), (21, "-" * 6 + "ca")]
+
+
+def test_a_shorter_pause_ends_nothing():
+    text = "ab" + "-" * 24 + "ca"
+    assert shapes(split(said(text), [1000])) == [(0, text)]
+
+
+def test_silence_around_and_between_is_dropped_but_for_a_few_frames():
+    found = split(said("-" * 400 + "abc" + "-" * 900 + "b" + "-" * 300), [1000])
+    assert shapes(found) == [(394, "-" * 6 + "abc" + "-" * 6), (1297, "-" * 6 + "b" + "-" * 6)]
+
+
+@pytest.mark.parametrize("frames", [0, 1, 25, 26, 5000])
+def test_nothing_but_silence_is_no_utterance(frames: int):
+    assert split(said("-" * frames), [1000]) == []
+
+
+def test_a_splitter_that_was_given_nothing_finishes_with_nothing():
+    assert UtteranceSplitter(0, gap=GAP, longest=LONGEST).finish() == []
+
+
+def random_speech(seed: int) -> np.ndarray:
+    """Bursts of letters with pauses of many lengths between, some bursts longer than an utterance may be."""
+    random = np.random.default_rng(seed)
+    text = ""
+    for _ in range(12):
+        text += "-" * int(random.choice([1, 5, 23, 24, 25, 26, 27, 60, 300]))
+        text += "".join(random.choice(list("ab_c--"), size=int(random.choice([1, 7, 60, 130, 260]))))
+    return said(text + "-" * int(random.integers(0, 80)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_utterances_are_the_same_whatever_the_sizes_of_the_pieces(seed: int):
+    log_probs = random_speech(seed)
+    whole = shapes(split(log_probs, [100_000], longest=100))
+    assert len(whole) >= 5
+    for sizes in ([1], [7], [50], [1000], [3, 1, 400, 26], [25, 24, 26]):
+        assert shapes(split(log_probs, sizes, longest=100)) == whole, sizes
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_every_spoken_frame_is_in_exactly_one_utterance(seed: int):
+    log_probs = random_speech(seed)
+    seen = np.zeros(len(log_probs), int)
+    for utterance in split(log_probs, [130], longest=100):
+        end = utterance.first_frame + len(utterance.log_probs)
+        assert np.array_equal(utterance.log_probs, log_probs[utterance.first_frame : end])
+        seen[utterance.first_frame : end] += 1
+    assert seen[log_probs.argmax(axis=1) != 0].tolist() == [1] * int((log_probs.argmax(axis=1) != 0).sum())
+    assert seen.max() == 1
+
+
+def test_speech_without_a_pause_is_cut_at_the_longest_utterance():
+    found = split(said("ab" * 2500), [1000])
+    assert max(len(u.log_probs) for u in found) <= LONGEST
+    assert sum(len(u.log_probs) for u in found) == 5000
+
+
+def test_no_utterance_is_longer_than_the_limit_and_its_margins():
+    for seed in range(6):
+        assert max(len(u.log_probs) for u in split(random_speech(seed), [64], longest=100)) <= 100 + 2 * 6
+
+
+def test_a_long_utterance_is_cut_in_the_longest_pause_of_its_second_half():
+    text = "a" * 40 + "-" * 20 + "a" * 20 + "-" * 10 + "b" * 20 + "-" * 4 + "c" * 40
+    found = split(said(text), [1000], longest=120)
+    assert shapes(found) == [
+        (0, "a" * 40 + "-" * 20 + "a" * 20 + "-" * 5),
+        (85, "-" * 5 + "b" * 20 + "-" * 4 + "c" * 40),
+    ]
+
+
+@pytest.mark.parametrize("text", ["-" * 200, "ab" * 100])
+def test_what_is_held_back_is_bounded_however_long_the_file_is(text: str):
+    splitter, most = UtteranceSplitter(0, gap=GAP, longest=300), 0
+    for _ in range(100):
+        splitter.push(said(text))
+        most = max(most, len(splitter._held))
+    assert most <= 200 + 300 + GAP
+
+
+def test_the_longest_blank_is_found_by_its_middle():
+    assert longest_blank(said("a--b-----c-"), 0) == 6
+    assert longest_blank(said("a----"), 0) == 3
+
+
+def test_without_any_blank_the_likeliest_one_is_taken():
+    log_probs = said("abcab")
+    log_probs[3, 0] = np.log(0.04)
+    assert longest_blank(log_probs, 0) == 3
+
+
+def test_greedy_words_collapse_repeats_but_not_over_a_blank():
+    words = greedy_words(Utterance(100, said("aa-ab__cc")), LABELS, 0, 20.0)
+    assert words == [Word("aab", 2000, 2100, 0.95), Word("c", 2140, 2180, 0.95)]
+
+
+def test_greedy_words_leave_special_tokens_out():
+    assert [w.word for w in greedy_words(Utterance(0, said("a?b_?_c")), LABELS, 0, 20.0)] == ["ab", "c"]
+
+
+def test_greedy_words_of_silence_are_none():
+    assert greedy_words(Utterance(0, said("------")), LABELS, 0, 20.0) == []
+
+
+def test_the_search_without_a_language_model_finds_the_words_and_their_times():
+    words = decode_utterance(DecoderSpec(LABELS, 0), Utterance(50, said("--aab-_-cc-a--")), 20.0)
+    assert words == [Word("ab", 1040, 1100, 0.95), Word("ca", 1160, 1240, 0.95)]
+
+
+def test_the_search_finds_nothing_in_silence():
+    assert decode_utterance(DecoderSpec(LABELS, 0), Utterance(0, said("-" * 30)), 20.0) == []
+
+
+def test_the_search_adds_up_what_greedy_takes_one_by_one():
+    # The best single path is blank, blank (0.36), but the three paths of the letter have 0.64 together.
+    log_probs = np.log(np.array([[0.6, 1e-6, 0.4, 1e-6, 1e-6, 1e-6]] * 2, np.float32))
+    assert greedy_words(Utterance(0, log_probs), LABELS, 0, 20.0) == []
+    assert [w.word for w in decode_utterance(DecoderSpec(LABELS, 0), Utterance(0, log_probs), 20.0)] == ["a"]
+
+
+def test_a_hot_word_wins_over_one_that_sounds_alike():
+    log_probs = said("-c-a-b-")
+    log_probs[5, CODES["b"]], log_probs[5, CODES["c"]] = np.log(0.5), np.log(0.45)
+    utterance = Utterance(0, log_probs)
+    assert [w.word for w in decode_utterance(DecoderSpec(LABELS, 0), utterance, 20.0)] == ["cab"]
+    hot = DecoderSpec(LABELS, 0, hot_words=("cac",))
+    assert [w.word for w in decode_utterance(hot, utterance, 20.0)] == ["cac"]
+
+
+def test_several_utterances_come_back_in_their_order():
+    found = decode_many(
+        DecoderSpec(LABELS, 0), [Utterance(0, said("a")), Utterance(9, said("-")), Utterance(20, said("b"))], 20.0
+    )
+    assert [[w.word for w in words] for words in found] == [["a"], [], ["b"]]
+
+
+def test_a_process_builds_one_decoder_for_a_spec():
+    assert build_decoder(DecoderSpec(LABELS, 0)) is build_decoder(DecoderSpec(LABELS, 0))
+    assert build_decoder(DecoderSpec(LABELS, 0)) is not build_decoder(DecoderSpec(LABELS, 0, word_bonus=2.0))
+
+
+def test_a_decoder_process_imports_neither_torch_nor_transformers():
+    code = (
+        "import sys\n"
+        "import tasks.speech.pool\n"
+        "from tasks.speech.decode import DecoderSpec, build_decoder\n"
+        "build_decoder(DecoderSpec(('', ' ', 'a', 'b'), 0))\n"
+        "print(sorted(name for name in ('torch', 'transformers', 'pyctcdecode') if name in sys.modules))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.strip() == "['pyctcdecode']"

@@ -1,0 +1,64 @@
+"""Generated pages are up to date, every command and setting is documented, every link leads somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from nightscribe.cli import COMMANDS
+from nightscribe.docs import commands_page, settings_page
+from tasks.settings import Settings
+
+REPO = Path(__file__).resolve().parents[2]
+README = (REPO / "README.md").read_text(encoding="utf-8")
+PAGES = [REPO / "README.md", REPO / "CONTRIBUTING.md", *sorted((REPO / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize(("name", "page"), [("settings", settings_page), ("commands", commands_page)])
+def test_a_generated_page_is_up_to_date(name, page):
+    written = (REPO / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    assert written == page(), "run: python -m nightscribe.docs"
+
+
+def test_every_setting_has_its_row():
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", settings_page(), re.MULTILINE)
+    assert rows == [(name, f"NIGHTSCRIBE_{name.upper()}") for name in Settings.model_fields]
+
+
+def test_the_settings_page_does_not_depend_on_where_the_repository_lies():
+    assert str(REPO) not in settings_page()
+
+
+def test_the_width_of_the_terminal_does_not_change_the_commands_page(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = commands_page()
+    monkeypatch.setenv("COLUMNS", "200")
+    assert commands_page() == narrow
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_in_the_readme_and_has_an_example(command):
+    assert re.search(rf"nightscribe {command}\b", README), f"README.md does not show nightscribe {command}"
+    section = re.search(rf"^## nightscribe {command}\n(.*?)(?=^##|\Z)", commands_page(), re.DOTALL | re.MULTILINE)
+    assert section is not None
+    assert "Example:" in section[1]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_relative_link_leads_to_a_file(page):
+    text = re.sub(r"^```.*?^```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    links = re.findall(r"\]\(([^()\s]+)\)", text)
+    relative = [link for link in links if not re.match(r"[a-z]+:|#", link)]
+    missing = [link for link in relative if not (page.parent / unquote(link.split("#")[0])).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_named_in_a_page_exists(page):
+    """`NAME` in a path stands for what the reader fills in."""
+    folders = "nightscribe|tasks|flows|tests|tools|docs|data/recipes|data/models"
+    named = re.findall(rf"`((?:{folders})/[\w/.-]*)[`:]", page.read_text(encoding="utf-8"))
+    assert [name for name in named if "NAME" not in name and not (REPO / name).exists()] == []
