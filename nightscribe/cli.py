@@ -67,7 +67,12 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.ClickException as error:
-        error.show()
+        context = getattr(error, "ctx", None)
+        if "--json" in given:
+            path = context.command_path if context else "nightscribe"
+            say_error("usage", error.format_message(), f"{path} --help", as_json=True)
+        else:
+            error.show()
         code = 2
     except NightscribeError as error:
         say_error(error.code, str(error), error.next, as_json="--json" in given)

@@ -31,6 +31,7 @@ def settings_from(**given: Any) -> Any:
         Misconfigured: a value does not fit, or a key is unknown.
     """
     from pydantic import ValidationError
+    from pydantic_settings import SettingsError
 
     from tasks.settings import Settings
 
@@ -42,6 +43,11 @@ def settings_from(**given: Any) -> Any:
         raise Misconfigured(
             f"The setting {where} is wrong: {first['msg']}.",
             next="Settings come from nightscribe.toml, NIGHTSCRIBE_* variables and flags; docs/settings.md lists them.",
+        ) from error
+    except SettingsError as error:
+        raise Misconfigured(
+            f"A NIGHTSCRIBE_ variable cannot be read: {error}.",
+            next="""Lists are JSON: NIGHTSCRIBE_INCLUDE='["*.mp4"]'""",
         ) from error
     except ValueError as error:  # nightscribe.toml is not TOML
         raise Misconfigured(f"nightscribe.toml cannot be read: {error}", next="Mend it.") from error

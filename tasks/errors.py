@@ -20,6 +20,7 @@
         ├── BucketNotFound
         ├── LakeNotWritable
         ├── LakeTooNew
+        ├── LakeUnreadable         its log or one of its files is missing or damaged
         ├── BadQuery
         └── MissingTool            ffmpeg, a compiler, a speech synthesiser
 
@@ -135,6 +136,10 @@ class LakeNotWritable(Misconfigured):
 
 class LakeTooNew(Misconfigured):
     code = "lake_too_new"
+
+
+class LakeUnreadable(Misconfigured):
+    code = "lake_unreadable"
 
 
 class BadQuery(Misconfigured):

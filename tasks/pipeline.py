@@ -350,6 +350,7 @@ class Pipeline:
         return Result(
             work=item.work,
             bucket=self.bucket.bucket_id,
+            bucket_uri=self.bucket.uri,
             status=status,
             metadata=item.metadata,
             recipes=self.recipes,
@@ -378,6 +379,7 @@ class Pipeline:
             Result(
                 work=item,
                 bucket=self.bucket.bucket_id,
+                bucket_uri=self.bucket.uri,
                 status="gone",
                 metadata=make_metadata(item.key, {}, {}),
                 recipes=self.recipes,

@@ -148,6 +148,7 @@ class Result:
 
     work: Work
     bucket: str
+    bucket_uri: str
     status: Status
     metadata: Metadata
     recipes: Recipes

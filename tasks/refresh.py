@@ -63,6 +63,7 @@ def _refresh_one(pipeline: Pipeline, work: Work, old: dict[str, Any]) -> Result:
     result = Result(
         work=work,
         bucket=video["bucket"],
+        bucket_uri=pipeline.bucket.uri,
         status=video["status"],
         metadata=metadata,
         recipes=made,

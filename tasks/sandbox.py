@@ -157,7 +157,7 @@ def _child() -> int:
                 left -= batch.num_rows
         sys.stdout.buffer.flush()
         return code
-    except (duckdb.Error, BadQuery, pa.ArrowException) as error:
+    except (duckdb.Error, BadQuery, pa.ArrowException, OSError) as error:  # a stream's errors come as OSError
         print(str(error)[:MESSAGE_CHARS], file=sys.stderr)
         return FAILED
     except MemoryError:

@@ -45,7 +45,7 @@ def write_subtitles(
     """
     connection = connect(lake)
     videos = connection.execute(
-        "SELECT video_id, bucket, key, language, flow_run_id FROM videos WHERE status = 'indexed' AND n_cues > 0 "
+        "SELECT video_id, coalesce(bucket_uri, bucket), key, language, flow_run_id FROM videos WHERE status = 'indexed' AND n_cues > 0 "
         "ORDER BY key, video_id"
     ).fetchall()
     names = {}

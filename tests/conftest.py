@@ -76,6 +76,7 @@ def result() -> Callable[..., Result]:
         return Result(
             work=work,
             bucket="file:///bucket",
+            bucket_uri="file:///bucket",
             status=status,  # type: ignore[arg-type]
             metadata=Metadata(title, "", (), published_at, language),
             recipes=recipes or Recipes("a", "d", "c", "t", {}),

@@ -57,6 +57,8 @@ def command(
         print(warning, file=sys.stderr)
     if session.has_work:
         _run(session, bucket)
+    else:
+        session.close("done")
     report = session.report
     if subtitles and session.has_work:
         _write_subtitles(session, subtitles)

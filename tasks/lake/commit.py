@@ -91,6 +91,7 @@ def video_row(result: Result, *, run_id: str, device: str, now: datetime) -> dic
         "video_id": work.video_id,
         "generation": result.generation,
         "bucket": result.bucket,
+        "bucket_uri": result.bucket_uri,
         "key": work.key,
         "fingerprint": work.fingerprint,
         "sidecar_fingerprint": work.sidecar_fingerprint,

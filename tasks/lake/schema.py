@@ -13,6 +13,7 @@ VIDEOS = pa.schema(
         ("video_id", pa.string()),
         ("generation", pa.int64()),
         ("bucket", pa.string()),
+        ("bucket_uri", pa.string()),
         ("key", pa.string()),
         ("fingerprint", pa.string()),
         ("sidecar_fingerprint", pa.string()),

@@ -54,7 +54,7 @@ class Lake:
     def check_version(self) -> None:
         """Raise LakeTooNew when a newer Nightscribe wrote this lake."""
         marker = self._marker()
-        if marker and int(marker.get("version", 0)) > LAKE_VERSION:
+        if marker and marker["version"] > LAKE_VERSION:
             raise LakeTooNew(
                 f"The lake {self.uri} has version {marker['version']}; this Nightscribe knows {LAKE_VERSION}. "
                 "Nothing was changed.",
@@ -106,6 +106,8 @@ class Lake:
                 with fsspec.open(f"{self.uri}/{MARKER}", "rt") as handle:
                     text = handle.read()
             marker: dict[str, Any] = json.loads(text)
+            if not isinstance(marker, dict) or not isinstance(marker.get("version"), int):
+                raise ValueError("no object with a version")
             return marker
         except FileNotFoundError:
             return None
@@ -113,7 +115,7 @@ class Lake:
             raise Misconfigured(f"The lake {self.uri} is not a folder.", next="Name another with --lake.") from error
         except PermissionError as error:
             raise LakeNotWritable(f"The lake {self.uri} may not be read.", next="Mend its rights.") from error
-        except json.JSONDecodeError as error:
+        except ValueError as error:  # not JSON, not UTF-8, or not ours
             raise Misconfigured(f"{self.uri}/{MARKER} is damaged.", next='Write {"version": 1} into it.') from error
 
     def _write_marker(self) -> None:

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
+from deltalake.exceptions import DeltaError
 
+from tasks.errors import LakeUnreadable
 from tasks.lake.schema import CONTENT, EVENTS_ONLY, TABLES
 from tasks.lake.store import Lake
 
+RESTORE = "Bring the lake's files back from a copy, or name another lake with --lake."
 _TYPES = {
     pa.string(): "VARCHAR",
     pa.int64(): "BIGINT",
@@ -36,10 +39,22 @@ class Snapshot:
 
     @classmethod
     def of(cls, lake: Lake) -> Snapshot:
-        """Take one. `videos` is read first: a generation seen there has all its content committed already."""
+        """Take one. `videos` is read first: a generation seen there has all its content committed already.
+
+        Raises:
+            Misconfigured: there is no lake. LakeTooNew. LakeUnreadable: its log is damaged.
+        """
         lake.check_version()
-        videos = lake.table("videos")
-        files = {name: tuple(lake.files(name)) for name in ("videos", *CONTENT, *EVENTS_ONLY)}
+        name = "videos"
+        try:
+            videos = lake.table(name)
+            files = {}
+            for name in ("videos", *CONTENT, *EVENTS_ONLY):
+                files[name] = tuple(lake.files(name))
+        except DeltaError as error:
+            raise LakeUnreadable(
+                f"The table {lake.path(name)} cannot be read: {_first_line(error)}", next=RESTORE
+            ) from error
         return cls(files, videos.version())
 
 
@@ -52,8 +67,16 @@ def connect(lake: Lake, snapshot: Snapshot | None = None) -> duckdb.DuckDBPyConn
 
         protocol = lake.uri.split("://")[0]
         connection.register_filesystem(fsspec.filesystem(protocol))
-    define_views(connection, snapshot or Snapshot.of(lake))
+    snapshot = snapshot or Snapshot.of(lake)
+    try:
+        define_views(connection, snapshot)
+    except duckdb.Error as error:
+        raise LakeUnreadable(f"The lake cannot be read: {_first_line(error)}", next=RESTORE) from error
     return connection
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def define_views(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:

@@ -16,6 +16,7 @@ import torch
 from tasks.arrays import Array
 from tasks.errors import ModelNotAvailable, OutOfMemory
 from tasks.records import Audio
+from tasks.speech.features import MelFeatures, Waveforms
 from tasks.speech.windows import Geometry, geometry, stitch, window_starts
 
 SAMPLE_RATE = 16_000
@@ -29,14 +30,12 @@ class AcousticModel:
 
     name: str
     model: Any
-    extractor: Any
+    inputs: Waveforms | MelFeatures
     labels: tuple[str, ...]
     blank: int
     geometry: Geometry
     device: torch.device
     dtype: torch.dtype
-    takes_features: bool
-    normalises: bool
     batch: int
 
     def emissions(self, audios: Sequence[Audio]) -> Iterator[tuple[int, Array]]:
@@ -65,7 +64,7 @@ class AcousticModel:
         for number, start in jobs:
             audio = audios[number]
             frames = min(self.geometry.window, self.geometry.frames(audio.samples))
-            wave = read_window(audio, start * self.geometry.stride, self.geometry.samples(frames), self.normalises)
+            wave = self.inputs.window(audio, start * self.geometry.stride, self.geometry.samples(frames))
             if pool and (len(pool[0][2]) != len(wave) or len(pool) >= self.batch):
                 yield from self._forward(pool)
                 pool = []
@@ -83,8 +82,9 @@ class AcousticModel:
             log_probs = self.infer(np.stack([wave for _, _, wave in pool]))
         except (torch.OutOfMemoryError, MemoryError) as error:
             if len(pool) == 1:
+                seconds = self.geometry.window * self.geometry.stride / SAMPLE_RATE
                 raise OutOfMemory(
-                    f"One window of {len(pool[0][2]) / SAMPLE_RATE:.0f} s does not fit into memory with {self.name}.",
+                    f"One window of {seconds:.0f} s does not fit into memory with {self.name}.",
                     next="Set a smaller window_s, or a smaller model.",
                 ) from error
             self.batch = max(1, len(pool) // 2)
@@ -98,25 +98,11 @@ class AcousticModel:
             yield number, start, row
 
     @torch.inference_mode()
-    def infer(self, waves: Array) -> Array:
-        """(batch, samples) float32 to (batch, frames, tokens) float32 log-probs."""
-        if self.takes_features:
-            made = self.extractor(list(waves), sampling_rate=SAMPLE_RATE, return_tensors="pt", padding=False)
-            key = self.model.main_input_name
-            inputs = made[key].to(self.device, self.dtype)
-        else:
-            inputs = torch.from_numpy(waves).to(self.device, self.dtype)
-        logits = self.model(inputs).logits.float()
-        return torch.log_softmax(logits, dim=-1).cpu().numpy()
-
-
-def read_window(audio: Audio, start: int, samples: int, normalises: bool) -> Array:
-    """Samples of a scratch file as float32; with `normalises`, to zero mean and unit variance over the whole file."""
-    pcm = np.fromfile(audio.path, np.int16, count=samples, offset=start * 2)
-    wave = pcm.astype(np.float32) / 32768
-    if normalises:
-        wave = (wave - np.float32(audio.mean)) / np.float32(np.sqrt(audio.deviation**2 + 1e-7))
-    return wave
+    def infer(self, inputs: Array) -> Array:
+        """Inputs of one length, (batch, samples) or (batch, frames, features), to (batch, frames, tokens) log-probs."""
+        logits = self.model(torch.from_numpy(inputs).to(self.device, self.dtype)).logits.float()
+        log_probs: Array = torch.log_softmax(logits, dim=-1).cpu().numpy()
+        return log_probs
 
 
 def load_acoustic(
@@ -172,19 +158,18 @@ def _load(
             next=f"Fetch it where there is a network: nightscribe models fetch {name}",
         ) from error
     model = model.to(where, dtype).eval()
-    takes_features = "input_values" not in inspect.signature(model.forward).parameters
+    features = "input_values" not in inspect.signature(model.forward).parameters
+    normalises = bool(getattr(extractor, "do_normalize", False))
     labels, blank = token_labels(tokenizer, int(config.vocab_size))
     return AcousticModel(
         name=name,
         model=model,
-        extractor=extractor,
+        inputs=MelFeatures(extractor) if features else Waveforms(normalises),
         labels=labels,
         blank=blank,
         geometry=_geometry_of(config, window_s, context_s),
         device=where,
         dtype=dtype,
-        takes_features=takes_features,
-        normalises=bool(getattr(extractor, "do_normalize", False)) and not takes_features,
         batch=batch or (32 if where.type == "cuda" else 4),
     )
 
@@ -192,7 +177,6 @@ def _load(
 def _geometry_of(config: Any, window_s: float, context_s: float) -> Geometry:
     if hasattr(config, "conv_kernel"):
         return geometry(list(config.conv_kernel), list(config.conv_stride), window_s=window_s, context_s=context_s)
-    # Mel features: 25 ms frames every 10 ms, two of them stacked (Wav2Vec2-BERT's extractor).
     return geometry([560], [320], window_s=window_s, context_s=context_s)
 
 

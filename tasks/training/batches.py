@@ -16,6 +16,8 @@ from tasks.arrays import Array
 from tasks.training.augment import Augmentation, augment
 from tasks.training.clips import SAMPLE_RATE, ClipStore
 
+GRID = SAMPLE_RATE // 2
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -83,7 +85,9 @@ def make_batch(
             audio = audio * np.float32(10 ** (rng.uniform(*options.gain_db) / 20))
         audios.append(audio)
     lengths = np.array([len(audio) for audio in audios])
-    padded = np.zeros((len(audios), int(lengths.max())), np.float32)
+    # Few different shapes: every new one makes oneDNN and cuDNN choose and compile kernels again.
+    longest = -(-int(lengths.max()) // GRID) * GRID
+    padded = np.zeros((len(audios), longest), np.float32)
     for row, audio in zip(padded, audios, strict=True):
         row[: len(audio)] = audio
     return Batch(padded, lengths, [store.texts[int(clip)] for clip in clips])

@@ -28,7 +28,7 @@ def say(lake: Lake, result: Callable[..., Result]) -> Callable[..., str]:
 
     def put(key: str, text: str = "hello world", *, bucket: str = "file:///nowhere", **fields: object) -> str:
         made = result(text, key=key, video_id=video_id_of(key, bucket), **fields)
-        commit(lake, [replace(made, bucket=bucket)], run_id="r", device="cpu")
+        commit(lake, [replace(made, bucket=bucket, bucket_uri=bucket)], run_id="r", device="cpu")
         return video_id_of(key, bucket)
 
     return put
@@ -342,3 +342,9 @@ def test_beside_a_video_whose_name_is_no_utf8_the_bytes_are_kept(lake, say, tmp_
     done = write(lake, None)
     assert done["written"][0]["path"] == f"{bucket}/caf\\xe9.mp4.vtt", "text that can be printed"
     assert os.listdir(os.fsencode(bucket)) == [b"caf\xe9.mp4.vtt"]
+
+
+def test_an_archive_with_a_name_of_its_own_still_knows_where_its_videos_lie(lake, result, tmp_path):
+    made = replace(result("hello world", key="talk.mp4"), bucket="my archive", bucket_uri=tmp_path.as_uri())
+    commit(lake, [made], run_id="r", device="cpu")
+    assert [Path(item["path"]) for item in write(lake, None)["written"]] == [tmp_path / "talk.mp4.vtt"]

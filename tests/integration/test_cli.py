@@ -1,0 +1,499 @@
+"""The command line as people and programs meet it: in a process of its own, in a folder of its own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+
+from nightscribe.cli import COMMANDS
+from tasks.lake.commit import commit
+from tasks.lake.store import Lake
+from tasks.records import Result
+
+HEAVY = {"prefect", "torch", "transformers", "elasticsearch", "fastapi"}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A working folder with an empty bucket."""
+    made = tmp_path / "home"
+    (made / "bucket").mkdir(parents=True)
+    return made
+
+
+@pytest.fixture
+def run(home: Path) -> Callable[..., subprocess.CompletedProcess]:
+    """Runs `nightscribe` in the working folder, with no settings from outside."""
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("NIGHTSCRIBE_", "ELASTICSEARCH_"))
+    }
+
+    def call(*arguments: str, text: bool = True, env: dict[str, str] | None = None, options: tuple[str, ...] = ()):
+        command = [sys.executable, *options, "-m", "nightscribe", *arguments]
+        done = subprocess.run(
+            command,
+            cwd=home,
+            env={**clean, "COLUMNS": "100", **(env or {})},
+            capture_output=True,
+            text=text,
+            timeout=120,
+        )
+        said = done.stderr if text else done.stderr.decode()
+        assert "Traceback" not in said, said
+        return done
+
+    return call
+
+
+@pytest.fixture
+def filled(lake: Lake, result: Callable[..., Result]) -> Lake:
+    """A lake of two videos; one title tries what a terminal, a table and a CSV file make of it."""
+    first = result("interest rates rise", key="talks/a.mp4", video_id="a" * 20, topic="Economy", title="Rates")
+    second = result("hello there world", key="b.mp4", video_id="b" * 20, title='[red]"quoted", ü[/red]')
+    commit(lake, [first, second], run_id="r", device="cpu")
+    return lake
+
+
+def imported(stderr: str) -> set[str]:
+    """Top-level packages in the output of `-X importtime`."""
+    return {
+        line.rsplit("|", 1)[1].strip().split(".")[0] for line in stderr.splitlines() if line.startswith("import time:")
+    }
+
+
+def error_of(done: subprocess.CompletedProcess) -> dict[str, str]:
+    document = json.loads(done.stdout)
+    assert list(document) == ["error"]
+    assert list(document["error"]) == ["code", "message", "next"]
+    return document["error"]
+
+
+# -- help ---------------------------------------------------------------------------------------------------------------
+
+
+def test_help_lists_every_command_and_imports_nothing_heavy(run):
+    done = run("--help", options=("-X", "importtime"))
+    assert done.returncode == 0
+    listed = done.stdout.split("Commands:")[1]
+    assert [line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2] != " "] == list(
+        COMMANDS
+    )
+    assert "click" in imported(done.stderr)
+    assert imported(done.stderr) & (HEAVY | {"duckdb", "deltalake", "pyarrow"}) == set()
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_every_command_has_an_example_and_its_help_imports_nothing_heavy(run, command):
+    done = run(command, "--help", options=("-X", "importtime"))
+    assert done.returncode == 0
+    assert f"Example:\n    nightscribe {command}" in done.stdout
+    assert imported(done.stderr) & HEAVY == set()
+
+
+def test_search_imports_nothing_heavy(run, filled):
+    done = run("search", "interest", "--lake", filled.uri, options=("-X", "importtime"))
+    assert done.returncode == 0
+    assert "duckdb" in imported(done.stderr)
+    assert imported(done.stderr) & {"prefect", "torch", "transformers"} == set()
+
+
+def test_the_version_is_told(run):
+    assert run("--version").stdout.startswith("nightscribe, version ")
+
+
+# -- wrong configuration ------------------------------------------------------------------------------------------------
+
+
+def test_a_bucket_that_is_missing_is_refused(run, home):
+    done = run("index", "nowhere", "--plan", "--models", "bucket")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"Error: The bucket {home / 'nowhere'} does not exist.\nName a folder, or a URI such as s3://bucket/prefix.\n"
+    )
+
+
+def test_a_bucket_that_is_missing_is_refused_as_json(run, home):
+    done = run("index", "nowhere", "--json", "--models", "bucket")
+    assert done.returncode == 2
+    assert error_of(done) == {
+        "code": "bucket_not_found",
+        "message": f"The bucket {home / 'nowhere'} does not exist.",
+        "next": "Name a folder, or a URI such as s3://bucket/prefix.",
+    }
+    assert not (home / "data").exists(), "nothing is made before all is checked"
+
+
+def test_an_unknown_model_set_is_refused(run):
+    done = run("index", "bucket", "--models", "klingon", "--json")
+    assert done.returncode == 2
+    error = error_of(done)
+    assert error["code"] == "unknown_model_set"
+    assert error["message"].startswith("There is no model set 'klingon'. Known: demo, english, ")
+    assert error["next"].startswith("Use --models with one of them")
+
+
+def test_a_lake_that_cannot_be_made_is_refused(run, home):
+    (home / "file").write_text("no folder")
+    for lake in ("file", "file/inner", "/proc/nowhere"):
+        done = run("index", "bucket", "--models", "bucket", "--lake", lake, "--json")
+        assert done.returncode == 2, lake
+        assert error_of(done)["code"] in ("lake_not_writable", "misconfigured"), lake
+
+
+@pytest.mark.parametrize("command", [["search", "x"], ["sql", "SELECT 1"], ["status"], ["subtitles"], ["maintain"]])
+def test_without_a_lake_every_command_says_how_to_get_one(run, home, command):
+    done = run(*command, "--lake", "nowhere", "--json")
+    assert done.returncode == 2
+    assert error_of(done) == {
+        "code": "misconfigured",
+        "message": f"There is no lake at {home / 'nowhere'}.",
+        "next": "Index something first: nightscribe index BUCKET",
+    }
+    assert not (home / "nowhere").exists()
+
+
+def test_an_error_for_people_is_one_sentence_and_the_next_step(run, home):
+    done = run("search", "x")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"Error: There is no lake at {home}/data/lake.\nIndex something first: nightscribe index BUCKET\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"lake = \n", "nightscribe.toml cannot be read: Invalid value"),
+        (b"\xff\xfe", "nightscribe.toml cannot be read: "),
+        (b"lak = 'x'\n", "The setting lak is wrong: Extra inputs are not permitted."),
+        (b"batch_videos = 0\n", "The setting batch_videos is wrong: Input should be greater than or equal to 1."),
+        (b"sql_rows = 'many'\n", "The setting sql_rows is wrong: "),
+    ],
+)
+def test_a_bad_settings_file_is_refused(run, home, content, says):
+    (home / "nightscribe.toml").write_bytes(content)
+    done = run("status", "--json")
+    assert done.returncode == 2
+    error = error_of(done)
+    assert (error["code"], error["message"][: len(says)]) == ("misconfigured", says)
+
+
+def test_a_bad_variable_is_called_by_its_name_and_not_taken_for_the_file(run):
+    done = run("status", "--json", env={"NIGHTSCRIBE_INCLUDE": "*.mp4"})
+    assert done.returncode == 2
+    message = error_of(done)["message"]
+    assert '"include"' in message
+    assert "nightscribe.toml" not in message
+
+
+def test_settings_come_from_the_file_and_flags_go_before_it(run, home, filled):
+    (home / "nightscribe.toml").write_text(f"lake = {json.dumps(filled.uri)}\n")
+    assert run("sql", "SELECT count(*) AS n FROM videos", "--json").stdout == '[\n {\n  "n": 2\n }\n]\n'
+    done = run("status", "--lake", "elsewhere", "--json")
+    assert error_of(done)["message"] == f"There is no lake at {home / 'elsewhere'}."
+
+
+def test_a_lake_by_a_newer_version_is_left_alone(run, filled):
+    marker = Path(filled.uri, "nightscribe-lake.json")
+    marker.write_text('{"version": 99}')
+    for command in (["search", "x"], ["maintain"], ["index", "bucket", "--models", "bucket"]):
+        done = run(*command, "--lake", filled.uri, "--json")
+        assert done.returncode == 2, command
+        assert error_of(done) == {
+            "code": "lake_too_new",
+            "message": f"The lake {filled.uri} has version 99; this Nightscribe knows 1. Nothing was changed.",
+            "next": "Update Nightscribe on this machine.",
+        }
+    assert marker.read_text() == '{"version": 99}'
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"\xff\xfe\x00", b"[1]", b'"text"', b'{"version": "new"}', b'{"version": null}', b""]
+)
+def test_a_damaged_marker_is_named(run, filled, content):
+    Path(filled.uri, "nightscribe-lake.json").write_bytes(content)
+    done = run("search", "x", "--lake", filled.uri, "--json")
+    assert done.returncode == 2
+    assert error_of(done)["message"] == f"{filled.uri}/nightscribe-lake.json is damaged."
+
+
+def test_a_lake_that_is_a_file_is_refused(run, home):
+    (home / "file").write_text("no folder")
+    done = run("search", "x", "--lake", "file", "--json")
+    assert (done.returncode, error_of(done)["message"]) == (2, f"The lake {home / 'file'} is not a folder.")
+
+
+def test_a_damaged_table_is_named(run, filled):
+    for entry in Path(filled.uri, "videos", "_delta_log").glob("*.json"):
+        entry.write_text("no log")
+    done = run("search", "x", "--lake", filled.uri, "--json")
+    assert done.returncode == 2
+    error = error_of(done)
+    assert error["code"] == "lake_unreadable"
+    assert error["message"].startswith(f"The table {filled.uri}/videos cannot be read: ")
+    assert "\n" not in error["message"]
+
+
+@pytest.mark.parametrize("damage", ["removed", "overwritten"])
+def test_a_damaged_file_of_a_table_is_named(run, filled, damage):
+    path = Path(filled.files("words")[0])
+    path.unlink() if damage == "removed" else path.write_bytes(b"no parquet")
+    for command in (["search", "hello"], ["maintain", "--check"]):
+        done = run(*command, "--lake", filled.uri, "--json")
+        assert done.returncode == 2
+        error = error_of(done)
+        assert error["code"] == "lake_unreadable"
+        assert error["message"].startswith("The lake cannot be read: ")
+        assert path.name in error["message"]
+        assert "\n" not in error["message"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["search", "--json"], ["sql", "--json", "--limit", "0", "x"], ["status", "--josn", "--json"]]
+)
+def test_wrong_usage_is_exit_code_2_and_json_where_asked(run, arguments):
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert error_of(done)["code"] == "usage"
+
+
+def test_wrong_usage_for_people_shows_the_usage(run):
+    done = run("search")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: nightscribe search [OPTIONS] WORDS...")
+    assert run("nosuch").returncode == 2
+
+
+# -- search -------------------------------------------------------------------------------------------------------------
+
+
+def test_search_as_json_is_the_documented_document(run, filled):
+    done = run("search", "Interest", "RATES", "--lake", filled.uri, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {
+        "query": "Interest RATES",
+        "mode": "words",
+        "engine": "duckdb",
+        "fallback_reason": None,
+        "total_videos": 1,
+        "total_moments": 1,
+        "next": None,
+        "videos": [
+            {
+                "video_id": "a" * 20,
+                "key": "talks/a.mp4",
+                "title": "Rates",
+                "published_at": "2024-01-01T00:00:00Z",
+                "duration_ms": 1100,
+                "score": 0.6931,
+                "topics": ["Economy"],
+                "moments_total": 1,
+                "moments": [
+                    {
+                        "start_ms": 0,
+                        "end_ms": 700,
+                        "snippet": "interest rates rise",
+                        "marks": [[0, 14]],
+                        "confidence": 0.9,
+                    }
+                ],
+            }
+        ],
+    }
+
+
+def test_search_for_people_prints_titles_as_they_are(run, filled):
+    done = run("search", "there", "--lake", filled.uri)
+    assert done.returncode == 0
+    assert done.stdout == ('1 moment in 1 video\n\n[red]"quoted", ü[/red]  b.mp4\n     0:00.4  hello there world\n')
+
+
+def test_words_in_quotes_are_a_phrase(run, filled):
+    asked = json.loads(run("search", '"rates interest"', "--lake", filled.uri, "--json").stdout)
+    assert (asked["mode"], asked["total_videos"]) == ("phrase", 0)
+
+
+def test_a_search_without_a_word_is_refused(run, filled):
+    done = run("search", "?!", "--lake", filled.uri, "--json")
+    assert (done.returncode, error_of(done)["code"]) == (2, "bad_query")
+
+
+def test_nothing_found_is_no_error(run, filled):
+    done = run("search", "goodbye", "--lake", filled.uri)
+    assert (done.returncode, done.stdout) == (0, "Nothing found. Try fewer words, or without --phrase.\n")
+
+
+# -- sql ----------------------------------------------------------------------------------------------------------------
+
+KINDS = (
+    "SELECT 9007199254740992 AS exact, 9007199254740993 AS big, 170141183460469231731687303715884105727::HUGEINT AS huge, "
+    "1.10::DECIMAL(9,2) AS money, 0.5::DOUBLE AS half, 'NaN'::DOUBLE AS nan, NULL AS none, true AS yes, "
+    "TIMESTAMPTZ '2024-01-02 03:04:05+00' AS at, DATE '2024-01-02' AS day, [1, 9007199254740993] AS list, "
+    "{'a': 1.5::DECIMAL(3,1)} AS struct, 'ü\"' AS text, '\\xAB'::BLOB AS bytes"
+)
+
+
+def test_sql_as_json_keeps_big_integers_and_decimals_exact(run, filled):
+    done = run("sql", KINDS, "--lake", filled.uri, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == [
+        {
+            "exact": 9007199254740992,
+            "big": "9007199254740993",
+            "huge": "170141183460469231731687303715884105727",
+            "money": "1.10",
+            "half": 0.5,
+            "nan": None,
+            "none": None,
+            "yes": True,
+            "at": "2024-01-02T03:04:05Z",
+            "day": "2024-01-02",
+            "list": [1, "9007199254740993"],
+            "struct": {"a": "1.5"},
+            "text": 'ü"',
+            "bytes": "ab",
+        }
+    ]
+
+
+def test_sql_as_csv_can_be_read_back(run, filled):
+    query = "SELECT key, title, n_words, NULL AS none, ['a', 'b'] AS list FROM videos ORDER BY key"
+    done = run("sql", query, "--lake", filled.uri, "--format", "csv")
+    assert list(csv.reader(io.StringIO(done.stdout))) == [
+        ["key", "title", "n_words", "none", "list"],
+        ["b.mp4", '[red]"quoted", ü[/red]', "3", "", '["a", "b"]'],
+        ["talks/a.mp4", "Rates", "3", "", '["a", "b"]'],
+    ]
+
+
+def test_sql_as_csv_keeps_columns_of_one_name_apart(run, filled):
+    query = (
+        "SELECT v.key, w.word, v.generation > 0 AS x, w.start_ms AS x FROM videos v JOIN words w USING (video_id) "
+        "WHERE start_ms = 400 ORDER BY 1"
+    )
+    done = run("sql", query, "--lake", filled.uri, "--format", "csv")
+    assert done.stdout == "key,word,x,x_1\nb.mp4,there,True,400\ntalks/a.mp4,rates,True,400\n"
+
+
+def test_sql_as_parquet_has_the_types_of_the_lake(run, filled):
+    done = run(
+        "sql",
+        "SELECT key, n_words, indexed_at FROM videos ORDER BY key",
+        "--lake",
+        filled.uri,
+        "--format",
+        "parquet",
+        text=False,
+    )
+    table = pyarrow.parquet.read_table(io.BytesIO(done.stdout))
+    assert [str(field.type) for field in table.schema] == ["string", "int32", "timestamp[us, tz=UTC]"]
+    assert table.column("key").to_pylist() == ["b.mp4", "talks/a.mp4"]
+
+
+def test_sql_as_a_table_shows_values_as_they_are(run, filled):
+    done = run("sql", "SELECT title, n_words FROM videos ORDER BY key", "--lake", filled.uri)
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        ["title", "n_words"],
+        ['[red]"quoted",', "ü[/red]", "3"],
+        ["Rates", "3"],
+    ]
+
+
+def test_sql_says_on_stderr_that_rows_are_missing(run, filled):
+    done = run("sql", "SELECT word FROM words ORDER BY word", "--lake", filled.uri, "--json", "--limit", "2")
+    assert [row["word"] for row in json.loads(done.stdout)] == ["hello", "interest"]
+    assert done.stderr == "Only the first 2 rows are shown; ask for more with --limit.\n"
+
+
+def test_sql_that_is_wrong_or_no_select_is_exit_code_2(run, filled):
+    done = run("sql", "DROP VIEW videos", "--lake", filled.uri, "--json")
+    assert done.returncode == 2
+    assert error_of(done)["code"] == "bad_query"
+    assert error_of(done)["message"] == "Only SELECT is allowed, not DROP."
+
+
+# -- the other commands -------------------------------------------------------------------------------------------------
+
+
+def test_status_as_json_counts_what_is_there(run, filled, result):
+    failed = replace(
+        result("", status="failed", key="c.mp4", video_id="c" * 20),
+        reason="corrupt",
+        next_try_at=datetime(2024, 1, 1, tzinfo=UTC),
+    )
+    commit(filled, [failed], run_id="r", device="cpu")
+    done = run("status", "--lake", filled.uri, "--json")
+    assert done.returncode == 0
+    status = json.loads(done.stdout)
+    assert (status["videos"], status["failed_by_reason"]) == ({"failed": 1, "indexed": 2}, {"corrupt": 1})
+    assert (status["media_ms"], status["words"], status["due"]["retry"], status["last_runs"]) == (2200, 6, 1, [])
+    assert status["lake"] == filled.uri
+
+
+def test_subtitles_are_written_where_they_are_wanted(run, home, filled):
+    done = run("subtitles", "--lake", filled.uri, "--out", "subs", "--format", "srt", "--json")
+    assert done.returncode == 0
+    assert [item["path"] for item in json.loads(done.stdout)["written"]] == ["subs/b.srt", "subs/talks/a.srt"]
+    assert (home / "subs/b.srt").read_text() == "1\n00:00:00,000 --> 00:00:01,100\nhello there world\n"
+
+
+def test_maintain_checks_the_lake(run, filled):
+    done = run("maintain", "--check", "--lake", filled.uri)
+    assert (done.returncode, done.stdout) == (0, "The lake is sound.\n")
+    filled.table("words").delete("word_no = 1")
+    done = run("maintain", "--check", "--lake", filled.uri, "--json")
+    assert done.returncode == 1
+    assert [problem[-31:] for problem in json.loads(done.stdout)["problems"]] == [
+        "its row says 3 words, there are 2."[-31:]
+    ] * 2
+
+
+def test_models_are_listed(run):
+    done = run("models", "list", "--json")
+    names = [entry["name"] for entry in json.loads(done.stdout)]
+    assert names[:3] == ["demo", "english", "thesis"]
+
+
+def test_a_plan_of_an_empty_bucket_makes_nothing(run, home):
+    done = run("index", "bucket", "--plan", "--models", "bucket")
+    assert (done.returncode, done.stdout) == (0, "Nothing to do.\n")
+    assert [path.name for path in home.iterdir()] == ["bucket"]
+
+
+def test_indexing_an_empty_bucket_never_starts_prefect(run, home):
+    done = run("index", "bucket", "--models", "bucket", "--json", options=("-X", "importtime"))
+    assert done.returncode == 0
+    report = json.loads(done.stdout)
+    assert (report["scanned"], report["indexed"], report["failed"], report["plan"]) == (0, 0, 0, False)
+    assert imported(done.stderr) & {"prefect", "torch", "transformers"} == set()
+    assert Lake(str(home / "data/lake")).exists()
+
+
+def test_a_reader_that_closes_the_pipe_is_no_error(home, filled):
+    command = [
+        sys.executable,
+        "-m",
+        "nightscribe",
+        "sql",
+        "SELECT repeat('x', 1000) FROM range(10000)",
+        "--lake",
+        filled.uri,
+    ]
+    with subprocess.Popen(command, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.wait(60) == 0
+        assert process.stderr.read() == b""
