@@ -15,7 +15,8 @@ from tasks.errors import NightscribeError
 from tasks.orchestrated import commit_batch, finish_batch, listen_batch, mark_gone, prepare_batch, refresh_videos
 from tasks.pipeline import Batch
 from tasks.records import Result
-from tasks.session import Session, open_session, scratch_for
+from tasks.scratch import run_folder
+from tasks.session import Session, open_session
 from tasks.settings import Settings
 
 log = logging.getLogger("nightscribe")
@@ -42,7 +43,7 @@ def index(
     session = _opened.pop(bucket, None) or open_session(
         bucket, Settings(**given), limit=limit, retry_failed=retry_failed, refresh=refresh
     )
-    with scratch_for(session):
+    with run_folder(session.settings.scratch, session.run_id):
         outcome = "failed"
         try:
             work_through(session)

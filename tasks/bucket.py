@@ -19,8 +19,8 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from tasks.errors import AccessDenied, BucketNotFound, MissingTool, ObjectChanged, StorageBusy
-from tasks.media import keep_free
 from tasks.records import Object
+from tasks.scratch import writing
 from tasks.settings import Settings
 
 CHUNK = 4 << 20
@@ -151,11 +151,11 @@ class Bucket:
             return self._remote_object(self.filesystem.info(f"{self.root}/{key}"))
 
     @contextlib.contextmanager
-    def fetched(self, key: str, fingerprint: str, settings: Settings) -> Iterator[Path]:
-        """A local path to the object while the context lasts: the file itself, or a copy in scratch.
+    def fetched(self, key: str, fingerprint: str, scratch: Path, free_gb: float) -> Iterator[Path]:
+        """A local path to the object while the context lasts: the file itself, or a copy in `scratch`.
 
         Raises:
-            ObjectChanged: the object is not, or no longer, the one with `fingerprint`.
+            ObjectChanged: the object is not, or no longer, the one with `fingerprint`. ScratchFull.
         """
         if self.local:
             path = self._local_path(key)
@@ -163,18 +163,16 @@ class Bucket:
             yield path
             self._same(key, fingerprint)
             return
-        settings.scratch.mkdir(parents=True, exist_ok=True)
-        copy = settings.scratch / f"object-{uuid.uuid4().hex}"
+        copy = scratch / f"object-{uuid.uuid4().hex}"
         try:
             self._same(key, fingerprint)
             with (
                 self._explained(key),
                 self.filesystem.open(f"{self.root}/{key}", "rb") as source,
-                copy.open("wb") as out,
+                writing(copy, free_gb) as write,
             ):
                 while chunk := source.read(CHUNK):
-                    keep_free(copy.parent, settings.scratch_free_gb)
-                    out.write(chunk)
+                    write(chunk)
             self._same(key, fingerprint)
             yield copy
         finally:
@@ -214,7 +212,7 @@ class Bucket:
         except PermissionError as error:
             raise AccessDenied(f"{key} may not be read: {error.strerror or error}") from error
         except Exception as error:
-            if not _of_storage(error) or (isinstance(error, OSError) and error.errno == 28):
+            if not _of_storage(error):
                 raise
             raise StorageBusy(f"{key} could not be read: {error}") from error
 

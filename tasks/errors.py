@@ -6,6 +6,7 @@
     │   ├── SearchUnavailable      Elasticsearch did not answer
     │   ├── StageTimeout           a decoder took longer than its limit
     │   ├── ObjectChanged          the object was rewritten while it was read
+    │   ├── ScratchFull            no space for the files of a run
     │   ├── DecoderDied            a beam search process was killed
     │   └── OutOfMemory            the model did not fit, even one window at a time
     ├── Permanent              a row in the lake; waits for a new object, recipe or --retry-failed
@@ -75,6 +76,11 @@ class StageTimeout(Transient):
 class ObjectChanged(Transient):
     code = "object_changed"
     reason = "object_changed"
+
+
+class ScratchFull(Transient):
+    code = "scratch_full"
+    reason = "scratch_full"
 
 
 class DecoderDied(Transient):

@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import exponential_backoff
 
+from tasks import pipeline
 from tasks.errors import Transient
 from tasks.pipeline import Batch
 from tasks.records import Result, Work
@@ -42,34 +43,34 @@ _POLICY: dict[str, Any] = {
 @task(name="prepare", task_run_name="prepare {batch}", **_POLICY)
 def prepare_batch(session: Session, batch: Batch) -> Batch:
     """Fetch, probe, decode audio."""
-    return session.pipeline.prepare(batch)
+    return pipeline.prepare(session.pipeline, batch)
 
 
 @task(name="listen", task_run_name="listen {batch}", **_POLICY)
 def listen_batch(session: Session, batch: Batch) -> Batch:
     """Emissions, in the lane of the device."""
-    return session.pipeline.listen(batch)
+    return pipeline.listen(session.pipeline, batch)
 
 
 @task(name="finish", task_run_name="finish {batch}", **_POLICY)
 def finish_batch(session: Session, batch: Batch) -> Batch:
     """Words, cues, topics."""
-    return session.pipeline.finish(batch)
+    return pipeline.finish(session.pipeline, batch)
 
 
 @task(name="commit", task_run_name="commit {batch}", **_POLICY)
 def commit_batch(session: Session, batch: Batch) -> list[Result]:
     """Rows in the lake."""
-    return session.pipeline.commit(batch)
+    return pipeline.commit_batch(session.pipeline, batch)
 
 
 @task(name="refresh", **_POLICY)
 def refresh_videos(session: Session, work: Sequence[Work]) -> list[Result]:
     """New cues, topics or metadata from the words there are, committed."""
-    return session.pipeline.commit_results(refresh(session.pipeline, work))
+    return session.pipeline.commit(refresh(session.pipeline, work))
 
 
 @task(name="mark gone", **_POLICY)
 def mark_gone(session: Session) -> list[Result]:
     """Rows for videos that are no longer in the bucket."""
-    return session.pipeline.commit_results(session.pipeline.gone(session.scan.gone))
+    return session.pipeline.commit(session.pipeline.gone(session.scan.gone))

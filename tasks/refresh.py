@@ -14,7 +14,7 @@ from tasks.errors import BadSidecar, ObjectChanged, Permanent
 from tasks.lake.views import connect
 from tasks.metadata import make_metadata, parse_sidecar
 from tasks.models import chained
-from tasks.pipeline import Pipeline
+from tasks.pipeline import Pipeline, topics_of
 from tasks.records import AudioTrack, Cue, Metadata, Probe, Result, Topic, Word, Work
 from tasks.subtitles import CueRules, make_cues
 
@@ -81,7 +81,7 @@ def _refresh_one(pipeline: Pipeline, work: Work, old: dict[str, Any]) -> Result:
         speech_ms=video["speech_ms"],
     )
     if not same_topics:
-        result = replace(result, topics=pipeline.topics_of(result))
+        result = replace(result, topics=topics_of(pipeline, result))
     return replace(result, seconds={"topics": time.monotonic() - started})
 
 

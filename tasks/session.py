@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-
-from filelock import FileLock, Timeout
 
 from tasks.bucket import Bucket, open_bucket
 from tasks.errors import NightscribeError
@@ -134,21 +130,3 @@ def open_session(
     work = found.work if limit is None else found.work[:limit]
     pipeline = Pipeline(bucket, lake, settings, models, made, run_id)
     return Session(settings, bucket, lake, models, made, found, work, report, pipeline)
-
-
-@contextlib.contextmanager
-def scratch_for(session: Session) -> Iterator[None]:
-    """Hold this run's scratch folder, after sweeping those of runs that were killed."""
-    scratch = session.settings.scratch
-    scratch.mkdir(parents=True, exist_ok=True)
-    for folder in scratch.glob("run-*"):
-        lock = FileLock(scratch / f"{folder.name}.lock", timeout=0)
-        with contextlib.suppress(Timeout), lock:
-            shutil.rmtree(folder, ignore_errors=True)
-            (scratch / f"{folder.name}.lock").unlink(missing_ok=True)
-    own = scratch / f"run-{session.run_id}.lock"
-    try:
-        with FileLock(own):
-            yield
-    finally:
-        own.unlink(missing_ok=True)

@@ -38,7 +38,9 @@ def s3(monkeypatch):
 
 
 def test_a_bucket_on_s3_is_indexed_and_a_changed_object_is_seen(s3, tmp_path):
-    from tasks.session import open_session, scratch_for
+    from tasks import pipeline
+    from tasks.scratch import run_folder
+    from tasks.session import open_session
     from tasks.settings import Settings
 
     for name in ("unsorted/clouds.mp4", "unsorted/clouds.json", "unsorted/quiet room.mp4"):
@@ -53,10 +55,11 @@ def test_a_bucket_on_s3_is_indexed_and_a_changed_object_is_seen(s3, tmp_path):
 
     session = open_session("s3://archive/talks", settings)
     assert sorted(item.key for item in session.work) == ["unsorted/clouds.mp4", "unsorted/quiet room.mp4"]
-    with scratch_for(session):
+    with run_folder(settings.scratch, session.run_id):
         for batch in session.batches():
             p = session.pipeline
-            session.committed(p.commit(p.finish(p.listen(p.prepare(batch)))))
+            heard = pipeline.listen(p, pipeline.prepare(p, batch))
+            session.committed(pipeline.commit_batch(p, pipeline.finish(p, heard)))
         report = session.close("done")
     assert (report.done["no_audio"], report.done["no_speech"]) == (1, 1)
     assert [path.name for path in (tmp_path / "scratch").iterdir() if not path.name.endswith(".lock")] == []

@@ -87,6 +87,7 @@ def keep(
         Result(
             work=item,
             bucket=bucket.bucket_id,
+            bucket_uri=bucket.uri,
             status=status,  # type: ignore[arg-type]
             metadata=Metadata("A talk"),
             recipes=recipes,
@@ -533,19 +534,18 @@ def test_a_prefix_is_a_bucket_of_its_own(memory):
 
 def test_an_object_is_fetched_only_while_it_is_the_same(memory, tmp_path):
     memory.pipe({"/archive/a.mp4": b"first"})
-    settings = Settings(scratch=tmp_path / "scratch", scratch_free_gb=0)
-    bucket = open_bucket("memory://archive", settings)
+    bucket = open_bucket("memory://archive", Settings())
     item: Object = next(bucket.list())
-    with bucket.fetched(item.key, item.fingerprint, settings) as path:
+    with bucket.fetched(item.key, item.fingerprint, tmp_path, 0.0) as path:
         assert path.read_bytes() == b"first"
-    assert list((tmp_path / "scratch").iterdir()) == [], "nothing is left in scratch"
+    assert list(tmp_path.iterdir()) == [], "nothing is left in scratch"
     memory.pipe({"/archive/a.mp4": b"second"})
     with (
         pytest.raises(ObjectChanged, match="was rewritten"),
-        bucket.fetched(item.key, item.fingerprint, settings),
+        bucket.fetched(item.key, item.fingerprint, tmp_path, 0.0),
     ):
         raise AssertionError("the old object is no longer there to work on")
-    assert list((tmp_path / "scratch").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_etags_are_fingerprints_where_a_store_has_them():

@@ -1,0 +1,72 @@
+"""The speech of a file as 16 kHz mono PCM in scratch."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+from tasks.errors import MediaTooLong, UnsupportedMedia
+from tasks.media.pcm import SAMPLE_RATE, SILENCE, chunks, pcm_stream
+from tasks.media.probe import explain, is_encrypted
+from tasks.media.tracks import choose_track
+from tasks.records import Audio, Probe
+from tasks.scratch import writing
+from tasks.settings import Settings
+
+
+def extract_audio(path: Path, probed: Probe, target: Path, settings: Settings) -> Audio:
+    """Decode the speech track of `path` into the file `target`, in bounded memory.
+
+    A file that breaks off gives what there was, with `incomplete` set.
+
+    Raises:
+        CorruptMedia: nothing could be decoded. MediaTooLong: more than `max_duration_h`. StageTimeout: no output for
+        `audio_stall_s`. ScratchFull.
+    """
+    if probed.duration_ms and probed.duration_ms > settings.max_duration_h * 3_600_000:
+        hours = probed.duration_ms / 3_600_000
+        raise MediaTooLong(f"It is {hours:.1f} hours long; the limit is {settings.max_duration_h:g}.")
+    if "mp4" in probed.container and is_encrypted(path):
+        raise UnsupportedMedia("It is encrypted.", reason="encrypted")
+    track = choose_track(path, probed.tracks, settings)
+    longest_s = settings.max_duration_h * 3600 + 1
+    if probed.duration_ms:
+        # Gaps between damaged time stamps are filled with silence, for hours if need be.
+        longest_s = min(longest_s, 2 * probed.duration_ms / 1000 + 600)
+    command = pcm_stream(path, track, start_s=0.0, length_s=longest_s).compile()
+    samples, total, square, active = 0, 0.0, 0.0, 0
+    said = bytearray()
+    with (
+        writing(target, settings.scratch_free_gb) as write,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, bufsize=0
+        ) as process,
+    ):
+        try:
+            for chunk in chunks(process, settings.audio_stall_s, said):
+                write(chunk)
+                pcm = np.frombuffer(chunk, np.int16)
+                samples += len(pcm)
+                heard = pcm[np.abs(pcm.astype(np.int32)) > SILENCE].astype(np.float64)
+                total, square, active = total + float(heard.sum()), square + float(heard @ heard), active + len(heard)
+        except BaseException:
+            process.kill()
+            raise
+    stderr = said.decode("utf-8", "replace")
+    if samples > settings.max_duration_h * 3600 * SAMPLE_RATE:
+        raise MediaTooLong(f"It is longer than {settings.max_duration_h:g} hours.")
+    if not samples and (process.returncode or stderr.strip()):
+        raise explain(stderr)
+    mean = total / active / 32768 if active else 0.0
+    deviation = float(np.sqrt(max(square / active / 32768**2 - mean**2, 0.0))) if active else 0.0
+    incomplete = _incomplete(stderr, samples, probed.duration_ms)
+    return Audio(str(target), samples, mean, deviation, track.position, incomplete)
+
+
+def _incomplete(stderr: str, samples: int, declared_ms: int | None) -> str | None:
+    """Why the sound is not all that the file promised, if so."""
+    if declared_ms and samples / 16 < declared_ms * 0.98 - 2000 and stderr.strip():
+        return f"Only {samples / SAMPLE_RATE:.1f} s of {declared_ms / 1000:.1f} s could be read."
+    return None

@@ -1,0 +1,161 @@
+"""What is in a file: its streams and its length, asked of ffprobe, which may follow no reference out of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+
+from tasks.errors import CorruptMedia, MissingTool, Permanent, StageTimeout, UnsupportedMedia
+from tasks.records import AudioTrack, Probe
+from tasks.settings import Settings
+
+# Demuxers that open other files or URLs named in the data, or that make video of any text.
+FORBIDDEN_DEMUXERS = frozenset(
+    """
+    avisynth hls applehttp concat concatf dash image2 image2pipe imf mlv tty sdp rtsp rtp sap lavfi ffmetadata
+    webm_dash_manifest bin xbin idf adf ssa ass srt subrip webvtt microdvd mpl2 mpsub pjs realtext sami scc stl subviewer subviewer1
+    tedcaptions vobsub vplayer jacosub lrc aqtitle sup dvbsub dvbtxt txd alias_pix svg_pipe vapoursynth mpegtsraw
+    """.split()
+)
+# What ffmpeg says, the reason in the lake, a sentence for people; the first that fits counts.
+SAID = (
+    (r"does not contain any stream|matches no streams", "not_media", "It has no audio or video stream."),
+    (r"encrypt|decryption", "encrypted", "It is encrypted."),
+    (r"Permission denied", "access_denied", "It may not be read."),
+    (r"EBML header parsing failed|not on whitelist", "not_media", "It is not a media file."),
+    (r"moov atom not found|partial file|End of file", "truncated", "It is cut off."),
+    (
+        r"Decoder .*not found|unknown codec|unsupported codec|no decoder|not currently supported|not implemented|"
+        r"opening decoder|could not open codec",
+        "unsupported_codec",
+        "Its codec is not supported.",
+    ),
+    (r"Invalid data found", "not_media", "It is not a media file."),
+)
+# The scheme box of ISO/IEC 23001-7 common encryption; ffmpeg decodes such streams to noise without a word about it.
+ENCRYPTED = re.compile(rb"schm\x00\x00\x00[\x00\x01](?:cenc|cens|cbc1|cbcs)")
+
+
+@cache
+def allowed_demuxers() -> str:
+    """The demuxers of this ffmpeg that only read the file they are given, as `-format_whitelist` wants them."""
+    try:
+        text = subprocess.run(["ffmpeg", "-v", "error", "-demuxers"], capture_output=True, text=True, check=True).stdout
+    except (FileNotFoundError, subprocess.CalledProcessError) as error:
+        raise MissingTool("ffmpeg was not found.", next="Install it: apt-get install ffmpeg") from error
+    names = {name for names in re.findall(r"^ D[ d]* +(\S+)", text, re.M) for name in names.split(",")}
+    pipes = {name for name in names if name.endswith("_pipe")}  # picture formats
+    return ",".join(sorted(names - FORBIDDEN_DEMUXERS - pipes))
+
+
+def input_options() -> dict[str, str]:
+    """Options that must stand before any untrusted input."""
+    return {"protocol_whitelist": "file,pipe", "format_whitelist": allowed_demuxers()}
+
+
+def probe(path: Path, settings: Settings) -> Probe:
+    """Streams and length of a file.
+
+    Raises:
+        CorruptMedia: not media, damaged or cut off. UnsupportedMedia: encrypted, or too many streams.
+        StageTimeout: ffprobe took longer than `probe_timeout_s`.
+    """
+    if path.stat().st_size == 0:
+        raise CorruptMedia("The file is empty.", reason="not_media")
+    try:
+        found = ffmpeg.probe(f"file:{path}", timeout=settings.probe_timeout_s, **input_options())
+    except ffmpeg.Error as error:
+        said = error.stderr.decode("utf-8", "replace")
+        if "moov atom not found" in said and not _starts_as_mp4(path):
+            raise CorruptMedia("It is not a media file, whatever its name says.", reason="not_media") from error
+        raise explain(said) from error
+    except subprocess.TimeoutExpired as error:
+        raise StageTimeout(f"ffprobe gave no answer in {settings.probe_timeout_s:g} s.") from error
+    except json.JSONDecodeError as error:
+        raise CorruptMedia("ffprobe's answer cannot be read.", reason="not_media") from error
+    streams = found.get("streams", [])
+    if not streams:
+        raise CorruptMedia("It has no streams.", reason="not_media")
+    if len(streams) > settings.max_streams:
+        raise UnsupportedMedia(f"It has {len(streams)} streams; more than {settings.max_streams} are not read.")
+    video = next((s for s in streams if s.get("codec_type") == "video" and not _is_picture(s)), None)
+    audio = [s for s in streams if s.get("codec_type") == "audio"]
+    if not audio and video is None:
+        raise CorruptMedia("It has no audio or video stream.", reason="not_media")
+    container = found.get("format", {})
+    return Probe(
+        duration_ms=_milliseconds(container.get("duration")),
+        container=str(container.get("format_name", "")),
+        video_codec=video.get("codec_name") if video else None,
+        width=video.get("width") if video else None,
+        height=video.get("height") if video else None,
+        fps=_ratio(video.get("avg_frame_rate")) if video else None,
+        tracks=tuple(_track(i, s) for i, s in enumerate(audio)),
+        tags={k.lower(): str(v) for k, v in container.get("tags", {}).items()},
+    )
+
+
+def _starts_as_mp4(path: Path) -> bool:
+    """Whether the first box is one that an MP4 or MOV begins with (ffmpeg takes any .mp4 for one)."""
+    with path.open("rb") as handle:
+        return handle.read(8)[4:] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp")
+
+
+def _track(position: int, stream: dict[str, Any]) -> AudioTrack:
+    tags = {k.lower(): str(v) for k, v in stream.get("tags", {}).items()}
+    disposition = stream.get("disposition", {})
+    return AudioTrack(
+        position=position,
+        codec=str(stream.get("codec_name", "")),
+        channels=int(stream.get("channels", 0) or 0),
+        layout=str(stream.get("channel_layout", "")),
+        sample_rate=int(stream.get("sample_rate", 0) or 0),
+        language=tags.get("language") if tags.get("language") != "und" else None,
+        default=bool(disposition.get("default")),
+        comment=bool(disposition.get("comment") or disposition.get("visual_impaired")),
+    )
+
+
+def _is_picture(stream: dict[str, Any]) -> bool:
+    return bool(stream.get("disposition", {}).get("attached_pic"))
+
+
+def _milliseconds(text: str | None) -> int | None:
+    try:
+        return round(float(text) * 1000) if text else None
+    except ValueError:
+        return None
+
+
+def _ratio(text: str | None) -> float | None:
+    try:
+        above, below = (text or "0/0").split("/")
+        return round(int(above) / int(below), 3) if int(below) else None
+    except ValueError:
+        return None
+
+
+def explain(stderr: str) -> Permanent:
+    """The error that ffmpeg's words mean. The file's own name in them means nothing: it may say "encrypted"."""
+    stderr = re.sub(r"file:(?:.*: |.*$)", "", stderr, flags=re.M)
+    last = next((line.strip() for line in reversed(stderr.splitlines()) if line.strip()), "")
+    last = re.sub(r"^\[[^\]]*\] *", "", last)[:300]
+    for pattern, reason, sentence in SAID:
+        if re.search(pattern, stderr, re.I):
+            kind = UnsupportedMedia if reason in ("encrypted", "unsupported_codec") else CorruptMedia
+            return kind(f"{sentence} ({last})" if last else sentence, reason=reason)
+    return CorruptMedia(f"ffmpeg cannot read it: {last}", reason="corrupt")
+
+
+def is_encrypted(path: Path, size: int = 4 << 20) -> bool:
+    """Whether an MP4 says that it is encrypted, in its first or last four megabytes."""
+    with path.open("rb") as handle:
+        head = handle.read(size)
+        handle.seek(max(0, path.stat().st_size - size))
+        return bool(ENCRYPTED.search(head) or ENCRYPTED.search(handle.read()))

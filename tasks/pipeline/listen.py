@@ -1,0 +1,85 @@
+"""Listen: emissions of a batch's audio through one pool of windows; utterances go to the decoders at once."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from tasks.pipeline.state import Batch, Item, Pipeline
+from tasks.speech.decode import Utterance, UtteranceSplitter
+
+if TYPE_CHECKING:
+    from tasks.speech.acoustic import AcousticModel
+
+GROUP_FRAMES = 3000  # emissions of a minute travel to the pool together
+
+
+def listen(run: Pipeline, batch: Batch) -> Batch:
+    """Emissions of all the batch's audio. A second try begins again."""
+    heard = [item for item in batch.items if item.audio is not None and item.result is None]
+    model = run.acoustic if heard else None
+    for item in heard:
+        item.futures, item.speech_frames = [], 0
+    with _lane(run):
+        if model is not None:
+            _listen(run, heard, model)
+    batch.heard = True
+    return batch
+
+
+@contextlib.contextmanager
+def _lane(run: Pipeline) -> Iterator[None]:
+    """One batch at a time on a device, over all processes with this scratch. The kernel frees the lock of a dead one."""
+    with FileLock(run.settings.scratch / f"lane-{run.device.replace(':', '-')}.lock"):
+        yield
+
+
+def _listen(run: Pipeline, heard: list[Item], model: AcousticModel) -> None:
+    started = time.monotonic()
+    current: int | None = None
+    splitter, waiting = _splitter(run, model), list[Utterance]()
+    for number, piece in model.emissions([item.audio for item in heard if item.audio is not None]):
+        if number != current:
+            if current is not None:
+                _send(run, heard[current], [*waiting, *splitter.finish()], final=True)
+            current, splitter, waiting = number, _splitter(run, model), []
+        waiting.extend(splitter.push(piece))
+        waiting = _send(run, heard[number], waiting, final=False)
+    if current is not None:
+        _send(run, heard[current], [*waiting, *splitter.finish()], final=True)
+    spent = time.monotonic() - started
+    total = sum(item.audio.samples for item in heard if item.audio) or 1
+    for item in heard:
+        assert item.audio is not None
+        item.seconds["model"] = spent * item.audio.samples / total
+
+
+def _splitter(run: Pipeline, model: AcousticModel) -> UtteranceSplitter:
+    per_s = 16_000 / model.geometry.stride
+    gap, longest = round(run.settings.utterance_gap_s * per_s), round(run.settings.utterance_max_s * per_s)
+    return UtteranceSplitter(model.blank, gap=gap, longest=longest)
+
+
+def _send(run: Pipeline, item: Item, waiting: list[Utterance], *, final: bool) -> list[Utterance]:
+    """Pass utterances on in groups of about a minute; returns those too few for a group (none when `final`)."""
+    group: list[Utterance] = []
+    frames = 0
+    for utterance in waiting:
+        group.append(utterance)
+        frames += len(utterance.log_probs)
+        if frames >= GROUP_FRAMES:
+            _submit(run, item, group, frames)
+            group, frames = [], 0
+    if final and group:
+        _submit(run, item, group, frames)
+        group = []
+    return group
+
+
+def _submit(run: Pipeline, item: Item, group: list[Utterance], frames: int) -> None:
+    item.speech_frames += frames
+    item.futures.append(run.pool().submit(group))

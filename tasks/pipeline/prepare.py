@@ -1,0 +1,76 @@
+"""Prepare: fetch, probe and decode the audio of every video of a batch."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from tasks.errors import BadSidecar, ObjectChanged, Permanent, Transient
+from tasks.media import extract_audio, probe
+from tasks.metadata import make_metadata, parse_sidecar
+from tasks.pipeline.state import Batch, Item, Pipeline
+from tasks.records import Work
+
+THREADS = 2  # ffmpeg processes at a time
+
+
+def prepare(run: Pipeline, batch: Batch) -> Batch:
+    """Fetch, probe and decode every video of the batch; faults become results."""
+    with ThreadPoolExecutor(THREADS) as threads:
+        batch.items = list(threads.map(lambda work: _prepare_one(run, work), batch.work))
+    return batch
+
+
+def _prepare_one(run: Pipeline, work: Work) -> Item:
+    item = Item(work, make_metadata(work.key, {}, {}))
+    for attempt in range(1, run.settings.attempts + 1):
+        try:
+            _read(run, item)
+            break
+        except Permanent as error:
+            item.result = run.failed(item, error)
+            break
+        except Transient as error:
+            # A file that is still being written is not finished a second later.
+            if attempt == run.settings.attempts or isinstance(error, ObjectChanged):
+                item.result = run.failed(item, error)
+                break
+            time.sleep(min(10.0, 2.0 ** (attempt - 1)))
+    return item
+
+
+def _read(run: Pipeline, item: Item) -> None:
+    work = item.work
+    started = time.monotonic()
+    with run.bucket.fetched(work.key, work.fingerprint, run.scratch, run.settings.scratch_free_gb) as path:
+        item.seconds["fetch"] = time.monotonic() - started
+        sidecar = _sidecar(run, item)
+        started = time.monotonic()
+        item.probe = probe(path, run.settings)
+        item.metadata = make_metadata(work.key, sidecar, item.probe.tags)
+        if not item.probe.tracks:
+            item.result = run.result(item, "no_audio")
+            return
+        target = run.scratch / f"{work.video_id}-{uuid.uuid4().hex[:8]}.pcm"
+        try:
+            item.audio = extract_audio(path, item.probe, target, run.settings)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        item.seconds["audio"] = time.monotonic() - started
+
+
+def _sidecar(run: Pipeline, item: Item) -> dict[str, Any]:
+    """The sidecar's fields; one that cannot be read is a warning, and the video is indexed without it."""
+    key = item.work.sidecar_key
+    if key is None:
+        return {}
+    try:
+        found = parse_sidecar(run.bucket.read_small(key), key)
+    except (BadSidecar, Permanent, ObjectChanged) as error:
+        item.warning = f"{error} The video was indexed without it."
+        return {}
+    item.metadata = make_metadata(item.work.key, found, {})
+    return found

@@ -1,0 +1,175 @@
+"""What passes through the steps, and what every step needs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.bucket import Bucket
+from tasks.errors import NightscribeError, Transient
+from tasks.lake.commit import commit
+from tasks.lake.store import Lake
+from tasks.metadata import make_metadata
+from tasks.models import ModelSet, decoder_spec
+from tasks.records import Audio, Metadata, Probe, Recipes, Result, Status, Word, Work
+from tasks.settings import Settings
+from tasks.speech.pool import DecoderPool
+
+if TYPE_CHECKING:  # torch takes four seconds to import, and a run without speech never needs it
+    from tasks.speech.acoustic import AcousticModel
+    from tasks.topics import TopicModel
+
+
+@dataclass
+class Item:
+    """One video on its way. `result` is set as soon as its outcome is certain."""
+
+    work: Work
+    metadata: Metadata
+    probe: Probe | None = None
+    audio: Audio | None = None
+    futures: list[Future[list[list[Word]]]] = field(default_factory=list)
+    speech_frames: int = 0
+    result: Result | None = None
+    warning: str | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Batch:
+    """The items of one batch. No dataclass: Prefect would look into every word of it for futures."""
+
+    def __init__(self, number: int, work: Sequence[Work]) -> None:
+        self.number = number
+        self.work = list(work)
+        self.items: list[Item] = []
+        self.heard = False
+
+    def __repr__(self) -> str:
+        return f"Batch({self.number}, {len(self.work)} videos)"
+
+
+@dataclass
+class Pipeline:
+    """What every step needs. One a run; models and decoders are loaded when the first batch wants them."""
+
+    bucket: Bucket
+    lake: Lake
+    settings: Settings
+    models: ModelSet
+    recipes: Recipes
+    run_id: str
+    _pool: DecoderPool | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def scratch(self) -> Path:
+        """This run's folder, which `tasks.scratch.run_folder` makes and removes."""
+        return self.settings.scratch / f"run-{self.run_id}"
+
+    @cached_property
+    def device(self) -> str:
+        """`cpu` or `cuda:N`; which GPU lane a batch waits for."""
+        from tasks.speech.acoustic import choose_device
+
+        return choose_device(self.settings.device)
+
+    @cached_property
+    def acoustic(self) -> AcousticModel:
+        """The acoustic model, loaded once for the process."""
+        from tasks.speech.acoustic import load_acoustic
+
+        s = self.settings
+        if s.torch_threads:
+            import torch
+
+            torch.set_num_threads(s.torch_threads)
+        return load_acoustic(
+            self.models.acoustic,
+            revision=self.models.acoustic_revision,
+            device=self.device,
+            precision=s.precision,
+            window_s=s.window_s,
+            context_s=s.context_s,
+            batch=s.model_batch,
+            target_language=self.models.target_language,
+        )
+
+    @cached_property
+    def topic_model(self) -> TopicModel | None:
+        """The topic model of the set, if it has one."""
+        from tasks.topics import load_topics
+
+        if not self.models.topics:
+            return None
+        return load_topics(self.models.topics, revision=self.models.topics_revision, device=self.device)
+
+    def pool(self) -> DecoderPool:
+        """The beam search processes, started on first use."""
+        with self._lock:
+            if self._pool is None:
+                frame_ms = 1000 * self.acoustic.geometry.stride / 16_000
+                spec = decoder_spec(self.models, self.settings, self.acoustic.labels, self.acoustic.blank)
+                self._pool = DecoderPool(spec, frame_ms=frame_ms, processes=self.settings.decoders)
+            return self._pool
+
+    def close(self) -> None:
+        """End the decoders."""
+        if self._pool is not None:
+            self._pool.close()
+
+    def commit(self, results: Sequence[Result]) -> list[Result]:
+        """Append results to the lake, however they came about; returns them with their generations."""
+        return commit(self.lake, results, run_id=self.run_id, device=self.device)
+
+    # -- results --------------------------------------------------------------------------------------------------
+
+    def result(self, item: Item, status: Status) -> Result:
+        """The row of an item as far as it is known."""
+        return Result(
+            work=item.work,
+            bucket=self.bucket.bucket_id,
+            bucket_uri=self.bucket.uri,
+            status=status,
+            metadata=item.metadata,
+            recipes=self.recipes,
+            attempts=item.work.attempts + 1,
+            sidecar_error=item.warning,
+            probe=item.probe,
+            duration_ms=item.probe.duration_ms if item.probe else None,
+            audio_track=item.audio.track if item.audio else None,
+            language=item.metadata.language or self.models.language,
+        )
+
+    def failed(self, item: Item, error: NightscribeError) -> Result:
+        """A row that says why; transient faults are due again after a wait that doubles."""
+        due = None
+        if isinstance(error, Transient):
+            wait = self.settings.retry_after_s * 2 ** min(10, item.work.attempts)
+            due = datetime.now(UTC) + timedelta(seconds=wait)
+        return replace(
+            self.result(item, "failed"),
+            reason=error.reason,
+            error=str(error)[:2000],
+            next_try_at=due,
+            seconds=item.seconds,
+        )
+
+    def gone(self, work: Sequence[Work]) -> list[Result]:
+        """Rows for videos that are no longer in the bucket: current views lose their words, history keeps them."""
+        return [
+            Result(
+                work=item,
+                bucket=self.bucket.bucket_id,
+                bucket_uri=self.bucket.uri,
+                status="gone",
+                metadata=make_metadata(item.key, {}, {}),
+                recipes=self.recipes,
+            )
+            for item in work
+        ]

@@ -1,0 +1,66 @@
+"""Scratch space: a folder for each run, held by a lock that the kernel frees when the process dies."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from tasks.errors import ScratchFull
+
+
+@contextlib.contextmanager
+def writing(path: Path, free_gb: float) -> Iterator[Callable[[bytes], None]]:
+    """A function that appends to the new file `path`, as long as the disk keeps `free_gb` gigabytes free.
+
+    Raises:
+        ScratchFull: no space, or not enough of it.
+    """
+    try:
+        with path.open("wb") as handle:
+
+            def write(data: bytes) -> None:
+                if shutil.disk_usage(path.parent).free < free_gb * 1e9:
+                    raise OSError(errno.ENOSPC, f"less than {free_gb:g} GB is free")
+                handle.write(data)
+
+            yield write
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise ScratchFull(
+            f"No space in scratch ({path.parent.parent}): {error.strerror}.",
+            next="Free some, or name another folder with NIGHTSCRIBE_SCRATCH; then run the same command again.",
+        ) from error
+
+
+def sweep(scratch: Path) -> int:
+    """Remove the folders of runs that no longer live; returns how many there were."""
+    swept = 0
+    for name in {path.name.removesuffix(".lock") for path in scratch.glob("run-*")}:
+        lock = FileLock(scratch / f"{name}.lock", timeout=0)
+        with contextlib.suppress(Timeout), lock:
+            swept += (scratch / name).is_dir()
+            shutil.rmtree(scratch / name, ignore_errors=True)
+            (scratch / f"{name}.lock").unlink(missing_ok=True)
+    return swept
+
+
+@contextlib.contextmanager
+def run_folder(scratch: Path, run_id: str) -> Iterator[Path]:
+    """This run's own folder, removed at the end, after sweeping those of runs that were killed."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    sweep(scratch)
+    folder = scratch / f"run-{run_id}"
+    lock = scratch / f"run-{run_id}.lock"
+    with FileLock(lock):
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.unlink(missing_ok=True)
