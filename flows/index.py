@@ -11,7 +11,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from tasks.errors import NightscribeError
+from tasks.errors import NightscribeError, foreseen
 from tasks.orchestrated import commit_batch, finish_batch, listen_batch, mark_gone, prepare_batch, refresh_videos
 from tasks.pipeline import Batch
 from tasks.records import Result
@@ -80,9 +80,12 @@ def work_through(session: Session) -> None:
 def collect(session: Session, batch: Batch, future: PrefectFuture[list[Result]]) -> None:
     """Wait for a batch. One that failed for good leaves its videos as they were: the next run takes them again."""
     try:
-        session.committed(future.result())
+        with foreseen():
+            results = future.result()
     except NightscribeError as error:
-        session.lost(batch.work, error)
+        session.lost(batch, error)
+    else:
+        session.committed(results)
 
 
 _opened: dict[str, Session] = {}

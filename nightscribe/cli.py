@@ -59,7 +59,7 @@ def main(verbose: bool, quiet: bool) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Entry point: every error of ours becomes a sentence and an exit code, never a traceback."""
-    from tasks.errors import Misconfigured, NightscribeError
+    from tasks.errors import Misconfigured, NightscribeError, Unexpected
 
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -77,12 +77,17 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except NightscribeError as error:
         say_error(error.code, str(error), error.next, as_json="--json" in given)
         code = 2 if isinstance(error, Misconfigured) else 1
-    except (KeyboardInterrupt, click.Abort):
-        print("Interrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
-        code = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except (KeyboardInterrupt, click.Abort):
+        print("Interrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+        code = 130
+    except Exception as error:
+        logging.getLogger("nightscribe").debug("Unexpected:", exc_info=True)
+        unexpected = Unexpected.of(error)
+        say_error(unexpected.code, str(unexpected), unexpected.next, as_json="--json" in given)
+        code = 1
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -15,6 +15,8 @@
     │   ├── MediaTooLong           longer than `max_duration_h`
     │   ├── AccessDenied           the bucket refused this object
     │   └── BadSidecar             metadata beside a video that cannot be read
+    ├── Unexpected             a fault of ours: the video gets a row, the batch is left for the next run
+    ├── RunStopped             several batches in a row were given up, so the rest was not tried
     └── Misconfigured          exit code 2, before any work
         ├── UnknownModelSet
         ├── ModelNotAvailable
@@ -31,7 +33,12 @@ goes on from here. Errors about one video also carry the `reason` written to its
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from typing import ClassVar
+
+log = logging.getLogger("nightscribe")
 
 
 class NightscribeError(Exception):
@@ -120,6 +127,24 @@ class BadSidecar(Permanent):
     code = "bad_sidecar"
 
 
+class Unexpected(NightscribeError):
+    code = "unexpected"
+    reason = "unexpected"
+
+    @classmethod
+    def of(cls, error: BaseException) -> Unexpected:
+        """What to say of an exception that nobody foresaw."""
+        said = (str(error).strip() or "no message").splitlines()[0][:500]
+        return cls(
+            f"Something that should not happen: {type(error).__name__}: {said}.",
+            next="Run the same command with -v before it for the details, and please report them.",
+        )
+
+
+class RunStopped(NightscribeError):
+    code = "run_stopped"
+
+
 class Misconfigured(NightscribeError):
     code = "misconfigured"
 
@@ -154,3 +179,15 @@ class BadQuery(Misconfigured):
 
 class MissingTool(Misconfigured):
     code = "missing_tool"
+
+
+@contextlib.contextmanager
+def foreseen() -> Iterator[None]:
+    """Only errors of the tree above leave this context: any other becomes `Unexpected`, its traceback a debug message."""
+    try:
+        yield
+    except NightscribeError:
+        raise
+    except Exception as error:
+        log.debug("Unexpected:", exc_info=True)
+        raise Unexpected.of(error) from error

@@ -10,17 +10,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tasks.bucket import Bucket, open_bucket
-from tasks.errors import NightscribeError
+from tasks.errors import NightscribeError, RunStopped
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.models import ModelSet, find_set, recipes
-from tasks.pipeline import Batch, Pipeline
+from tasks.pipeline import Batch, Pipeline, discard
 from tasks.records import Recipes, Result, Work
 from tasks.report import RunReport
 from tasks.scan import Scan, scan
 from tasks.settings import Settings
 
 log = logging.getLogger("nightscribe")
+GIVE_UP_AFTER = 3
 BYTES_PER_S = 60_000.0  # a guess at a video's rate, only to cut batches
 
 
@@ -39,6 +40,7 @@ class Session:
     pipeline: Pipeline
     listeners: list[Callable[[Sequence[Result]], None]] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
+    lost_in_a_row: int = 0
 
     @property
     def run_id(self) -> str:
@@ -62,6 +64,7 @@ class Session:
 
     def committed(self, results: Sequence[Result]) -> None:
         """Count results that are in the lake, and say so."""
+        self.lost_in_a_row = 0
         self.report.add(results)
         for result in results:
             if result.status == "failed":
@@ -71,10 +74,26 @@ class Session:
         for listener in self.listeners:
             listener(results)
 
-    def lost(self, work: Sequence[Work], error: NightscribeError) -> None:
-        """A batch that got no rows: its videos are due again in the next run."""
-        log.error("A batch of %d videos was given up: %s", len(work), error)
-        self.report.lose(work, error)
+    def lost(self, batch: Batch, error: NightscribeError) -> None:
+        """A batch that got no rows: its videos are due again in the next run.
+
+        Raises:
+            RunStopped: it was the third in a row. What stands in its way stands in the way of the others too.
+        """
+        log.error(
+            "A batch of %d videos was given up: %s%s", len(batch.work), error, f" {error.next}" * bool(error.next)
+        )
+        self.report.lose(batch.work, error)
+        for item in batch.items:
+            discard(item)
+        self.lost_in_a_row += 1
+        if self.lost_in_a_row >= GIVE_UP_AFTER:
+            kept = sum(self.report.done.values())
+            raise RunStopped(
+                f"{GIVE_UP_AFTER} batches in a row were given up, so the run was ended. "
+                f"{kept} videos of it are in the lake. The last error: {error}",
+                next="Mend the cause; then the same command goes on from there.",
+            )
 
     def close(self, outcome: str) -> RunReport:
         """End the decoders, clean up scratch, write the row of `runs` (a run that did nothing writes none)."""

@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     max_streams: Annotated[int, Field(ge=1, description="Files with more streams are refused.")] = 64
     probe_timeout_s: Annotated[float, Field(gt=0, description="Limit for ffprobe on one file.")] = 30.0
     audio_stall_s: Annotated[float, Field(gt=0, description="ffmpeg is stopped after so long without output.")] = 60.0
+    media_memory_mb: Annotated[int, Field(ge=256, description="Memory of one ffmpeg or ffprobe.")] = 4096
     audio_track: Annotated[
         int | None, Field(ge=0, description="Audio track to use; default is the one with speech.")
     ] = None

@@ -17,6 +17,16 @@ BUCKET = REPO / "data" / "bucket"
 TESTDATA = Path(os.environ.get("NIGHTSCRIBE_TESTDATA", REPO.parent / "shared" / "testdata"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="tests of endurance at their full length (half an hour)")
+
+
+@pytest.fixture
+def long(request: pytest.FixtureRequest) -> bool:
+    """Whether tests of endurance run at their full length."""
+    return bool(request.config.getoption("--long"))
+
+
 @pytest.fixture
 def testdata() -> Path:
     """Recorded speech and media by other people, where they are."""

@@ -31,7 +31,12 @@ def command(lake: str | None, only_check: bool, as_json: bool) -> int:
     if only_check:
         done = Maintenance(problems=check(opened))
     else:
-        done = maintain(opened, keep_generations=settings.keep_generations, grace_h=settings.sweep_grace_h)
+        done = maintain(
+            opened,
+            keep_generations=settings.keep_generations,
+            grace_h=settings.sweep_grace_h,
+            scratch=settings.scratch,
+        )
     if as_json:
         print_json(asdict(done))
     else:

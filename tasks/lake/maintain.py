@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from deltalake import CommitProperties
@@ -11,6 +13,7 @@ from deltalake import CommitProperties
 from tasks.lake.schema import CONTENT, EVENTS_ONLY, TABLES
 from tasks.lake.store import PARQUET, Lake, retry_commit
 from tasks.lake.views import connect
+from tasks.scratch import sweep as sweep_scratch
 
 TARGET_BYTES = 128 << 20
 SMALL_FILES = 8  # fewer are not worth a rewrite
@@ -24,15 +27,20 @@ class Maintenance:
     expired_generations: int = 0
     swept_rows: dict[str, int] = field(default_factory=dict)
     vacuumed_files: int = 0
+    swept_runs: int = 0
     problems: list[str] = field(default_factory=list)
 
 
-def maintain(lake: Lake, *, keep_generations: int, grace_h: float) -> Maintenance:
-    """Expire, sweep, compact and vacuum. Safe beside writers and readers, and to be killed and run again.
+def maintain(lake: Lake, *, keep_generations: int, grace_h: float, scratch: Path | None = None) -> Maintenance:
+    """Expire, sweep, compact and vacuum; remove what killed runs left in `scratch`.
+
+    Safe beside writers and readers, and to be killed and run again.
 
     Nothing younger than `grace_h` hours is swept or vacuumed: it may belong to a batch that is not committed yet.
     """
     done = Maintenance()
+    if scratch is not None:
+        done.swept_runs = sweep_scratch(scratch)
     done.expired_generations = expire(lake, keep_generations)
     done.swept_rows = sweep(lake, grace_h)
     for name in TABLES:
@@ -56,12 +64,9 @@ def expire(lake: Lake, keep: int) -> int:
         )
         .fetchall()
     )
-    for start in range(0, len(rows), 500):
-        chunk = rows[start : start + 500]
-        generations = ", ".join(str(generation) for _, generation in chunk)
-        ids = ", ".join(f"'{video_id}'" for video_id in sorted({video_id for video_id, _ in chunk}))
+    for predicate in _predicates(rows):
         for name in ("videos", *CONTENT):
-            _delete(lake, name, f"generation IN ({generations}) AND video_id IN ({ids})")
+            _delete(lake, name, predicate)
     return len(rows)
 
 
@@ -77,12 +82,26 @@ def sweep(lake: Lake, grace_h: float) -> dict[str, int]:
             {"before": before},
         ).fetchall()
         swept[name] = sum(n for *_, n in orphans)
-        for start in range(0, len(orphans), 500):
-            chunk = orphans[start : start + 500]
-            generations = ", ".join(str(generation) for _, generation, _ in chunk)
-            ids = ", ".join(f"'{video_id}'" for video_id in sorted({video_id for video_id, *_ in chunk}))
-            _delete(lake, name, f"generation IN ({generations}) AND video_id IN ({ids})")
+        for predicate in _predicates([(video_id, generation) for video_id, generation, _ in orphans]):
+            _delete(lake, name, predicate)
     return swept
+
+
+def _predicates(pairs: Sequence[tuple[str, int]], size: int = 500) -> Iterator[str]:
+    """Conditions for exactly these (video, generation), so many at a time.
+
+    Videos of one batch may share a generation: only the last part tells an old one from another video's newest. The
+    first two let delta-rs leave out files by their statistics.
+    """
+    for start in range(0, len(pairs), size):
+        chunk = pairs[start : start + size]
+        generations = ", ".join(sorted({str(generation) for _, generation in chunk}))
+        ids = ", ".join(sorted({f"'{video_id}'" for video_id, _ in chunk}))
+        both = ", ".join(f"'{video_id}/{generation}'" for video_id, generation in chunk)
+        yield (
+            f"generation IN ({generations}) AND video_id IN ({ids}) "
+            f"AND video_id || '/' || CAST(generation AS STRING) IN ({both})"
+        )
 
 
 def _delete(lake: Lake, name: str, predicate: str) -> None:

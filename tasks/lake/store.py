@@ -158,7 +158,7 @@ class Lake:
         """Append rows once, however often it takes. `batch_id` names this write in the table's log.
 
         Raises:
-            StorageBusy: no try succeeded. OSError: no space, or the folder is read-only.
+            StorageBusy: no try succeeded, or none can (no space, no right to write).
         """
         table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema=TABLES[name])
         if not table.num_rows:
@@ -193,14 +193,26 @@ def retry_commit(act: Callable[[], _T], *, what: str, tries: int = COMMIT_TRIES)
         try:
             return act()
         except (CommitFailedError, DeltaError, OSError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise
-            if attempt == tries or _hopeless(error):
-                raise StorageBusy(f"The lake did not take {what} in {attempt} tries: {error}") from error
+            hopeless = _hopeless(error)
+            if attempt == tries or hopeless:
+                said = str(error).strip().splitlines()[0]
+                raise StorageBusy(
+                    f"The lake did not take {what} in {attempt} tries: {said}",
+                    next=hopeless or "Run the same command again.",
+                ) from error
             time.sleep(random.uniform(0, min(5.0, 0.05 * 2**attempt)))
     raise AssertionError("unreachable")
 
 
-def _hopeless(error: Exception) -> bool:
+def _hopeless(error: Exception) -> str:
+    """What must be done before another try can succeed; nothing when a try may."""
     text = str(error).lower()
-    return any(word in text for word in ("no space left", "read-only file system", "permission denied", "schema"))
+    return next((advice for word, advice in _ADVICE.items() if word in text), "")
+
+
+_ADVICE = {
+    "no space left": "Make space on the lake's disk, then run the same command again.",
+    "read-only file system": "Make the lake's disk writable, then run the same command again.",
+    "permission denied": "Mend the rights of the lake's folder, then run the same command again.",
+    "schema": "Check the lake with: nightscribe maintain --check",
+}

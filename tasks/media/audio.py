@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import numpy as np
 
 from tasks.errors import MediaTooLong, UnsupportedMedia
-from tasks.media.pcm import SAMPLE_RATE, SILENCE, chunks, pcm_stream
+from tasks.media.pcm import SAMPLE_RATE, SILENCE, pcm_chunks, pcm_stream
 from tasks.media.probe import explain, is_encrypted
+from tasks.media.process import Tool
 from tasks.media.tracks import choose_track
 from tasks.records import Audio, Probe
 from tasks.scratch import writing
@@ -35,29 +35,18 @@ def extract_audio(path: Path, probed: Probe, target: Path, settings: Settings) -
     if probed.duration_ms:
         # Gaps between damaged time stamps are filled with silence, for hours if need be.
         longest_s = min(longest_s, 2 * probed.duration_ms / 1000 + 600)
-    command = pcm_stream(path, track, start_s=0.0, length_s=longest_s).compile()
+    command = pcm_stream(path, track, length_s=longest_s).compile()
     samples, total, square, active = 0, 0.0, 0.0, 0
-    said = bytearray()
-    with (
-        writing(target, settings.scratch_free_gb) as write,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, bufsize=0
-        ) as process,
-    ):
-        try:
-            for chunk in chunks(process, settings.audio_stall_s, said):
-                write(chunk)
-                pcm = np.frombuffer(chunk, np.int16)
-                samples += len(pcm)
-                heard = pcm[np.abs(pcm.astype(np.int32)) > SILENCE].astype(np.float64)
-                total, square, active = total + float(heard.sum()), square + float(heard @ heard), active + len(heard)
-        except BaseException:
-            process.kill()
-            raise
-    stderr = said.decode("utf-8", "replace")
+    with writing(target, settings.scratch_free_gb) as write, Tool(command, memory_mb=settings.media_memory_mb) as tool:
+        for pcm in pcm_chunks(tool, stall_s=settings.audio_stall_s):
+            write(pcm.tobytes())
+            samples += len(pcm)
+            heard = pcm[np.abs(pcm.astype(np.int32)) > SILENCE].astype(np.float64)
+            total, square, active = total + float(heard.sum()), square + float(heard @ heard), active + len(heard)
+        failed, stderr = tool.failed, tool.said
     if samples > settings.max_duration_h * 3600 * SAMPLE_RATE:
         raise MediaTooLong(f"It is longer than {settings.max_duration_h:g} hours.")
-    if not samples and (process.returncode or stderr.strip()):
+    if not samples and (failed or stderr.strip()):
         raise explain(stderr)
     mean = total / active / 32768 if active else 0.0
     deviation = float(np.sqrt(max(square / active / 32768**2 - mean**2, 0.0))) if active else 0.0

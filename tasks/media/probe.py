@@ -9,12 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import ffmpeg
-
-from tasks.errors import CorruptMedia, MissingTool, Permanent, StageTimeout, UnsupportedMedia
+from tasks.errors import CorruptMedia, MissingTool, Permanent, UnsupportedMedia
+from tasks.media.process import Tool
 from tasks.records import AudioTrack, Probe
 from tasks.settings import Settings
 
+ANSWER_BYTES = 16 << 20  # of ffprobe: a file may claim any number of streams and tags
 # Demuxers that open other files or URLs named in the data, or that make video of any text.
 FORBIDDEN_DEMUXERS = frozenset(
     """
@@ -68,17 +68,7 @@ def probe(path: Path, settings: Settings) -> Probe:
     """
     if path.stat().st_size == 0:
         raise CorruptMedia("The file is empty.", reason="not_media")
-    try:
-        found = ffmpeg.probe(f"file:{path}", timeout=settings.probe_timeout_s, **input_options())
-    except ffmpeg.Error as error:
-        said = error.stderr.decode("utf-8", "replace")
-        if "moov atom not found" in said and not _starts_as_mp4(path):
-            raise CorruptMedia("It is not a media file, whatever its name says.", reason="not_media") from error
-        raise explain(said) from error
-    except subprocess.TimeoutExpired as error:
-        raise StageTimeout(f"ffprobe gave no answer in {settings.probe_timeout_s:g} s.") from error
-    except json.JSONDecodeError as error:
-        raise CorruptMedia("ffprobe's answer cannot be read.", reason="not_media") from error
+    found = _ask(path, settings)
     streams = found.get("streams", [])
     if not streams:
         raise CorruptMedia("It has no streams.", reason="not_media")
@@ -99,6 +89,28 @@ def probe(path: Path, settings: Settings) -> Probe:
         tracks=tuple(_track(i, s) for i, s in enumerate(audio)),
         tags={k.lower(): str(v) for k, v in container.get("tags", {}).items()},
     )
+
+
+def _ask(path: Path, settings: Settings) -> dict[str, Any]:
+    """What ffprobe says, as its JSON has it."""
+    options = [part for name, value in input_options().items() for part in (f"-{name}", value)]
+    command = ["ffprobe", "-v", "error", *options, "-show_format", "-show_streams", "-of", "json", f"file:{path}"]
+    answer = bytearray()
+    with Tool(command, memory_mb=settings.media_memory_mb) as tool:
+        for data in tool.output(stall_s=settings.probe_timeout_s):
+            answer += data
+            if len(answer) > ANSWER_BYTES:
+                raise UnsupportedMedia("Its streams and tags have no end.", reason="not_media")
+        failed, said = tool.failed, tool.said
+    if failed:
+        if "moov atom not found" in said and not _starts_as_mp4(path):
+            raise CorruptMedia("It is not a media file, whatever its name says.", reason="not_media")
+        raise explain(said)
+    try:
+        found: dict[str, Any] = json.loads(answer)
+        return found
+    except ValueError as error:
+        raise CorruptMedia("ffprobe's answer cannot be read.", reason="not_media") from error
 
 
 def _starts_as_mp4(path: Path) -> bool:

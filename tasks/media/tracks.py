@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tasks.arrays import Array
-from tasks.errors import UnsupportedMedia
-from tasks.media.pcm import SAMPLE_RATE, SILENCE, pcm_stream
+from tasks.errors import StageTimeout, UnsupportedMedia
+from tasks.media.pcm import SAMPLE_RATE, SILENCE, pcm_chunks, pcm_stream
+from tasks.media.process import Tool
 from tasks.records import AudioTrack
 from tasks.settings import Settings
 
@@ -59,14 +60,13 @@ def same_language(a: str, b: str) -> bool:
 
 def _listen(path: Path, track: AudioTrack, settings: Settings) -> Array:
     """The first two minutes, or what there is: titles and music often come before the speech."""
-    stream = pcm_stream(path, track, start_s=0.0, length_s=LISTEN_S)
-    try:
-        done = subprocess.run(
-            stream.compile(), capture_output=True, stdin=subprocess.DEVNULL, timeout=settings.audio_stall_s
-        )
-    except subprocess.TimeoutExpired:
-        return np.zeros(0, np.int16)
-    return np.frombuffer(done.stdout[: len(done.stdout) // 2 * 2], np.int16)
+    heard = [np.zeros(0, np.int16)]
+    with (
+        contextlib.suppress(StageTimeout),
+        Tool(pcm_stream(path, track, length_s=LISTEN_S).compile(), memory_mb=settings.media_memory_mb) as tool,
+    ):
+        heard += pcm_chunks(tool, stall_s=settings.audio_stall_s)
+    return np.concatenate(heard)
 
 
 def speech_likeness(pcm: Array) -> float:

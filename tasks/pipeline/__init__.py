@@ -9,9 +9,9 @@ A fault of one video becomes its row (`failed`, with a reason) and never its bat
 `DecoderDied` and faults of the machine leave a step, to be tried again or to end the run.
 """
 
-from tasks.pipeline.finish import commit_batch, finish, topics_of
+from tasks.pipeline.finish import commit_batch, discard, finish, topics_of
 from tasks.pipeline.listen import listen
 from tasks.pipeline.prepare import prepare
 from tasks.pipeline.state import Batch, Item, Pipeline
 
-__all__ = ["Batch", "Item", "Pipeline", "commit_batch", "finish", "listen", "prepare", "topics_of"]
+__all__ = ["Batch", "Item", "Pipeline", "commit_batch", "discard", "finish", "listen", "prepare", "topics_of"]

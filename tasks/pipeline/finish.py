@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.errors import DecoderDied
+from tasks.errors import DecoderDied, Unexpected, foreseen
 from tasks.pipeline.listen import listen
 from tasks.pipeline.state import Batch, Item, Pipeline
 from tasks.records import Result, Topic, Word
@@ -29,15 +29,15 @@ def finish(run: Pipeline, batch: Batch) -> Batch:
             continue
         started = time.monotonic()
         try:
-            words = gather(item.futures)
+            with foreseen():
+                item.result = _with_words(run, item, gather(item.futures))
         except DecoderDied:
             batch.heard = False
             raise
-        item.futures = []
-        if item.audio is not None:
-            Path(item.audio.path).unlink(missing_ok=True)
+        except Unexpected as error:
+            item.result = run.failed(item, error)
         item.seconds["decode"] = time.monotonic() - started
-        item.result = _with_words(run, item, words)
+        discard(item)
     started = time.monotonic()
     for item in batch.items:
         assert item.result is not None
@@ -48,6 +48,13 @@ def finish(run: Pipeline, batch: Batch) -> Batch:
         assert item.result is not None
         item.result = replace(item.result, seconds={**item.seconds, "topics": share})
     return batch
+
+
+def discard(item: Item) -> None:
+    """Let go of what an item holds in memory and in scratch."""
+    item.futures = []
+    if item.audio is not None:
+        Path(item.audio.path).unlink(missing_ok=True)
 
 
 def _with_words(run: Pipeline, item: Item, words: tuple[Word, ...]) -> Result:

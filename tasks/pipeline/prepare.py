@@ -7,7 +7,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tasks.errors import BadSidecar, ObjectChanged, Permanent, Transient
+from tasks.errors import BadSidecar, ObjectChanged, Permanent, Transient, Unexpected, foreseen
 from tasks.media import extract_audio, probe
 from tasks.metadata import make_metadata, parse_sidecar
 from tasks.pipeline.state import Batch, Item, Pipeline
@@ -27,9 +27,10 @@ def _prepare_one(run: Pipeline, work: Work) -> Item:
     item = Item(work, make_metadata(work.key, {}, {}))
     for attempt in range(1, run.settings.attempts + 1):
         try:
-            _read(run, item)
+            with foreseen():
+                _read(run, item)
             break
-        except Permanent as error:
+        except (Permanent, Unexpected) as error:
             item.result = run.failed(item, error)
             break
         except Transient as error:

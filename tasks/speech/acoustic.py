@@ -80,7 +80,9 @@ class AcousticModel:
         """
         try:
             log_probs = self.infer(np.stack([wave for _, _, wave in pool]))
-        except (torch.OutOfMemoryError, MemoryError) as error:
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
             if len(pool) == 1:
                 seconds = self.geometry.window * self.geometry.stride / SAMPLE_RATE
                 raise OutOfMemory(
@@ -103,6 +105,11 @@ class AcousticModel:
         logits = self.model(torch.from_numpy(inputs).to(self.device, self.dtype)).logits.float()
         log_probs: Array = torch.log_softmax(logits, dim=-1).cpu().numpy()
         return log_probs
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """torch has a class for it on a GPU; on a CPU it is a RuntimeError with these words."""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
 
 
 def load_acoustic(

@@ -18,7 +18,11 @@ SAMPLE_RATE = 16_000
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How often, and how strongly, a training clip is changed (probabilities; ranges are uniform)."""
+    """How often, and how strongly, a training clip is changed (probabilities; ranges are uniform).
+
+    `nothing` is the share of clips that become noise alone, with an empty text: a model that never heard any takes
+    traffic for words.
+    """
 
     speed: float = 0.5
     speed_range: tuple[float, float] = (0.9, 1.1)
@@ -27,6 +31,7 @@ class Augmentation:
     echo: float = 0.2
     echo_s: tuple[float, float] = (0.1, 0.6)
     gain_db: tuple[float, float] = (-8.0, 8.0)
+    nothing: float = 0.02
 
 
 def change_speed(audio: Array, factor: float) -> Array:
@@ -45,14 +50,19 @@ def coloured_noise(n: int, rng: np.random.Generator) -> Array:
     return unit.astype(np.float32)
 
 
+def any_noise(n: int, rng: np.random.Generator, recorded: Sequence[Array] = ()) -> Array:
+    """`n` samples of unit power: mostly of a recording where there are any, else coloured."""
+    if not recorded or rng.random() >= 0.7:
+        return coloured_noise(n, rng)
+    source = recorded[int(rng.integers(len(recorded)))].astype(np.float32)
+    noise = np.resize(np.roll(source, -int(rng.integers(len(source)))), n)
+    unit: Array = noise / (np.sqrt(np.mean(noise**2)) + 1e-9)
+    return unit
+
+
 def add_noise(audio: Array, snr_db: float, rng: np.random.Generator, recorded: Sequence[Array] = ()) -> Array:
-    """Mix in noise at `snr_db` below the clip's mean power: a recording where there are any, else coloured noise."""
-    if recorded and rng.random() < 0.7:
-        source = recorded[int(rng.integers(len(recorded)))].astype(np.float32)
-        noise = np.resize(np.roll(source, -int(rng.integers(len(source)))), len(audio))
-        noise = noise / (np.sqrt(np.mean(noise**2)) + 1e-9)
-    else:
-        noise = coloured_noise(len(audio), rng)
+    """Mix in noise at `snr_db` below the clip's mean power."""
+    noise = any_noise(len(audio), rng, recorded)
     level = np.sqrt(np.mean(audio**2) + 1e-12) * 10 ** (-snr_db / 20)
     mixed: Array = audio + level * noise
     return mixed.astype(np.float32)

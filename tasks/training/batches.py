@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.arrays import Array
-from tasks.training.augment import Augmentation, augment
+from tasks.training.augment import Augmentation, any_noise, augment
 from tasks.training.clips import SAMPLE_RATE, ClipStore
 
 GRID = SAMPLE_RATE // 2
@@ -73,12 +73,15 @@ def make_batch(
     do_normalise: bool,
 ) -> Batch:
     """Load, change (when `options` are given) and pad the clips of one step."""
-    audios = []
+    audios, texts = [], []
     for clip in clips:
-        audio = store.audio(int(clip))
+        audio, text = store.audio(int(clip)), store.texts[int(clip)]
         rng = np.random.default_rng((seed, step, int(clip)))
-        if options is not None:
+        if options is not None and rng.random() < options.nothing:
+            audio, text = any_noise(len(audio), rng, recorded), ""
+        elif options is not None:
             audio = augment(audio, options, rng, recorded)
+        texts.append(text)
         audio = audio + rng.standard_normal(len(audio), dtype=np.float32) * 1e-5  # no exactly silent frame
         audio = normalise(audio) if do_normalise else audio
         if options is not None:  # after normalising: a file's level is that of all its speakers, not of this clip
@@ -90,7 +93,7 @@ def make_batch(
     padded = np.zeros((len(audios), longest), np.float32)
     for row, audio in zip(padded, audios, strict=True):
         row[: len(audio)] = audio
-    return Batch(padded, lengths, [store.texts[int(clip)] for clip in clips])
+    return Batch(padded, lengths, texts)
 
 
 def training_batches(

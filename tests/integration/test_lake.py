@@ -91,3 +91,34 @@ def test_maintain_compacts_without_changing_an_answer(lake, result):
     assert len(lake.files("words")) == 1
     assert rows(lake, "SELECT * FROM words ORDER BY video_id, word_no") == before
     assert done.problems == []
+
+
+def test_expiring_a_generation_spares_another_video_that_shares_it(lake, result):
+    from dataclasses import replace
+
+    old = replace(result("old words", video_id="a" * 20), generation=5)
+    shared = replace(result("newest words", video_id="b" * 20), generation=5)
+    older = replace(result("older words", video_id="b" * 20), generation=4)
+    new = replace(result("new words", video_id="a" * 20), generation=6)
+    for one in (old, shared, older, new):
+        keep(lake, one)
+    assert expire(lake, keep=1) == 2
+    assert rows(lake, "SELECT video_id[1], word FROM words_all ORDER BY ALL") == [
+        ("a", "new"),
+        ("a", "words"),
+        ("b", "newest"),
+        ("b", "words"),
+    ]
+    assert check(lake) == []
+
+
+def keep(lake, one) -> None:
+    """The rows of a result with the generation it has."""
+    from datetime import UTC, datetime
+
+    from tasks.lake.commit import content_rows, video_row
+
+    name = f"{one.work.video_id}-{one.generation}"
+    for table, found in content_rows(one).items():
+        lake.append(table, found, batch_id=name)
+    lake.append("videos", [video_row(one, run_id="r", device="cpu", now=datetime.now(UTC))], batch_id=name)

@@ -396,7 +396,7 @@ def test_a_source_that_gives_nothing_is_stopped(tmp_path: Path):
     os.mkfifo(tmp_path / "a.wav")
     settings = Settings(scratch_free_gb=0.0, audio_stall_s=1.0)
     found = Probe(1000, "wav", None, None, None, None, (TRACK,))
-    with pytest.raises(StageTimeout, match="no sound for 1 s"):
+    with pytest.raises(StageTimeout, match="gave nothing for 1 s"):
         extract_audio(tmp_path / "a.wav", found, tmp_path / "out.pcm", settings)
 
 

@@ -1,0 +1,74 @@
+"""ffmpeg and ffprobe as processes with limits: memory, silence, length of what they say. No shell is ever involved."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import selectors
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+
+from tasks.errors import StageTimeout
+
+SAID_BYTES = 64 << 10  # of its messages; a damaged file makes millions
+
+
+class Tool:
+    """A running command. `said` is the end of what it wrote to stderr; it is killed on leaving the context."""
+
+    def __init__(self, command: Sequence[str], *, memory_mb: int) -> None:
+        self.name = command[0]
+        self._said = bytearray()
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, bufsize=0
+        )
+        with contextlib.suppress(ProcessLookupError):  # it may have ended already
+            resource.prlimit(self._process.pid, resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
+
+    def __enter__(self) -> Tool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        with self._process:  # closes the pipes and waits
+            pass
+
+    @property
+    def said(self) -> str:
+        return self._said.decode("utf-8", "replace")
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended with an error (waits for its end)."""
+        return bool(self._process.wait())
+
+    def output(self, *, stall_s: float, size: int = 1 << 20) -> Iterator[bytes]:
+        """What it writes to stdout, while its stderr is read as well (a full pipe would stop it).
+
+        Raises:
+            StageTimeout: nothing came for `stall_s`.
+        """
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            selector.register(self._process.stderr, selectors.EVENT_READ)
+            last = time.monotonic()
+            while selector.get_map():
+                for ready, _ in selector.select(timeout=1.0):
+                    data = os.read(ready.fd, size)
+                    if not data:
+                        selector.unregister(ready.fileobj)
+                    elif ready.fileobj is self._process.stderr:
+                        self._said += data
+                        del self._said[:-SAID_BYTES]
+                    else:
+                        yield data
+                        last = time.monotonic()
+                if time.monotonic() - last > stall_s:
+                    raise StageTimeout(f"{self.name} gave nothing for {stall_s:g} s and was stopped.")

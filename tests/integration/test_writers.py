@@ -1,0 +1,96 @@
+"""Many processes on one lake at once, on the same and on different videos, while another maintains it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tasks.lake.maintain import check, maintain
+from tasks.lake.store import Lake
+from tasks.lake.views import connect
+
+WRITERS = 8
+SHARED = 6  # videos that every writer commits; the others are each writer's own
+
+# A process of its own, as a worker on another machine is one. Prints what it committed as a line each.
+WRITER = """
+import json, sys, time
+from tasks.lake.commit import commit
+from tasks.lake.store import Lake
+from tasks.records import Cue, Metadata, Recipes, Result, Word, Work
+
+uri, me, until = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+lake, step, last = Lake(uri), 0, {}
+while time.time() < until:
+    results = []
+    for video in [f"shared-{step % 6}", f"own-{me}-{step}"]:
+        words = tuple(Word(f"w{me}x{step}x{i}", 100 * i, 100 * i + 90, 0.5) for i in range(20 + step % 7))
+        text = " ".join(w.word for w in words)
+        work = Work(video, video, 1, "1-1", None, None, None, "new", last_generation=last.get(video, 0))
+        results.append(Result(work, "b", "b", "indexed", Metadata("t"), Recipes("a", "d", "c", "t", {}), words=words,
+                              cues=(Cue(0, words[-1].end_ms, text, 0.5, 0, len(words) - 1),)))
+    for done in commit(lake, results, run_id=str(me), device="cpu"):
+        last[done.work.video_id] = done.generation
+        print(json.dumps([done.work.video_id, done.generation, [w.word for w in done.words]]), flush=True)
+    step += 1
+"""
+
+
+def test_eight_writers_and_maintenance_lose_nothing_and_keep_nothing_twice(tmp_path: Path, long: bool):
+    lake = Lake(str(tmp_path / "lake"))
+    lake.create()
+    until = time.time() + (120 if long else 15)
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, lake.uri, str(n), str(until)],
+            stdout=(tmp_path / f"{n}.out").open("w"),
+            stderr=(tmp_path / f"{n}.err").open("w"),
+        )
+        for n in range(WRITERS)
+    ]
+    rounds = 0
+    while any(process.poll() is None for process in writers):
+        assert maintain(lake, keep_generations=1000, grace_h=1).problems == []
+        rounds += 1
+    errors = [(tmp_path / f"{n}.err").read_text() for n in range(WRITERS)]
+    assert [process.returncode for process in writers] == [0] * WRITERS, errors
+    assert rounds >= 2
+
+    committed = {}
+    for n in range(WRITERS):
+        for line in (tmp_path / f"{n}.out").read_text().splitlines():
+            video, generation, words = json.loads(line)
+            assert (video, generation) not in committed
+            committed[video, generation] = words
+    assert len(committed) > 50
+    connection = connect(lake)
+    history = connection.execute(
+        "SELECT video_id, generation, list(word ORDER BY word_no) FROM words_all GROUP BY ALL"
+    ).fetchall()
+    assert {(video, generation): words for video, generation, words in history} == committed
+
+    newest: dict[str, int] = {}
+    for video, generation in committed:
+        newest[video] = max(generation, newest.get(video, 0))
+    current = connection.execute(
+        "SELECT video_id, list(word ORDER BY word_no) FROM words GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    assert checksum(current) == checksum(sorted((v, committed[v, g]) for v, g in newest.items()))
+
+    expired = maintain(lake, keep_generations=1, grace_h=0)
+    assert expired.problems == check(lake) == []
+    assert expired.expired_generations == len(committed) - len(newest)
+    again = (
+        connect(lake)
+        .execute("SELECT video_id, list(word ORDER BY word_no) FROM words_all GROUP BY ALL ORDER BY ALL")
+        .fetchall()
+    )
+    assert checksum(again) == checksum(current)
+
+
+def checksum(rows: list[tuple[str, list[str]]]) -> str:
+    return hashlib.sha256(json.dumps([list(row) for row in rows]).encode()).hexdigest()
