@@ -53,6 +53,7 @@ def small_model(
         intermediate_size=hidden * 3,
         hidden_act="swish",
         position_embeddings_type="rotary",
+        num_conv_pos_embeddings=64,  # of a layer that is made and, with rotary positions, not used
         conv_depthwise_kernel_size=15,
         conv_dim=(256, 256, 256),
         conv_kernel=(256, 8, 8),
