@@ -19,6 +19,7 @@ COMMANDS = {
     "status": "What is indexed, failed, stale and due; the last runs.",
     "subtitles": "Write WebVTT or SubRip files.",
     "maintain": "Compact the lake, expire old generations, sweep, check.",
+    "bench": "Measure this machine: the figures of the README.",
     "models": "List the model sets; fetch one for offline use.",
 }
 

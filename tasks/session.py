@@ -98,7 +98,9 @@ class Session:
     def close(self, outcome: str) -> RunReport:
         """End the decoders, clean up scratch, write the row of `runs` (a run that did nothing writes none)."""
         self.pipeline.close()
-        self.report.seconds["total"] = time.monotonic() - self.started
+        total = time.monotonic() - self.started
+        self.report.seconds["overhead"] = total - self.pipeline.clock.seconds
+        self.report.seconds["total"] = total
         if self.has_work:
             row = self.report.row(datetime.now(UTC), outcome)
             self.lake.append("runs", [row], batch_id=f"run-{self.run_id}")

@@ -42,7 +42,8 @@ def finish(run: Pipeline, batch: Batch) -> Batch:
     for item in batch.items:
         assert item.result is not None
         if item.result.status in ("indexed", "no_speech", "no_audio"):
-            item.result = replace(item.result, topics=topics_of(run, item.result))
+            with run.clock.working():
+                item.result = replace(item.result, topics=topics_of(run, item.result))
     share = (time.monotonic() - started) / max(1, len(batch.items))
     for item in batch.items:
         assert item.result is not None

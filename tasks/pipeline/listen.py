@@ -26,7 +26,8 @@ def listen(run: Pipeline, batch: Batch) -> Batch:
         item.futures, item.speech_frames = [], 0
     with _lane(run):
         if model is not None:
-            _listen(run, heard, model)
+            with run.clock.working():
+                _listen(run, heard, model)
     batch.heard = True
     return batch
 
@@ -82,4 +83,7 @@ def _send(run: Pipeline, item: Item, waiting: list[Utterance], *, final: bool) -
 
 def _submit(run: Pipeline, item: Item, group: list[Utterance], frames: int) -> None:
     item.speech_frames += frames
-    item.futures.append(run.pool().submit(group))
+    future = run.pool().submit(group)
+    run.clock.enter()
+    future.add_done_callback(lambda _: run.clock.leave())
+    item.futures.append(future)

@@ -27,7 +27,7 @@ def _prepare_one(run: Pipeline, work: Work) -> Item:
     item = Item(work, make_metadata(work.key, {}, {}))
     for attempt in range(1, run.settings.attempts + 1):
         try:
-            with foreseen():
+            with foreseen(), run.clock.working():
                 _read(run, item)
             break
         except (Permanent, Unexpected) as error:

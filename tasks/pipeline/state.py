@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.bucket import Bucket
+from tasks.clock import WorkClock
 from tasks.errors import NightscribeError, Transient
 from tasks.lake.commit import commit
 from tasks.lake.store import Lake
@@ -64,6 +65,7 @@ class Pipeline:
     models: ModelSet
     recipes: Recipes
     run_id: str
+    clock: WorkClock = field(default_factory=WorkClock)
     _pool: DecoderPool | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -1,0 +1,1 @@
+"""`nightscribe bench`: every figure of the README, measured again on this machine."""

@@ -1,0 +1,69 @@
+"""`nightscribe bench`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from nightscribe.cli import print_json
+from nightscribe.common import json_option
+
+if TYPE_CHECKING:
+    from nightscribe.bench.table import Table
+
+NAMES = ("start", "decoder", "speech", "overhead", "memory", "lake")
+
+
+@click.command("bench")
+@click.argument("names", nargs=-1, type=click.Choice(NAMES), metavar="[NAME]...")
+@click.option("--full", is_flag=True, help="As long as the figures of the README took; else a few minutes.")
+@click.option("--write", is_flag=True, help="Put the tables into README.md of this repository.")
+@json_option
+def command(names: tuple[str, ...], full: bool, write: bool, as_json: bool) -> int:
+    """Measure this machine: all benches, or those named (start, decoder, speech, overhead, memory, lake).
+
+    Let nothing else run beside it.
+
+    \b
+    Example:
+      nightscribe bench speech decoder --full
+    """
+    from nightscribe.bench.table import write_into
+    from tasks.settings import REPO
+
+    tables = []
+    for name in names or NAMES:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        tables.append(_bench(name)(full=full))
+        if not as_json:
+            print(tables[-1].markdown(full=full) + "\n", flush=True)
+    if write:
+        write_into(REPO / "README.md", tables, full=full)
+    if as_json:
+        print_json({table.name: table.figures for table in tables})
+    return 0
+
+
+def _bench(name: str) -> Callable[..., Table]:
+    if name == "start":
+        from nightscribe.bench.start import bench as start
+
+        return start
+    if name == "decoder":
+        from nightscribe.bench.decoder import bench as decoder
+
+        return decoder
+    if name == "speech":
+        from nightscribe.bench.speech import bench as speech
+
+        return speech
+    if name == "lake":
+        from nightscribe.bench.lake import bench as lake
+
+        return lake
+    from nightscribe.bench.run import bench_memory, bench_overhead
+
+    return bench_overhead if name == "overhead" else bench_memory
