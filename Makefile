@@ -1,4 +1,4 @@
-.PHONY: install demo test check lock
+.PHONY: install demo test test-long lock
 
 install:           ## virtual environment, locked packages, ffmpeg where it may be installed
 	@bash tools/install.sh
@@ -13,6 +13,9 @@ test:              ## everything the tests need, then the checks and the tests
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@.venv/bin/python -m pytest
+
+test-long: test    ## the tests of endurance at their full length (half an hour more)
+	@.venv/bin/python -m pytest --long tests/integration/test_killed.py tests/integration/test_writers.py tests/integration/test_mutations.py
 
 lock:              ## new lock files from pyproject.toml
 	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q pyproject.toml requirements-build.in -o requirements.lock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import subprocess
@@ -44,14 +45,15 @@ def test_eight_writers_and_maintenance_lose_nothing_and_keep_nothing_twice(tmp_p
     lake = Lake(str(tmp_path / "lake"))
     lake.create()
     until = time.time() + (120 if long else 15)
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, lake.uri, str(n), str(until)],
-            stdout=(tmp_path / f"{n}.out").open("w"),
-            stderr=(tmp_path / f"{n}.err").open("w"),
+    with contextlib.ExitStack() as files:
+        out, err = (
+            [files.enter_context((tmp_path / f"{n}.{kind}").open("w")) for n in range(WRITERS)]
+            for kind in ("out", "err")
         )
-        for n in range(WRITERS)
-    ]
+        writers = [
+            subprocess.Popen([sys.executable, "-c", WRITER, lake.uri, str(n), str(until)], stdout=out[n], stderr=err[n])
+            for n in range(WRITERS)
+        ]
     rounds = 0
     while any(process.poll() is None for process in writers):
         assert maintain(lake, keep_generations=1000, grace_h=1).problems == []

@@ -62,3 +62,15 @@ def test_every_file_named_in_a_page_exists(page):
     folders = "nightscribe|tasks|flows|tests|tools|docs|data/recipes|data/models"
     named = re.findall(rf"`((?:{folders})/[\w/.-]*)[`:]", page.read_text(encoding="utf-8"))
     assert [name for name in named if "NAME" not in name and not (REPO / name).exists()] == []
+
+
+def test_every_test_that_the_docs_name_exists():
+    named = set()
+    for page in [REPO / "README.md", *(REPO / "docs").glob("*.md")]:
+        named |= set(re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text(encoding="utf-8")))
+    assert len(named) > 15
+    for path, test in named:
+        assert f"def {test}(" in (REPO / path).read_text(encoding="utf-8") if test else (REPO / path).exists(), (
+            path,
+            test,
+        )
