@@ -22,7 +22,7 @@ from tasks.lake.store import Lake
 from tasks.lake.views import connect
 
 EVERYTHING = """
-    SELECT key, status, reason, n_words, n_cues, list((word, start_ms, end_ms, round(confidence, 3)) ORDER BY word_no)
+    SELECT key, status, reason, n_words, n_cues, list((word, start_ms, end_ms, round(words.confidence, 3)) ORDER BY word_no)
     FROM videos LEFT JOIN words USING (video_id, generation) GROUP BY ALL ORDER BY key
 """
 
