@@ -93,26 +93,28 @@ def viterbi(log_probs: Array, tokens: Array, blank: int) -> Array | None:
         return None
     symbols = np.full(n, blank)
     symbols[1::2] = tokens
-    may_skip = np.zeros(n, bool)
-    may_skip[3::2] = tokens[1:] != tokens[:-1]
     scores = log_probs[:, symbols].astype(np.float32)
-    best = np.full(n, -np.inf, np.float32)
-    best[: min(2, n)] = scores[0, : min(2, n)]
-    came = np.zeros((frames, n), np.int8)
-    one, two = np.full(n, -np.inf, np.float32), np.full(n, -np.inf, np.float32)
+    # A token may follow the one before it without a blank in between, unless it is the same.
+    skip = np.full(n, -np.inf, np.float32)
+    skip[3::2] = np.where(tokens[1:] != tokens[:-1], 0.0, -np.inf)
+    # Two columns of minus infinity on the left stand for the states before the first. Backpointers are not kept: the
+    # way back asks the scores again, which is a third of the work in numpy.
+    best = np.full((frames, n + 2), -np.inf, np.float32)
+    best[0, 2 : 2 + min(2, n)] = scores[0, : min(2, n)]
+    skipped = np.empty(n, np.float32)
     for t in range(1, frames):
-        one[1:] = best[:-1]
-        two[2:] = np.where(may_skip[2:], best[:-2], -np.inf)
-        step = np.zeros(n, np.int8)
-        new = best
-        better = one > new
-        new, step = np.where(better, one, new), np.where(better, np.int8(1), step)
-        better = two > new
-        new, step = np.where(better, two, new), np.where(better, np.int8(2), step)
-        best, came[t] = new + scores[t], step
-    state = n - 1 if n < 2 or best[n - 1] >= best[n - 2] else n - 2
+        before, now = best[t - 1], best[t, 2:]
+        np.maximum(before[2:], before[1:-1], out=now)
+        np.add(before[:-2], skip, out=skipped)
+        np.maximum(now, skipped, out=now)
+        now += scores[t]
+    last = best[-1, 2:]
+    state = n - 1 if n < 2 or last[n - 1] >= last[n - 2] else n - 2
     path = np.zeros(frames, np.int64)
-    for t in range(frames - 1, -1, -1):
+    path[-1] = state
+    for t in range(frames - 2, -1, -1):
+        two, one, stay = best[t, state : state + 3].tolist()
+        two += float(skip[state])
+        state -= 0 if stay >= one and stay >= two else 1 if one >= two else 2
         path[t] = state
-        state -= int(came[t, state])
     return path

@@ -32,6 +32,10 @@ FAMILIES = {
     ),
     "hubert": ("Hubert", {**CONVOLUTIONS, **POSITIONS}),
     "wavlm": ("WavLM", {**CONVOLUTIONS, **POSITIONS}),
+    "wav2vec2 with conformer blocks": (
+        "Wav2Vec2Conformer",
+        {**CONVOLUTIONS, **POSITIONS, "position_embeddings_type": "rotary", "conv_depthwise_kernel_size": 7},
+    ),
     "mel features": ("Wav2Vec2Bert", {"feature_projection_input_dim": 160, "conv_depthwise_kernel_size": 7}),
 }
 

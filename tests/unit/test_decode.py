@@ -19,6 +19,7 @@ from tasks.speech.decode import (
     decode_utterance,
     greedy_words,
     longest_blank,
+    without_sure_blanks,
 )
 
 LABELS = ("", " ", "a", "b", "c", "⁇5")
@@ -211,3 +212,23 @@ def test_a_decoder_process_imports_neither_torch_nor_transformers():
         [sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout.strip() == "['pyctcdecode']"
+
+
+def test_of_certain_blanks_only_the_first_of_a_run_is_searched():
+    sure = said("--a--a-b---", p=0.999)
+    assert heard(without_sure_blanks(sure, 0)) == "-a-a-b-"
+    unsure = said("--a--a-b---", p=0.9)
+    assert heard(without_sure_blanks(unsure, 0)) == "--a--a-b---"
+    mixed = np.concatenate((sure[:2], unsure[:1], sure[:1]))
+    assert heard(without_sure_blanks(mixed, 0)) == "---", "a blank that is not certain is kept, and so is the next run"
+
+
+def test_a_search_without_certain_blanks_finds_the_same_words_at_the_same_times():
+    spec = DecoderSpec(labels=LABELS, blank=0, beam_width=20)
+    frames = said("-----aa--_--b---b-_----c------", p=0.999)
+    found = decode_utterance(spec, Utterance(100, frames), 20.0)
+    assert [(word.word, word.start_ms, word.end_ms) for word in found] == [
+        ("a", 2100, 2140),
+        ("bb", 2240, 2340),
+        ("c", 2460, 2480),
+    ]
