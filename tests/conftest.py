@@ -17,6 +17,17 @@ BUCKET = REPO / "data" / "bucket"
 TESTDATA = Path(os.environ.get("NIGHTSCRIBE_TESTDATA", REPO.parent / "shared" / "testdata"))
 
 
+def command_environment(folder: Path, **more: str) -> dict[str, str]:
+    """Variables for a command of its own: lake, scratch and Prefect's files in `folder`, nothing of the caller's."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "NIGHTSCRIBE_"))}
+    own = {
+        "NIGHTSCRIBE_LAKE": str(folder / "lake"),
+        "NIGHTSCRIBE_SCRATCH": str(folder / "scratch"),
+        "PREFECT_HOME": str(folder / "prefect"),
+    }
+    return kept | own | more
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="tests of endurance at their full length (half an hour)")
 

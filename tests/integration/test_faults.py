@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import BUCKET, REPO
+from conftest import BUCKET, REPO, command_environment
 
 from tasks import pipeline
 from tasks.errors import DecoderDied, ObjectChanged, OutOfMemory, RunStopped, StorageBusy
@@ -96,17 +96,10 @@ def words_of(batch: Batch) -> dict[str, list[str]]:
     return {item.work.key: [w.word for w in item.result.words] for item in batch.items if item.result}
 
 
-def run_index(bucket: Path, tmp_path: Path, **environment: str) -> tuple[subprocess.Popen, dict[str, str]]:
-    base = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "NIGHTSCRIBE_"))}
-    mine = {
-        "NIGHTSCRIBE_LAKE": str(tmp_path / "lake"),
-        "NIGHTSCRIBE_SCRATCH": str(tmp_path / "scratch"),
-        "PREFECT_HOME": str(tmp_path / "prefect"),
-    }
+def run_index(bucket: Path, tmp_path: Path, **environment: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "nightscribe", "index", str(bucket), "--json"]
-    given = base | mine | environment
-    process = subprocess.Popen(command, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    return process, given
+    given = command_environment(tmp_path, **environment)
+    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=300, check=False)
 
 
 # -- disks --------------------------------------------------------------------------------------------------------------
@@ -135,20 +128,18 @@ def test_without_space_in_the_lake_the_run_says_so_and_the_same_command_goes_on_
     with contextlib.suppress(OSError), ballast.open("wb") as handle:
         while handle.write(b"\0" * 65536):
             handle.flush()
-    process, _ = run_index(bucket, tmp_path, NIGHTSCRIBE_LAKE=str(lake), NIGHTSCRIBE_BATCH_VIDEOS="2")
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 1, err
-    assert "Traceback" not in out + err
-    assert "No space left" in out + err
-    assert "Make space on the lake's disk" in out + err
+    done = run_index(bucket, tmp_path, NIGHTSCRIBE_LAKE=str(lake), NIGHTSCRIBE_BATCH_VIDEOS="2")
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "No space left" in done.stderr
+    assert "Make space on the lake's disk" in done.stderr
     assert check(Lake(str(lake))) == []
     assert list((tmp_path / "scratch").glob("run-*")) == []
 
     ballast.unlink()
-    process, _ = run_index(bucket, tmp_path, NIGHTSCRIBE_LAKE=str(lake))
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    assert json.loads(out)["indexed"] == 4
+    done = run_index(bucket, tmp_path, NIGHTSCRIBE_LAKE=str(lake))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["indexed"] == 4
     assert check(Lake(str(lake))) == []
 
 

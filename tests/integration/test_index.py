@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import BUCKET
+from conftest import BUCKET, command_environment
 
 from tasks.lake.maintain import check
 from tasks.lake.store import Lake
@@ -31,17 +30,9 @@ class Archive:
         self.stderr = ""
 
     def run(self, *arguments: str, code: int = 0, **environment: str):
-        base = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "NIGHTSCRIBE_"))}
-        settings = {
-            "NIGHTSCRIBE_LAKE": str(self.lake),
-            "NIGHTSCRIBE_SCRATCH": str(self.folder / "scratch"),
-            "NIGHTSCRIBE_BUCKET_ID": "sample",
-            "PREFECT_HOME": str(self.folder / "prefect"),
-        }
+        given = command_environment(self.folder, NIGHTSCRIBE_BUCKET_ID="sample", **environment)
         command = [sys.executable, "-m", "nightscribe", *arguments, "--json"]
-        done = subprocess.run(
-            command, env={**base, **settings, **environment}, capture_output=True, text=True, timeout=300, check=False
-        )
+        done = subprocess.run(command, env=given, capture_output=True, text=True, timeout=300, check=False)
         self.stderr = done.stderr
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr

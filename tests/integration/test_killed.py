@@ -15,7 +15,7 @@ import threading
 import time
 from pathlib import Path
 
-from conftest import BUCKET
+from conftest import BUCKET, command_environment
 
 from tasks.lake.maintain import check, maintain
 from tasks.lake.store import Lake
@@ -60,13 +60,7 @@ class Archive:
         self.lake = Lake(str(self.folder / f"lake {self.number}"))
 
     def start(self) -> subprocess.Popen:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "NIGHTSCRIBE_"))}
-        environment |= {
-            "NIGHTSCRIBE_LAKE": self.lake.uri,
-            "NIGHTSCRIBE_SCRATCH": str(self.folder / "scratch"),
-            "NIGHTSCRIBE_BATCH_VIDEOS": "2",
-            "PREFECT_HOME": str(self.folder / "prefect"),
-        }
+        environment = command_environment(self.folder, NIGHTSCRIBE_LAKE=self.lake.uri, NIGHTSCRIBE_BATCH_VIDEOS="2")
         command = [sys.executable, "-m", "nightscribe", "index", str(self.bucket), "--json"]
         return subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True

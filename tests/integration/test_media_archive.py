@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import subprocess
 import sys
 
 import pytest
+from conftest import TESTDATA, command_environment
 
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
@@ -48,20 +48,14 @@ BY_KIND = {
 
 @pytest.fixture(scope="module")
 def indexed(tmp_path_factory):
-    from conftest import TESTDATA
-
     if not TESTDATA.is_dir():
         pytest.skip(f"no test data at {TESTDATA}; set NIGHTSCRIBE_TESTDATA")
     folder = tmp_path_factory.mktemp("media")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "NIGHTSCRIBE_"))}
-    environment |= {
-        "NIGHTSCRIBE_LAKE": str(folder / "lake"),
-        "NIGHTSCRIBE_SCRATCH": str(folder / "scratch"),
-        "PREFECT_HOME": str(folder / "prefect"),
-    }
     command = [sys.executable, "-m", "nightscribe", "index", str(TESTDATA / "media"), "--json"]
     runs = [
-        subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+        subprocess.run(
+            command, env=command_environment(folder), capture_output=True, text=True, timeout=600, check=False
+        )
         for _ in range(2)
     ]
     rows = connect(Lake(str(folder / "lake"))).execute("SELECT key, status, reason, audio_track, n_words FROM videos")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import time
 import urllib.request
 
 import pytest
-from conftest import BUCKET
+from conftest import BUCKET, command_environment
 
 from nightscribe.prefect_env import profile_url
 from nightscribe.temporary_server import TemporaryServer, answers
@@ -27,14 +26,8 @@ def ask(url: str, path: str) -> list[dict]:
 
 @pytest.fixture
 def environment(tmp_path, monkeypatch) -> dict[str, str]:
-    base = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "NIGHTSCRIBE_"))}
-    mine = {
-        "NIGHTSCRIBE_LAKE": str(tmp_path / "lake"),
-        "NIGHTSCRIBE_SCRATCH": str(tmp_path / "scratch"),
-        "PREFECT_HOME": str(tmp_path / "prefect"),
-    }
-    monkeypatch.setenv("PREFECT_HOME", mine["PREFECT_HOME"])
-    return base | mine
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    return command_environment(tmp_path)
 
 
 def test_a_server_that_is_set_gets_the_run_its_tasks_and_the_report(environment):
