@@ -1,1 +1,7 @@
+"""What is done, in plain Python; nothing here knows of Prefect."""
 
+import os
+
+# Large tensors on large pages: the first layers of a speech model otherwise spend half their time on page faults. torch
+# reads this with its first allocation.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

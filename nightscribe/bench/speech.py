@@ -126,9 +126,7 @@ def _transformers(video: Path, model: str, precision: str) -> float:
     from transformers import pipeline as transformers_pipeline
 
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    made: Any = transformers_pipeline(
-        "automatic-speech-recognition", model=model, dtype=dtype, chunk_length_s=20, stride_length_s=2
-    )
+    made: Any = transformers_pipeline("automatic-speech-recognition", model=model, dtype=dtype, chunk_length_s=20)
     made({"raw": np.zeros(16_000 * 20, np.float32), "sampling_rate": 16_000})
     started = time.monotonic()
     made(str(video))

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tasks.hardware import cpu_flags
+
 PACKAGES = ("torch", "transformers", "pyctcdecode", "kenlm", "duckdb", "deltalake", "prefect")
 
 
@@ -39,14 +41,13 @@ class Table:
 
 def machine() -> str:
     """Processor, cores, memory, system and versions in one line."""
-    cpu, flags = platform.processor() or platform.machine(), ""
+    cpu = platform.processor() or platform.machine()
+    flags = ", ".join(flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in cpu_flags())
     info = Path("/proc/cpuinfo")
     if info.exists():
         text = info.read_text(encoding="utf-8")
         if found := re.search(r"^model name\s*:\s*(.+)$", text, re.M):
             cpu = found[1]
-        known = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-        flags = ", ".join(flag for flag in known if re.search(rf"\b{flag}\b", text))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
     return (

@@ -94,7 +94,8 @@ def probe(path: Path, settings: Settings) -> Probe:
 def _ask(path: Path, settings: Settings) -> dict[str, Any]:
     """What ffprobe says, as its JSON has it."""
     options = [part for name, value in input_options().items() for part in (f"-{name}", value)]
-    command = ["ffprobe", "-v", "error", *options, "-show_format", "-show_streams", "-of", "json", f"file:{path}"]
+    # As warnings: ffprobe may fail over a codec it cannot open without calling that an error.
+    command = ["ffprobe", "-v", "warning", *options, "-show_format", "-show_streams", "-of", "json", f"file:{path}"]
     answer = bytearray()
     with Tool(command, memory_mb=settings.media_memory_mb) as tool:
         for data in tool.output(stall_s=settings.probe_timeout_s):
@@ -162,7 +163,7 @@ def explain(stderr: str) -> Permanent:
         if re.search(pattern, stderr, re.I):
             kind = UnsupportedMedia if reason in ("encrypted", "unsupported_codec") else CorruptMedia
             return kind(f"{sentence} ({last})" if last else sentence, reason=reason)
-    return CorruptMedia(f"ffmpeg cannot read it: {last}", reason="corrupt")
+    return CorruptMedia(f"ffmpeg cannot read it: {last or 'it does not say why.'}", reason="corrupt")
 
 
 def is_encrypted(path: Path, size: int = 4 << 20) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import threading
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,9 @@ import torch
 
 from tasks.arrays import Array
 from tasks.errors import ModelNotAvailable, OutOfMemory
+from tasks.hardware import cpu_has_bf16
 from tasks.records import Audio
+from tasks.speech.attention import speed_up
 from tasks.speech.features import MelFeatures, Waveforms
 from tasks.speech.windows import Geometry, geometry, stitch, window_starts
 
@@ -165,6 +166,7 @@ def _load(
             next=f"Fetch it where there is a network: nightscribe models fetch {name}",
         ) from error
     model = model.to(where, dtype).eval()
+    speed_up(model, where, dtype)
     features = "input_values" not in inspect.signature(model.forward).parameters
     normalises = bool(getattr(extractor, "do_normalize", False))
     labels, blank = token_labels(tokenizer, int(config.vocab_size))
@@ -177,7 +179,8 @@ def _load(
         geometry=_geometry_of(config, window_s, context_s),
         device=where,
         dtype=dtype,
-        batch=batch or (32 if where.type == "cuda" else 4),
+        batch=batch
+        or (32 if where.type == "cuda" else 1),  # one window fills two cores, and its layers fit their caches
     )
 
 
@@ -220,11 +223,3 @@ def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     return torch.bfloat16 if cpu_has_bf16() else torch.float32
-
-
-def cpu_has_bf16() -> bool:
-    """Whether the processor multiplies bf16 itself; without that it is slower than fp32."""
-    with contextlib.suppress(OSError):
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-        return "avx512_bf16" in flags or "amx_bf16" in flags
-    return False

@@ -25,6 +25,7 @@ from transformers import AutoModelForCTC, AutoProcessor, PreTrainedModel
 
 from tasks.arrays import Array
 from tasks.errors import Misconfigured
+from tasks.hardware import cpu_has_bf16
 from tasks.training.augment import Augmentation
 from tasks.training.batches import Batch, make_batch, training_batches
 from tasks.training.clips import ClipStore
@@ -89,7 +90,7 @@ class Trainer:
     ) -> None:
         precision = options.precision
         if precision == "auto":
-            precision = "bf16" if torch.cuda.is_available() or _cpu_has_bf16() else "fp32"
+            precision = "bf16" if torch.cuda.is_available() or cpu_has_bf16() else "fp32"
         self.accelerator = Accelerator(mixed_precision="no" if precision == "fp32" else precision)
         self.options, self.folder, self.processor = options, folder, processor
         self.train_clips, self.validation = train, validation
@@ -299,8 +300,3 @@ def load_for_training(name: str) -> tuple[PreTrainedModel, Any]:
             f"No CTC model could be loaded from {name!r}: {error}", next="Name a folder or hub id."
         ) from error
     return model, processor
-
-
-def _cpu_has_bf16() -> bool:
-    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
-    return "avx512_bf16" in flags or "amx_bf16" in flags
