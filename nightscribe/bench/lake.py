@@ -14,7 +14,7 @@ import duckdb
 from deltalake import DeltaTable, write_deltalake
 
 from nightscribe.bench.table import Table
-from tasks.lake.schema import STATISTICS, TABLES
+from tasks.lake.schema import STATISTICS, arrow_schema
 from tasks.lake.store import PARQUET, Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.search.duck import search
@@ -128,7 +128,7 @@ _TABLES = {
 def _chunk(connection: duckdb.DuckDBPyConnection, lake: Lake, first: int, last: int) -> None:
     connection.execute(_WORDS, {"first": first, "last": last})
     for name, sql in _TABLES.items():
-        schema = TABLES[name]
+        schema = arrow_schema(name)
         columns = {column[0] for column in connection.execute(f"DESCRIBE {sql}").fetchall()}
         listed = ", ".join(f.name if f.name in columns else f"NULL AS {f.name}" for f in schema)
         rows: Any = connection.execute(f"SELECT {listed} FROM ({sql})").to_arrow_table()

@@ -11,9 +11,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
-
-from tasks.lake.schema import TABLES
 from tasks.lake.store import Lake
 from tasks.records import Result
 
@@ -38,9 +35,9 @@ def commit(lake: Lake, results: Sequence[Result], *, run_id: str, device: str) -
         for name, rows in content_rows(result).items():
             content[name].extend(rows)
     for name, rows in content.items():
-        lake.append(name, pa.Table.from_pylist(rows, schema=TABLES[name]), batch_id=batch_id)
+        lake.append(name, rows, batch_id=batch_id)
     videos = [video_row(r, run_id=run_id, device=device, now=now) for r in results]
-    lake.append("videos", pa.Table.from_pylist(videos, schema=TABLES["videos"]), batch_id=batch_id)
+    lake.append("videos", videos, batch_id=batch_id)
     return results
 
 

@@ -1,116 +1,108 @@
-"""The tables of the lake and the version of their shape."""
+"""The tables of the lake, their columns with the types that DuckDB calls them by, and the version of their shape."""
 
 from __future__ import annotations
 
-import pyarrow as pa
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 LAKE_VERSION = 1
 
-_INSTANT = pa.timestamp("us", tz="UTC")
+VIDEOS = {
+    "video_id": "VARCHAR",
+    "generation": "BIGINT",
+    "bucket": "VARCHAR",
+    "bucket_uri": "VARCHAR",
+    "key": "VARCHAR",
+    "fingerprint": "VARCHAR",
+    "sidecar_fingerprint": "VARCHAR",
+    "size_bytes": "BIGINT",
+    "modified_at": "TIMESTAMPTZ",
+    "title": "VARCHAR",
+    "description": "VARCHAR",
+    "tags": "VARCHAR[]",
+    "published_at": "TIMESTAMPTZ",
+    "duration_ms": "BIGINT",
+    "container": "VARCHAR",
+    "video_codec": "VARCHAR",
+    "width": "INTEGER",
+    "height": "INTEGER",
+    "fps": "DOUBLE",
+    "audio_codec": "VARCHAR",
+    "audio_channels": "INTEGER",
+    "audio_track": "INTEGER",
+    "language": "VARCHAR",
+    "status": "VARCHAR",
+    "reason": "VARCHAR",
+    "error": "VARCHAR",
+    "attempts": "INTEGER",
+    "next_try_at": "TIMESTAMPTZ",
+    "n_cues": "INTEGER",
+    "n_words": "INTEGER",
+    "speech_ms": "BIGINT",
+    "confidence": "DOUBLE",
+    "recipes": "VARCHAR",
+    "recipe_json": "VARCHAR",
+    "acoustic_recipe": "VARCHAR",
+    "decode_recipe": "VARCHAR",
+    "cues_recipe": "VARCHAR",
+    "topics_recipe": "VARCHAR",
+    "fetch_s": "DOUBLE",
+    "audio_s": "DOUBLE",
+    "model_s": "DOUBLE",
+    "decode_s": "DOUBLE",
+    "topics_s": "DOUBLE",
+    "device": "VARCHAR",
+    "flow_run_id": "VARCHAR",
+    "indexed_at": "TIMESTAMPTZ",
+}
 
-VIDEOS = pa.schema(
-    [
-        ("video_id", pa.string()),
-        ("generation", pa.int64()),
-        ("bucket", pa.string()),
-        ("bucket_uri", pa.string()),
-        ("key", pa.string()),
-        ("fingerprint", pa.string()),
-        ("sidecar_fingerprint", pa.string()),
-        ("size_bytes", pa.int64()),
-        ("modified_at", _INSTANT),
-        ("title", pa.string()),
-        ("description", pa.string()),
-        ("tags", pa.list_(pa.string())),
-        ("published_at", _INSTANT),
-        ("duration_ms", pa.int64()),
-        ("container", pa.string()),
-        ("video_codec", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("fps", pa.float64()),
-        ("audio_codec", pa.string()),
-        ("audio_channels", pa.int32()),
-        ("audio_track", pa.int32()),
-        ("language", pa.string()),
-        ("status", pa.string()),
-        ("reason", pa.string()),
-        ("error", pa.string()),
-        ("attempts", pa.int32()),
-        ("next_try_at", _INSTANT),
-        ("n_cues", pa.int32()),
-        ("n_words", pa.int32()),
-        ("speech_ms", pa.int64()),
-        ("confidence", pa.float64()),
-        ("recipes", pa.string()),
-        ("recipe_json", pa.string()),
-        ("acoustic_recipe", pa.string()),
-        ("decode_recipe", pa.string()),
-        ("cues_recipe", pa.string()),
-        ("topics_recipe", pa.string()),
-        ("fetch_s", pa.float64()),
-        ("audio_s", pa.float64()),
-        ("model_s", pa.float64()),
-        ("decode_s", pa.float64()),
-        ("topics_s", pa.float64()),
-        ("device", pa.string()),
-        ("flow_run_id", pa.string()),
-        ("indexed_at", _INSTANT),
-    ]
-)
+TRANSCRIPTS = {"video_id": "VARCHAR", "generation": "BIGINT", "text": "VARCHAR"}
 
-TRANSCRIPTS = pa.schema([("video_id", pa.string()), ("generation", pa.int64()), ("text", pa.string())])
+WORDS = {
+    "video_id": "VARCHAR",
+    "generation": "BIGINT",
+    "word_no": "INTEGER",
+    "word": "VARCHAR",
+    "start_ms": "BIGINT",
+    "end_ms": "BIGINT",
+    "confidence": "FLOAT",
+    "cue_no": "INTEGER",
+}
 
-WORDS = pa.schema(
-    [
-        ("video_id", pa.string()),
-        ("generation", pa.int64()),
-        ("word_no", pa.int32()),
-        ("word", pa.string()),
-        ("start_ms", pa.int64()),
-        ("end_ms", pa.int64()),
-        ("confidence", pa.float32()),
-        ("cue_no", pa.int32()),
-    ]
-)
+CUES = {
+    "video_id": "VARCHAR",
+    "generation": "BIGINT",
+    "cue_no": "INTEGER",
+    "start_ms": "BIGINT",
+    "end_ms": "BIGINT",
+    "text": "VARCHAR",
+    "confidence": "FLOAT",
+}
 
-CUES = pa.schema(
-    [
-        ("video_id", pa.string()),
-        ("generation", pa.int64()),
-        ("cue_no", pa.int32()),
-        ("start_ms", pa.int64()),
-        ("end_ms", pa.int64()),
-        ("text", pa.string()),
-        ("confidence", pa.float32()),
-    ]
-)
+TOPICS = {
+    "video_id": "VARCHAR",
+    "generation": "BIGINT",
+    "scope": "VARCHAR",
+    "start_ms": "BIGINT",
+    "end_ms": "BIGINT",
+    "rank": "INTEGER",
+    "label": "VARCHAR",
+    "score": "FLOAT",
+    "model": "VARCHAR",
+}
 
-TOPICS = pa.schema(
-    [
-        ("video_id", pa.string()),
-        ("generation", pa.int64()),
-        ("scope", pa.string()),
-        ("start_ms", pa.int64()),
-        ("end_ms", pa.int64()),
-        ("rank", pa.int32()),
-        ("label", pa.string()),
-        ("score", pa.float32()),
-        ("model", pa.string()),
-    ]
-)
-
-RUNS = pa.schema(
-    [
-        ("run_id", pa.string()),
-        ("command", pa.string()),
-        ("bucket", pa.string()),
-        ("started_at", _INSTANT),
-        ("ended_at", _INSTANT),
-        ("outcome", pa.string()),
-        ("report_json", pa.string()),
-    ]
-)
+RUNS = {
+    "run_id": "VARCHAR",
+    "command": "VARCHAR",
+    "bucket": "VARCHAR",
+    "started_at": "TIMESTAMPTZ",
+    "ended_at": "TIMESTAMPTZ",
+    "outcome": "VARCHAR",
+    "report_json": "VARCHAR",
+}
 
 CONTENT = {"words": WORDS, "cues": CUES, "transcripts": TRANSCRIPTS, "topics": TOPICS}
 TABLES = {"videos": VIDEOS, **CONTENT, "runs": RUNS}
@@ -121,3 +113,20 @@ STATISTICS = {
     **dict.fromkeys(CONTENT, "video_id,generation"),
 }
 EVENTS_ONLY = ("runs",)  # tables without generations
+
+
+@cache
+def arrow_schema(table: str) -> pa.Schema:
+    """The schema that rows of a table are written with."""
+    import pyarrow as pa  # only writers need it, and a search should not wait for it
+
+    types = {
+        "VARCHAR": pa.string(),
+        "BIGINT": pa.int64(),
+        "INTEGER": pa.int32(),
+        "DOUBLE": pa.float64(),
+        "FLOAT": pa.float32(),
+        "VARCHAR[]": pa.list_(pa.string()),
+        "TIMESTAMPTZ": pa.timestamp("us", tz="UTC"),
+    }
+    return pa.schema([(name, types[kind]) for name, kind in TABLES[table].items()])

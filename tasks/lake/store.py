@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlparse
 
-import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from tasks.errors import LakeNotWritable, LakeTooNew, Misconfigured, StorageBusy
-from tasks.lake.schema import LAKE_VERSION, STATISTICS, TABLES
+from tasks.lake.schema import LAKE_VERSION, STATISTICS, TABLES, arrow_schema
 
 _T = TypeVar("_T")
 COMMIT_TRIES = 40
@@ -74,11 +73,11 @@ class Lake:
                 probe = Path(self.uri, f".write-{uuid.uuid4().hex}")
                 probe.touch()
                 probe.unlink()
-            for name, schema in TABLES.items():
+            for name in TABLES:
                 if not self._has(name):
                     DeltaTable.create(
                         self.path(name),
-                        schema=schema,
+                        schema=arrow_schema(name),
                         mode="ignore",
                         configuration={"delta.dataSkippingStatsColumns": STATISTICS[name]},
                         storage_options=self.options,
@@ -154,15 +153,17 @@ class Lake:
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
-    def append(self, name: str, rows: pa.Table | Sequence[Mapping[str, Any]], *, batch_id: str) -> None:
+    def append(self, name: str, rows: Sequence[Mapping[str, Any]], *, batch_id: str) -> None:
         """Append rows once, however often it takes. `batch_id` names this write in the table's log.
 
         Raises:
             StorageBusy: no try succeeded, or none can (no space, no right to write).
         """
-        table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema=TABLES[name])
-        if not table.num_rows:
+        import pyarrow as pa
+
+        if not rows:
             return
+        table = pa.Table.from_pylist(rows, schema=arrow_schema(name))
         properties = CommitProperties(app_transactions=[Transaction(app_id=batch_id, version=1)], max_commit_retries=15)
 
         def write() -> None:

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import duckdb
-import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from tasks.errors import LakeUnreadable
@@ -19,15 +18,6 @@ from tasks.lake.schema import CONTENT, EVENTS_ONLY, TABLES
 from tasks.lake.store import Lake
 
 RESTORE = "Bring the lake's files back from a copy, or name another lake with --lake."
-_TYPES = {
-    pa.string(): "VARCHAR",
-    pa.int64(): "BIGINT",
-    pa.int32(): "INTEGER",
-    pa.float64(): "DOUBLE",
-    pa.float32(): "FLOAT",
-    pa.list_(pa.string()): "VARCHAR[]",
-    pa.timestamp("us", tz="UTC"): "TIMESTAMPTZ",
-}
 
 
 @dataclass(frozen=True)
@@ -104,7 +94,7 @@ def _only(name: str, which: str) -> str:
 
 def _source(name: str, files: tuple[str, ...]) -> str:
     """The rows of a table's files, with every column of its schema even where a file is older than a column."""
-    columns = ", ".join(f"NULL::{_TYPES[field.type]} AS {field.name}" for field in TABLES[name])
+    columns = ", ".join(f"NULL::{kind} AS {column}" for column, kind in TABLES[name].items())
     empty = f"SELECT {columns} WHERE false"
     if not files:
         return empty
