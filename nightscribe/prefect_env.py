@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from nightscribe.temporary_server import TemporaryServer, answers
@@ -15,10 +15,11 @@ log = logging.getLogger("nightscribe")
 
 
 @contextlib.contextmanager
-def orchestration() -> Iterator[None]:
+def orchestration(meanwhile: Callable[[], None]) -> Iterator[None]:
     """Prefect ready to run a flow: with the server of PREFECT_API_URL, or with a temporary one.
 
-    Nothing phones home, and little is printed. Import flows inside this context only.
+    Nothing phones home, and little is printed. Import flows inside this context only. `meanwhile` is called while a
+    temporary server starts, which takes seconds.
     """
     os.environ["DO_NOT_TRACK"] = "1"
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
@@ -35,8 +36,9 @@ def orchestration() -> Iterator[None]:
         log.info("No Prefect server is set (PREFECT_API_URL); a temporary one keeps this run.")
     with TemporaryServer() as server:
         os.environ["PREFECT_API_URL"] = server.url
-        import flows.index  # noqa: F401 - two seconds that the server needs as well
+        import flows.index  # noqa: F401 - a second that the server needs as well
 
+        meanwhile()
         server.wait()
         yield
 

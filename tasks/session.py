@@ -58,6 +58,11 @@ class Session:
         """Videos whose words stay as they are."""
         return [item for item in self.work if item.from_stage in ("cues", "topics")]
 
+    def warm_up(self) -> None:
+        """Load what the fresh work will need, if there is any."""
+        if self.fresh():
+            self.pipeline.warm_up()
+
     def batches(self) -> Iterator[Batch]:
         """The fresh work in batches by number and by likely length."""
         return (Batch(n, chunk) for n, chunk in enumerate(cut_batches(self.fresh(), self.settings)))

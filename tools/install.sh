@@ -51,11 +51,11 @@ fi
 say "Installing the locked packages ($lock); torch is large, this can take some minutes."
 if [ -n "${TORCH_BACKEND:-}" ]; then
     # Another build of torch has other hashes and another version suffix: everything else stays locked.
-    .venv/bin/uv pip install --quiet --torch-backend "$TORCH_BACKEND" "torch$(sed -n 's/^torch\(==[0-9.]*\).*/\1/p' "$lock")"
+    .venv/bin/uv pip install --quiet --compile-bytecode --torch-backend "$TORCH_BACKEND" "torch$(sed -n 's/^torch\(==[0-9.]*\).*/\1/p' "$lock")"
     grep -vE '^(nvidia-|cuda-|triton)' "$lock" | sed -E 's/ *\\$//; /^ *--hash/d' | grep -v '^torch==' > .venv/lock-without-torch.txt
-    .venv/bin/uv pip install --quiet --no-deps -r .venv/lock-without-torch.txt
+    .venv/bin/uv pip install --quiet --compile-bytecode --no-deps -r .venv/lock-without-torch.txt
 else
-    .venv/bin/uv pip install --quiet --require-hashes -r "$lock"
+    .venv/bin/uv pip install --quiet --compile-bytecode --require-hashes -r "$lock"
 fi
 .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
 rm -f .venv/.installed-*

@@ -73,7 +73,7 @@ def _run(session: Any, bucket: str) -> None:
     from nightscribe.prefect_env import orchestration
     from nightscribe.progress import following
 
-    with orchestration():
+    with orchestration(meanwhile=session.warm_up):
         from flows.index import run_session
 
         with following(session):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -119,6 +120,11 @@ class Pipeline:
                 spec = decoder_spec(self.models, self.settings, self.acoustic.labels, self.acoustic.blank)
                 self._pool = DecoderPool(spec, frame_ms=frame_ms, processes=self.settings.decoders)
             return self._pool
+
+    def warm_up(self) -> None:
+        """Load the acoustic model and start the decoders now. What is wrong with them is said where they are needed."""
+        with contextlib.suppress(Exception):
+            self.pool().submit([])
 
     def close(self) -> None:
         """End the decoders."""
