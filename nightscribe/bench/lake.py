@@ -116,7 +116,7 @@ _TABLES = {
     "transcripts": "SELECT video_id, generation, ' ' || string_agg(word, ' ' ORDER BY word_no) || ' ' AS text FROM w GROUP BY ALL "
     "ORDER BY video_id",
     "topics": "SELECT DISTINCT video_id, generation, 'video' AS scope, 0::BIGINT AS start_ms, 40000::BIGINT AS end_ms, 1::INT AS rank, "
-    "['business', 'entertainment', 'politics', 'sport', 'tech'][1 + hash(video_id) % 5] AS label, 0.9::FLOAT AS score, "
+    "['business', 'entertainment', 'politics', 'sport', 'tech'][1 + (hash(video_id) % 5)::INT] AS label, 0.9::FLOAT AS score, "
     "'bench' AS model FROM w ORDER BY video_id",
     "videos": f"SELECT DISTINCT video_id, generation, 'bench' AS bucket, video_id || '.mp4' AS key, 'A talk' AS title, "
     f"40000::BIGINT AS duration_ms, 'en' AS language, 'indexed' AS status, {WORDS_PER_VIDEO}::INT AS n_words, 10::INT AS n_cues, "
@@ -131,7 +131,7 @@ def _chunk(connection: duckdb.DuckDBPyConnection, lake: Lake, first: int, last: 
         schema = arrow_schema(name)
         columns = {column[0] for column in connection.execute(f"DESCRIBE {sql}").fetchall()}
         listed = ", ".join(f.name if f.name in columns else f"NULL AS {f.name}" for f in schema)
-        rows: Any = connection.execute(f"SELECT {listed} FROM ({sql})").to_arrow_table()
+        rows: Any = connection.sql(f"SELECT {listed} FROM ({sql})").to_arrow_table()
         write_deltalake(lake.path(name), rows.cast(schema), mode="append", writer_properties=PARQUET)
     assert (
         DeltaTable(lake.path("words")).metadata().configuration["delta.dataSkippingStatsColumns"] == STATISTICS["words"]

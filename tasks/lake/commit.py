@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from tasks.folding import fold
 from tasks.lake.store import Lake
 from tasks.records import Result
 
@@ -62,7 +63,9 @@ def content_rows(result: Result) -> dict[str, list[dict[str, Any]]]:
         for n, c in enumerate(result.cues)
     ]
     # One space at each end: ` word ` then finds whole words without a regular expression.
-    transcripts = [{**key, "text": " " + " ".join(w.word for w in result.words) + " "}] if result.words else []
+    text = " " + " ".join(w.word for w in result.words) + " "
+    folded = fold(text)
+    transcripts = [{**key, "text": text, "folded": None if folded == text else folded}] if result.words else []
     topics = [
         {
             **key,

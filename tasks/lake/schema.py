@@ -59,7 +59,8 @@ VIDEOS = {
     "indexed_at": "TIMESTAMPTZ",
 }
 
-TRANSCRIPTS = {"video_id": "VARCHAR", "generation": "BIGINT", "text": "VARCHAR"}
+# `folded` is the text as search compares it, and null where that is the text itself.
+TRANSCRIPTS = {"video_id": "VARCHAR", "generation": "BIGINT", "text": "VARCHAR", "folded": "VARCHAR"}
 
 WORDS = {
     "video_id": "VARCHAR",

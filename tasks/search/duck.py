@@ -10,6 +10,7 @@ from tasks.search.query import NEAR_MS, Query
 
 BEFORE, AFTER = 8, 14  # words of a snippet around a hit
 _FOLD = "lower(strip_accents({}))"
+_TEXT = "coalesce(t.folded, t.text)"
 
 
 def search(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, Any]:
@@ -18,31 +19,27 @@ def search(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, Any
     A video's score is the sum of two parts: how many moments it has, by logarithm, and whether its title has the words.
     """
     wanted = dict.fromkeys(query.words)
-    parameters: dict[str, Any] = {"near": NEAR_MS}
-    _candidates(connection, query)
     if query.mode == "phrase":
-        _phrase_hits(connection, query.words)
+        _phrase_found(connection, query)
     else:
-        _word_hits(connection, list(wanted), parameters)
+        _words_found(connection, query, list(wanted))
     ranked = connection.execute(
         f"""
-        WITH found AS (SELECT video_id, count(*) AS moments FROM moments GROUP BY video_id)
         SELECT f.video_id, v.key, v.title, v.published_at, v.duration_ms, f.moments,
                ln(1 + f.moments) + CASE WHEN len(list_filter($words,
-                   lambda w: contains({_FOLD.format("v.title")}, w))) = len($words) THEN 1 ELSE 0 END AS score,
-               count(*) OVER () AS videos, sum(f.moments) OVER () AS total
+                   lambda w: contains({_FOLD.format("v.title")}, w))) = len($words) THEN 1 ELSE 0 END AS score
         FROM found f JOIN videos v USING (video_id)
-        ORDER BY score DESC, v.published_at DESC NULLS LAST, v.key LIMIT $limit OFFSET $offset
+        ORDER BY score DESC, v.published_at DESC NULLS LAST, v.key, v.video_id LIMIT $limit OFFSET $offset
         """,
         {"words": list(wanted), "limit": query.limit, "offset": query.offset},
     ).fetchall()
+    total = connection.execute("SELECT count(*), coalesce(sum(moments), 0) FROM found").fetchone()
+    total_videos, total_moments = (total[0], int(total[1])) if total else (0, 0)
     ids = [row[0] for row in ranked]
+    if query.mode == "phrase":
+        _phrase_hits(connection, query.words, ids)
     topics = _topics(connection, ids)
     moments = _moments(connection, ids, query)
-    total_videos, total_moments = (ranked[0][7], int(ranked[0][8])) if ranked else (0, 0)
-    if not ranked and query.offset:
-        row = connection.execute("SELECT count(DISTINCT video_id), count(*) FROM moments").fetchone() or (0, 0)
-        total_videos, total_moments = row
     following = query.offset + len(ranked)
     return {
         "query": query.text,
@@ -64,46 +61,85 @@ def search(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, Any
                 "moments_total": count,
                 "moments": moments.get(video_id, []),
             }
-            for video_id, key, title, published, duration, count, score, _, _ in ranked
+            for video_id, key, title, published, duration, count, score in ranked
         ],
     }
 
 
-def _candidates(connection: duckdb.DuckDBPyConnection, query: Query) -> None:
-    """Videos whose transcript has the words at all, and that pass the filters."""
-    text = _FOLD.format("t.text")
-    needles = (
-        [" " + " ".join(query.words) + " "]
-        if query.mode == "phrase"
-        else [f" {w} " for w in dict.fromkeys(query.words)]
-    )
-    conditions = [f"contains({text}, $n{i})" for i in range(len(needles))]
-    parameters: dict[str, Any] = {f"n{i}": needle for i, needle in enumerate(needles)}
-    for name, condition, value in (
-        (
-            "topic",
-            "EXISTS (FROM topics p WHERE p.video_id = t.video_id AND p.scope = 'video' AND p.rank = 1 AND lower(p.label) = lower($topic))",
-            query.topic,
-        ),
-        ("since", "v.published_at >= $since", query.since),
-        ("until", "v.published_at < $until::DATE + 1", query.until),
-        ("language", "v.language = $language", query.language),
-        ("confidence", "v.confidence >= $confidence", query.min_confidence or None),
-    ):
-        if value is not None:
-            conditions.append(condition)
-            parameters[name] = value
+def _phrase_found(connection: duckdb.DuckDBPyConnection, query: Query) -> None:
+    """`found`: videos that have the phrase, and how often, from their texts alone.
+
+    Spaces are doubled before counting, so that a phrase can follow itself. One that can overlap itself ("no no") is
+    counted by its words.
+    """
+    needle = " " + "  ".join(query.words) + " "
+    doubled = f"replace({_TEXT}, ' ', '  ')"
+    times = f"(length({doubled}) - length(replace({doubled}, $needle, ''))) // length($needle)"
+    _candidates(connection, query, [" " + " ".join(query.words) + " "], "found", f"{times} AS moments", needle=needle)
+    if any(query.words[:n] == query.words[-n:] for n in range(1, len(query.words))):
+        _phrase_hits(
+            connection, query.words, [row[0] for row in connection.execute("SELECT video_id FROM found").fetchall()]
+        )
+        connection.execute(
+            "UPDATE found SET moments = (SELECT count(*) FROM moments m WHERE m.video_id = found.video_id)"
+        )
+
+
+def _words_found(connection: duckdb.DuckDBPyConnection, query: Query, words: list[str]) -> None:
+    """`moments` of all videos that have the words, and `found`, how many each has."""
+    # One word is looked for where its times are; of several, the texts say first which videos have them all.
+    source = "words"
+    if len(words) > 1 or _filters(query):
+        _candidates(connection, query, [f" {word} " for word in words], "candidates")
+        source = "words SEMI JOIN candidates USING (video_id)"
+    _word_hits(connection, words, source)
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE candidates AS SELECT t.video_id FROM transcripts t JOIN videos v USING (video_id) "
-        f"WHERE v.status = 'indexed' AND {' AND '.join(conditions)}",
+        "CREATE OR REPLACE TEMP TABLE found AS SELECT video_id, count(*) AS moments FROM moments GROUP BY video_id"
+    )
+
+
+def _candidates(
+    connection: duckdb.DuckDBPyConnection,
+    query: Query,
+    needles: list[str],
+    table: str,
+    column: str = "",
+    **parameters: Any,
+) -> None:
+    """Make `table`: the videos whose text has all needles and that pass the filters, with one more column of their text."""
+    conditions = ["v.status = 'indexed'", *(f"contains({_TEXT}, $n{i})" for i in range(len(needles)))]
+    parameters |= {f"n{i}": needle for i, needle in enumerate(needles)}
+    for name, (condition, value) in _filters(query).items():
+        conditions.append(condition)
+        parameters[name] = value
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT v.video_id, {column} FROM videos v JOIN transcripts t USING (video_id) "
+        f"WHERE {' AND '.join(conditions)}",
         parameters,
     )
 
 
-def _word_hits(connection: duckdb.DuckDBPyConnection, words: list[str], parameters: dict[str, Any]) -> None:
-    """A moment is a stretch in which every word is said within `near` of the others; it begins at its first hit.
+def _filters(query: Query) -> dict[str, tuple[str, Any]]:
+    """The filters that are set: name, condition on the video `v`, value."""
+    topic = (
+        "EXISTS (FROM topics p WHERE p.video_id = v.video_id AND p.scope = 'video' AND p.rank = 1 "
+        "AND lower(p.label) = lower($topic))"
+    )
+    known = {
+        "topic": (topic, query.topic),
+        "since": ("v.published_at >= $since", query.since),
+        "until": ("v.published_at < $until::DATE + 1", query.until),
+        "language": ("v.language = $language", query.language),
+        "confidence": ("v.confidence >= $confidence", query.min_confidence or None),
+    }
+    return {name: (condition, value) for name, (condition, value) in known.items() if value is not None}
 
-    A hit that has all words in the time up to it closes such a stretch; all hits of that time belong to it.
+
+def _word_hits(connection: duckdb.DuckDBPyConnection, words: list[str], source: str) -> None:
+    """`moments` of the words in `source`. Each is a stretch in which every word is said within `NEAR_MS` of the others.
+
+    It begins at its first hit. A hit that has all words in the time up to it closes such a stretch; all hits of that time
+    belong to it.
     """
     in_video = "PARTITION BY video_id ORDER BY start_ms RANGE BETWEEN"
     until = f"{in_video} $near PRECEDING AND CURRENT ROW"
@@ -114,7 +150,7 @@ def _word_hits(connection: duckdb.DuckDBPyConnection, words: list[str], paramete
         CREATE OR REPLACE TEMP TABLE moments AS
         WITH hits AS (
             SELECT video_id, word_no, start_ms, end_ms, confidence, {_FOLD.format("word")} AS term
-            FROM words SEMI JOIN candidates USING (video_id)
+            FROM {source}
             WHERE {_FOLD.format("word")} IN ({", ".join(f"$w{i}" for i in range(len(words)))})
         ),
         closing AS (SELECT *, {closes} AS closes FROM hits),
@@ -128,12 +164,12 @@ def _word_hits(connection: duckdb.DuckDBPyConnection, words: list[str], paramete
                max(end_ms) AS end_ms, avg(confidence) AS confidence, list(word_no ORDER BY word_no) AS marked_words
         FROM numbered GROUP BY video_id, moment
         """,
-        {**parameters, **{f"w{i}": word for i, word in enumerate(words)}},
+        {"near": NEAR_MS, **{f"w{i}": word for i, word in enumerate(words)}},
     )
 
 
-def _phrase_hits(connection: duckdb.DuckDBPyConnection, words: tuple[str, ...]) -> None:
-    """Every place where the words follow each other, whatever cue they are in."""
+def _phrase_hits(connection: duckdb.DuckDBPyConnection, words: tuple[str, ...], ids: list[str]) -> None:
+    """`moments`: every place in these videos where the words follow each other, whatever cue they are in."""
     joins = " ".join(
         f"JOIN said w{i} ON w{i}.video_id = w0.video_id AND w{i}.word_no = w0.word_no + {i} AND w{i}.term = $w{i}"
         for i in range(1, len(words))
@@ -145,8 +181,7 @@ def _phrase_hits(connection: duckdb.DuckDBPyConnection, words: tuple[str, ...]) 
         CREATE OR REPLACE TEMP TABLE moments AS
         WITH said AS (
             SELECT video_id, word_no, start_ms, end_ms, confidence, {_FOLD.format("word")} AS term
-            FROM words SEMI JOIN candidates USING (video_id)
-            WHERE {_FOLD.format("word")} IN ({", ".join(f"$w{i}" for i in range(len(words)))})
+            FROM words WHERE {_among(ids)}
         )
         SELECT w0.video_id, row_number() OVER (PARTITION BY w0.video_id ORDER BY w0.word_no) AS moment,
                w0.word_no AS first_word, w{last}.word_no AS last_word, w0.start_ms, w{last}.end_ms,
@@ -157,11 +192,16 @@ def _phrase_hits(connection: duckdb.DuckDBPyConnection, words: tuple[str, ...]) 
     )
 
 
+def _among(ids: list[str]) -> str:
+    """A condition that lets DuckDB skip the row groups without these videos."""
+    quoted = ", ".join("'" + i.replace("'", "''") + "'" for i in ids)
+    return f"video_id IN ({quoted})" if ids else "false"
+
+
 def _topics(connection: duckdb.DuckDBPyConnection, ids: list[str]) -> dict[str, list[str]]:
     rows = connection.execute(
         "SELECT video_id, list(label ORDER BY rank) FROM topics WHERE scope = 'video' AND (rank = 1 OR score >= 0.25) "
-        "AND video_id IN (SELECT unnest($ids)) GROUP BY video_id",
-        {"ids": ids},
+        f"AND {_among(ids)} GROUP BY video_id"
     ).fetchall()
     return dict(rows)
 
@@ -171,16 +211,16 @@ def _moments(connection: duckdb.DuckDBPyConnection, ids: list[str], query: Query
     rows = connection.execute(
         f"""
         WITH chosen AS (
-            SELECT * FROM moments WHERE video_id IN (SELECT unnest($ids))
+            SELECT * FROM moments WHERE {_among(ids)}
             QUALIFY row_number() OVER (PARTITION BY video_id ORDER BY start_ms) <= $most
         )
         SELECT c.video_id, c.start_ms, c.end_ms, c.confidence, c.marked_words,
                list(w.word ORDER BY w.word_no) AS said, min(w.word_no) AS first_no
-        FROM chosen c JOIN words w ON w.video_id = c.video_id
+        FROM chosen c JOIN (FROM words WHERE {_among(ids)}) w ON w.video_id = c.video_id
              AND w.word_no BETWEEN c.first_word - {BEFORE} AND least(c.last_word, c.first_word + 40) + {AFTER}
         GROUP BY ALL ORDER BY c.video_id, c.start_ms
         """,
-        {"ids": ids, "most": query.moments},
+        {"most": query.moments},
     ).fetchall()
     out: dict[str, list[dict[str, Any]]] = {}
     for video_id, start, end, confidence, marked, said, first in rows:

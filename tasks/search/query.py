@@ -9,6 +9,7 @@ from datetime import date
 from typing import Literal
 
 from tasks.errors import BadQuery
+from tasks.folding import fold
 
 MAX_WORDS = 32
 NEAR_MS = 15_000
@@ -29,12 +30,6 @@ class Query:
     limit: int = 10
     offset: int = 0
     moments: int = 3
-
-
-def fold(text: str) -> str:
-    """Lower case without accents, as DuckDB's `lower(strip_accents(...))` has it."""
-    bare = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.category(c).startswith("M"))
-    return unicodedata.normalize("NFC", bare).lower()
 
 
 def query_words(text: str) -> tuple[str, ...]:

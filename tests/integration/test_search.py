@@ -9,12 +9,13 @@ from datetime import UTC, date, datetime
 import pytest
 
 from tasks.errors import BadQuery
+from tasks.folding import fold
 from tasks.lake.commit import commit, content_rows
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.records import Cue, Result, Word
 from tasks.search.duck import search, snippet_of
-from tasks.search.query import MAX_WORDS, Query, fold, query_words
+from tasks.search.query import MAX_WORDS, Query, query_words
 
 
 @pytest.fixture
@@ -61,6 +62,21 @@ def test_the_first_and_the_last_word_are_found(lake, say):
     say("alpha beta gamma")
     assert (starts(lake, "alpha"), starts(lake, "gamma")) == ([0], [800])
     assert (starts(lake, "alpha beta", mode="phrase"), starts(lake, "beta gamma", mode="phrase")) == ([0], [400])
+
+
+def test_a_phrase_is_counted_as_often_as_it_is_said(lake, say):
+    say("no no no rates rise rates rise and rates")
+    for phrase, at in (("rates rise", [1200, 2000]), ("no no", [0, 400]), ("no", [0, 400, 800])):
+        assert starts(lake, phrase, mode="phrase") == at
+        assert find(lake, phrase, mode="phrase")["total_moments"] == len(at)
+
+
+def test_a_text_is_kept_as_it_was_said_and_found_without_its_accents(lake, say):
+    say("Le Café ouvre", "a.mp4")
+    say("the shop opens", "b.mp4")
+    rows = connect(lake).execute("SELECT text, folded FROM transcripts ORDER BY text").fetchall()
+    assert rows == [(" Le Café ouvre ", " le cafe ouvre "), (" the shop opens ", None)]
+    assert found_keys(lake, "le cafe", mode="phrase") == ["a.mp4"]
 
 
 @pytest.mark.parametrize("query", ["cafe", "CAFÉ", "Cafe\u0301", "café"])
