@@ -85,10 +85,13 @@ def run(arguments: Sequence[str] | None = None) -> None:
         print("Interrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
         code = 130
     except Exception as error:
+        from tasks.lake.views import damage
+
         logging.getLogger("nightscribe").debug("Unexpected:", exc_info=True)
-        unexpected = Unexpected.of(error)
-        say_error(unexpected.code, str(unexpected), unexpected.next, as_json="--json" in given)
-        code = 1
+        damaged = damage(error)
+        said = damaged or Unexpected.of(error)
+        say_error(said.code, str(said), said.next, as_json="--json" in given)
+        code = 2 if damaged else 1
     sys.exit(code if isinstance(code, int) else 0)
 
 

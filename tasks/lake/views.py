@@ -65,6 +65,15 @@ def connect(lake: Lake, snapshot: Snapshot | None = None) -> duckdb.DuckDBPyConn
     return connection
 
 
+def damage(error: Exception) -> LakeUnreadable | None:
+    """What DuckDB's error means, if it comes from a damaged or missing file of the lake."""
+    # A damaged page comes as the base class itself, where wrong SQL has classes of its own.
+    kinds = (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException)
+    if isinstance(error, kinds) or type(error) is duckdb.Error:
+        return LakeUnreadable(f"The lake cannot be read: {_first_line(error)}", next=RESTORE)
+    return None
+
+
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 

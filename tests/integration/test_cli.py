@@ -259,6 +259,16 @@ def test_a_damaged_file_of_a_table_is_named(run, filled, damage):
         assert "\n" not in error["message"]
 
 
+def test_damaged_data_in_a_file_is_named(run, filled):
+    path = Path(filled.files("words")[0])
+    content = bytearray(path.read_bytes())
+    for i in range(4, len(content) - 8 - int.from_bytes(content[-8:-4], "little")):
+        content[i] ^= 0x5A
+    path.write_bytes(content)
+    done = run("search", "hello", "--lake", filled.uri, "--json")
+    assert (done.returncode, error_of(done)["code"]) == (2, "lake_unreadable")
+
+
 @pytest.mark.parametrize(
     "arguments", [["search", "--json"], ["sql", "--json", "--limit", "0", "x"], ["status", "--josn", "--json"]]
 )
