@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tasks.lake.store import Lake
+from tasks.lake.maintain import check
+from tasks.lake.store import MARKER, Lake
 from tasks.records import Cue, Metadata, Recipes, Result, Topic, Word, Work
 
 REPO = Path(__file__).resolve().parent.parent
@@ -36,6 +37,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def long(request: pytest.FixtureRequest) -> bool:
     """Whether tests of endurance run at their full length."""
     return bool(request.config.getoption("--long"))
+
+
+@pytest.fixture(autouse=True)
+def every_lake_adds_up(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After a test, the lakes in its folder are checked, as `maintain --check` does. `broken_lake` is for tests of damage."""
+    folder: Path | None = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    if folder is None or request.node.get_closest_marker("broken_lake"):
+        return
+    for marker in (*folder.glob(f"*/{MARKER}"), *folder.glob(f"*/*/{MARKER}")):
+        assert check(Lake(str(marker.parent))) == []
 
 
 @pytest.fixture

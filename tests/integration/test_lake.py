@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tasks.lake.commit import commit, new_generation
 from tasks.lake.maintain import check, expire, maintain
 from tasks.lake.views import connect
@@ -76,6 +78,7 @@ def test_generations_rise_even_when_the_clock_goes_back():
     assert first < 2**53
 
 
+@pytest.mark.broken_lake
 def test_check_finds_a_missing_word(lake, result):
     commit(lake, [result("one two three")], run_id="r", device="cpu")
     lake.table("words").delete("word_no = 1")

@@ -88,7 +88,7 @@ def test_the_tables_and_columns_can_be_asked_for(filled):
     assert ("videos",) in values(filled, "SHOW TABLES")
     assert values(filled, "DESCRIBE transcripts")[2][:2] == ("text", "VARCHAR")
     columns = "SELECT column_name FROM information_schema.columns WHERE table_name = 'transcripts' ORDER BY 1"
-    assert values(filled, columns) == [("generation",), ("text",), ("video_id",)]
+    assert values(filled, columns) == [("folded",), ("generation",), ("text",), ("video_id",)]
 
 
 def test_columns_of_one_name_are_told_apart(filled):
