@@ -52,6 +52,7 @@ def index(
             outcome = "interrupted"
             raise
         finally:
+            session.pipeline.stop()
             report = session.close(outcome)
     create_markdown_artifact(report.markdown(), key="index-report", description=report.sentence())
     return report.as_json()
@@ -67,23 +68,33 @@ def work_through(session: Session) -> None:
 
     under_way: deque[tuple[Batch, PrefectFuture[list[Result]]]] = deque()
     for batch in session.batches():
-        ready = prepare_batch.submit(session, batch)
-        heard = listen_batch.submit(session, ready)  # type: ignore[call-overload]
-        finished = finish_batch.submit(session, heard)
-        under_way.append((batch, commit_batch.submit(session, finished)))  # type: ignore[call-overload]
+        under_way.append((batch, begin(session, batch)))
         if len(under_way) >= session.settings.look_ahead:
             collect(session, *under_way.popleft())
     while under_way:
         collect(session, *under_way.popleft())
 
 
+def begin(session: Session, batch: Batch) -> PrefectFuture[list[Result]]:
+    """Start the steps of a batch, each when the one before is done."""
+    ready = prepare_batch.submit(session, batch)
+    heard = listen_batch.submit(session, ready)  # type: ignore[call-overload]
+    finished = finish_batch.submit(session, heard)
+    made: PrefectFuture[list[Result]] = commit_batch.submit(session, finished)  # type: ignore[call-overload]
+    return made
+
+
 def collect(session: Session, batch: Batch, future: PrefectFuture[list[Result]]) -> None:
-    """Wait for a batch. One that failed for good leaves its videos as they were: the next run takes them again."""
+    """Wait for a batch. One that failed over one of its videos is done again, each video alone."""
     try:
         with foreseen():
             results = future.result()
     except NightscribeError as error:
-        session.lost(batch, error)
+        singles = session.apart(batch, error)
+        for single in singles:
+            collect(session, single, begin(session, single))
+        if not singles:
+            session.lost(batch, error)
     else:
         session.committed(results)
 

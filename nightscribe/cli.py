@@ -84,7 +84,11 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort):
         print("Interrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
         code = 130
-    except Exception as error:
+    except BaseException as error:
+        if (
+            not isinstance(error, Exception) and type(error).__name__ != "PanicException"
+        ):  # delta-rs, of faults of its own
+            raise
         from tasks.lake.views import damage
 
         logging.getLogger("nightscribe").debug("Unexpected:", exc_info=True)

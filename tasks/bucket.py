@@ -160,8 +160,10 @@ class Bucket:
         if self.local:
             path = self._local_path(key)
             self._same(key, fingerprint)
-            yield path
-            self._same(key, fingerprint)
+            try:
+                yield path
+            finally:  # what went wrong with a file that was rewritten meanwhile is no fault of either
+                self._same(key, fingerprint)
             return
         copy = scratch / f"object-{uuid.uuid4().hex}"
         try:

@@ -92,6 +92,7 @@ class ScratchFull(Transient):
 
 class DecoderDied(Transient):
     code = "decoder_died"
+    reason = "decoder_died"
 
 
 class OutOfMemory(Transient):
@@ -183,11 +184,17 @@ class MissingTool(Misconfigured):
 
 @contextlib.contextmanager
 def foreseen() -> Iterator[None]:
-    """Only errors of the tree above leave this context: any other becomes `Unexpected`, its traceback a debug message."""
+    """Only errors of the tree above leave this context: an OSError becomes `StorageBusy`, any other `Unexpected`.
+
+    The traceback is a debug message.
+    """
     try:
         yield
     except NightscribeError:
         raise
+    except OSError as error:  # of the machine or its network, rarely of ours
+        log.debug("The machine:", exc_info=True)
+        raise StorageBusy(f"{type(error).__name__}: {error}") from error
     except Exception as error:
         log.debug("Unexpected:", exc_info=True)
         raise Unexpected.of(error) from error

@@ -1,8 +1,11 @@
-"""How words are compared: case and accents count for nothing."""
+"""How words are compared: case, accents and punctuation around them count for nothing."""
 
 from __future__ import annotations
 
+import string
 import unicodedata
+
+EDGES = string.punctuation + "“”„‟‘’‚«»‹›…–—¿¡。、，！？؟،؛।"
 
 
 def fold(text: str) -> str:
@@ -11,3 +14,9 @@ def fold(text: str) -> str:
         return text.lower()
     bare = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.category(c).startswith("M"))
     return unicodedata.normalize("NFC", bare).lower()
+
+
+def fold_word(word: str) -> str:
+    """A said word as search compares it: folded, without punctuation at its ends (some models write it)."""
+    folded = fold(word)
+    return folded.strip(EDGES) or folded

@@ -60,6 +60,7 @@ class AudioTrack:
     language: str | None
     default: bool
     comment: bool = False
+    duration_ms: int | None = None  # where the file says it of this stream, and not by an estimate
 
 
 @dataclass(frozen=True, slots=True)

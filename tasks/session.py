@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tasks.bucket import Bucket, open_bucket
-from tasks.errors import NightscribeError, RunStopped
+from tasks.errors import DecoderDied, NightscribeError, RunStopped, StorageBusy, Unexpected
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
+from tasks.metadata import make_metadata
 from tasks.models import ModelSet, find_set, recipes
-from tasks.pipeline import Batch, Pipeline, discard
+from tasks.pipeline import Batch, Item, Pipeline, discard
 from tasks.records import Recipes, Result, Work
 from tasks.report import RunReport
 from tasks.scan import Scan, scan
@@ -79,8 +80,17 @@ class Session:
         for listener in self.listeners:
             listener(results)
 
+    def apart(self, batch: Batch, error: NightscribeError) -> list[Batch]:
+        """The videos of a batch as batches of their own, if one of them may be to blame for its error."""
+        if len(batch.work) == 1 or not _blames_a_video(error):
+            return []
+        log.warning("A batch of %d videos failed, and is done again video by video: %s", len(batch.work), error)
+        for item in batch.items:
+            discard(item)
+        return [Batch(batch.number, [work]) for work in batch.work]
+
     def lost(self, batch: Batch, error: NightscribeError) -> None:
-        """A batch that got no rows: its videos are due again in the next run.
+        """A batch that failed for good: its videos are due again in the next run, and one to blame gets its row.
 
         Raises:
             RunStopped: it was the third in a row. What stands in its way stands in the way of the others too.
@@ -88,9 +98,13 @@ class Session:
         log.error(
             "A batch of %d videos was given up: %s%s", len(batch.work), error, f" {error.next}" * bool(error.next)
         )
-        self.report.lose(batch.work, error)
         for item in batch.items:
             discard(item)
+        if len(batch.work) == 1 and _blames_a_video(error):
+            item = Item(batch.work[0], make_metadata(batch.work[0].key, {}, {}))
+            self.report.add(self.pipeline.commit([self.pipeline.failed(item, error)]))
+        else:
+            self.report.lose(batch.work, error)
         self.lost_in_a_row += 1
         if self.lost_in_a_row >= GIVE_UP_AFTER:
             kept = sum(self.report.done.values())
@@ -108,8 +122,18 @@ class Session:
         self.report.seconds["total"] = total
         if self.has_work:
             row = self.report.row(datetime.now(UTC), outcome)
-            self.lake.append("runs", [row], batch_id=f"run-{self.run_id}")
+            try:
+                self.lake.append("runs", [row], batch_id=f"run-{self.run_id}")
+            except StorageBusy as error:
+                if outcome == "done":
+                    raise
+                log.warning("The row of this run is missing in the table runs: %s", error)  # what ended it says more
         return self.report
+
+
+def _blames_a_video(error: NightscribeError) -> bool:
+    """Whether one video can be the cause, rather than the lake or the machine."""
+    return isinstance(error, (DecoderDied, Unexpected))
 
 
 def cut_batches(work: Sequence[Work], settings: Settings) -> Iterator[list[Work]]:

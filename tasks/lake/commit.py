@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from tasks.folding import fold
+from tasks.folding import fold_word
 from tasks.lake.store import Lake
 from tasks.records import Result
 
@@ -46,11 +46,13 @@ def content_rows(result: Result) -> dict[str, list[dict[str, Any]]]:
     """The rows of one video in every content table, in the order readers want them."""
     key = {"video_id": result.work.video_id, "generation": result.generation}
     cue_of = {n: i for i, cue in enumerate(result.cues) for n in range(cue.first_word, cue.last_word + 1)}
+    folded = [fold_word(w.word) for w in result.words]
     words = [
         {
             **key,
             "word_no": n,
             "word": w.word,
+            "folded": None if folded[n] == w.word else folded[n],
             "start_ms": w.start_ms,
             "end_ms": w.end_ms,
             "confidence": w.confidence,
@@ -64,8 +66,8 @@ def content_rows(result: Result) -> dict[str, list[dict[str, Any]]]:
     ]
     # One space at each end: ` word ` then finds whole words without a regular expression.
     text = " " + " ".join(w.word for w in result.words) + " "
-    folded = fold(text)
-    transcripts = [{**key, "text": text, "folded": None if folded == text else folded}] if result.words else []
+    same = f" {' '.join(folded)} "
+    transcripts = [{**key, "text": text, "folded": None if same == text else same}] if result.words else []
     topics = [
         {
             **key,

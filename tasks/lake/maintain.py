@@ -165,6 +165,14 @@ def check(lake: Lake) -> list[str]:
         "has generation {1} more than once": "SELECT video_id, generation FROM videos_all GROUP BY ALL HAVING count(*) > 1",
         "generation {1}, has a word twice": "SELECT video_id, generation, word_no FROM words_all GROUP BY ALL HAVING count(*) > 1",
         "generation {1}, has a cue twice": "SELECT video_id, generation, cue_no FROM cues_all GROUP BY ALL HAVING count(*) > 1",
+        "generation {1}, has words that do not follow each other": "SELECT video_id, generation FROM words_all GROUP BY ALL "
+        "HAVING min(word_no) <> 0 OR max(word_no) <> count(*) - 1",
+        "generation {1}, has words out of time": "SELECT DISTINCT video_id, generation FROM (SELECT *, lag(start_ms) OVER "
+        "(PARTITION BY video_id, generation ORDER BY word_no) AS before FROM words_all) "
+        "WHERE start_ms < before OR end_ms < start_ms",
+        "generation {1}, has words outside their cue": "SELECT DISTINCT w.video_id, w.generation FROM words_all w "
+        "LEFT JOIN cues_all c USING (video_id, generation, cue_no) "
+        "WHERE c.cue_no IS NULL OR w.start_ms < c.start_ms - 1 OR w.start_ms > c.end_ms",
         "generation {1}, has words without a transcript": "SELECT video_id, generation FROM videos_all v WHERE n_words > 0 "
         "AND NOT EXISTS (FROM transcripts_all t WHERE t.video_id = v.video_id AND t.generation = v.generation)",
     }

@@ -59,14 +59,15 @@ VIDEOS = {
     "indexed_at": "TIMESTAMPTZ",
 }
 
-# `folded` is the text as search compares it, and null where that is the text itself.
 TRANSCRIPTS = {"video_id": "VARCHAR", "generation": "BIGINT", "text": "VARCHAR", "folded": "VARCHAR"}
 
+# `folded` is a word or text as search compares it (tasks/folding.py), and null where that is the word or text itself.
 WORDS = {
     "video_id": "VARCHAR",
     "generation": "BIGINT",
     "word_no": "INTEGER",
     "word": "VARCHAR",
+    "folded": "VARCHAR",
     "start_ms": "BIGINT",
     "end_ms": "BIGINT",
     "confidence": "FLOAT",

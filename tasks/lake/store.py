@@ -37,6 +37,10 @@ class Lake:
         if self.local:
             path = unquote(urlparse(uri).path) if uri.startswith("file://") else uri
             self.uri = str(Path(path).expanduser().resolve())
+            if set("[]*?") & set(self.uri):  # delta-rs and DuckDB take them for patterns
+                raise LakeNotWritable(
+                    f"The path of a lake has none of [ ] * ?: {self.uri}", next="Name another with --lake."
+                )
         else:
             self.uri = uri.rstrip("/")
         self.options = None if self.local else {"aws_conditional_put": "etag"}

@@ -17,6 +17,7 @@ from tasks.errors import LakeUnreadable
 from tasks.lake.schema import CONTENT, EVENTS_ONLY, TABLES
 from tasks.lake.store import Lake
 
+SNAPSHOT_TRIES = 10  # against writers that commit several times a second
 RESTORE = "Bring the lake's files back from a copy, or name another lake with --lake."
 
 
@@ -31,21 +32,26 @@ class Snapshot:
     def of(cls, lake: Lake) -> Snapshot:
         """Take one. `videos` is read first: a generation seen there has all its content committed already.
 
+        When it has moved on meanwhile, all is read again: `maintain` may have removed what a newer generation replaced.
+
         Raises:
             Misconfigured: there is no lake. LakeTooNew. LakeUnreadable: its log is damaged.
         """
         lake.check_version()
         name = "videos"
         try:
-            videos = lake.table(name)
-            files = {}
-            for name in ("videos", *CONTENT, *EVENTS_ONLY):
-                files[name] = tuple(lake.files(name))
+            for _ in range(SNAPSHOT_TRIES):
+                version = lake.table("videos").version()
+                files = {}
+                for name in ("videos", *CONTENT, *EVENTS_ONLY):
+                    files[name] = tuple(lake.files(name))
+                if lake.table("videos").version() == version:
+                    break
         except DeltaError as error:
             raise LakeUnreadable(
                 f"The table {lake.path(name)} cannot be read: {_first_line(error)}", next=RESTORE
             ) from error
-        return cls(files, videos.version())
+        return cls(files, version)
 
 
 def connect(lake: Lake, snapshot: Snapshot | None = None) -> duckdb.DuckDBPyConnection:
@@ -65,7 +71,7 @@ def connect(lake: Lake, snapshot: Snapshot | None = None) -> duckdb.DuckDBPyConn
     return connection
 
 
-def damage(error: Exception) -> LakeUnreadable | None:
+def damage(error: BaseException) -> LakeUnreadable | None:
     """What DuckDB's error means, if it comes from a damaged or missing file of the lake."""
     # A damaged page comes as the base class itself, where wrong SQL has classes of its own.
     kinds = (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException)
@@ -74,7 +80,7 @@ def damage(error: Exception) -> LakeUnreadable | None:
     return None
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 

@@ -29,10 +29,10 @@ def pcm_stream(path: Path, track: AudioTrack, *, length_s: float) -> Any:
     return made.global_args("-v", "error", "-nostdin", "-hide_banner")
 
 
-def pcm_chunks(tool: Tool, *, stall_s: float) -> Iterator[Array]:
+def pcm_chunks(tool: Tool, *, stall_s: float, limit_s: float | None = None) -> Iterator[Array]:
     """The samples (int16) that a command of `pcm_stream` writes."""
     rest = b""
-    for data in tool.output(stall_s=stall_s):
+    for data in tool.output(stall_s=stall_s, limit_s=limit_s):
         data = rest + data
         rest = data[len(data) & ~1 :]
         yield np.frombuffer(data[: len(data) & ~1], np.int16)

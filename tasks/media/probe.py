@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import CorruptMedia, MissingTool, Permanent, UnsupportedMedia
+from tasks.errors import CorruptMedia, MissingTool, ObjectChanged, Permanent, StorageBusy, Transient, UnsupportedMedia
 from tasks.media.process import Tool
 from tasks.records import AudioTrack, Probe
 from tasks.settings import Settings
@@ -38,6 +38,14 @@ SAID = (
     ),
     (r"Invalid data found", "not_media", "It is not a media file."),
 )
+# What the machine says, not the file: it may be otherwise an hour later.
+PASSING: dict[str, type[Transient]] = {
+    "No such file or directory": ObjectChanged,
+    "Input/output error": StorageBusy,
+    "Stale file handle": StorageBusy,
+    "Too many open files": StorageBusy,
+    "Resource temporarily unavailable": StorageBusy,
+}
 # The scheme box of ISO/IEC 23001-7 common encryption; ffmpeg decodes such streams to noise without a word about it.
 ENCRYPTED = re.compile(rb"schm\x00\x00\x00[\x00\x01](?:cenc|cens|cbc1|cbcs)")
 
@@ -86,7 +94,7 @@ def probe(path: Path, settings: Settings) -> Probe:
         width=video.get("width") if video else None,
         height=video.get("height") if video else None,
         fps=_ratio(video.get("avg_frame_rate")) if video else None,
-        tracks=tuple(_track(i, s) for i, s in enumerate(audio)),
+        tracks=tuple(_track(i, s, exact=not found.get("estimated")) for i, s in enumerate(audio)),
         tags={k.lower(): str(v) for k, v in container.get("tags", {}).items()},
     )
 
@@ -109,9 +117,10 @@ def _ask(path: Path, settings: Settings) -> dict[str, Any]:
         raise explain(said)
     try:
         found: dict[str, Any] = json.loads(answer)
-        return found
     except ValueError as error:
         raise CorruptMedia("ffprobe's answer cannot be read.", reason="not_media") from error
+    found["estimated"] = "Estimating duration" in said
+    return found
 
 
 def _starts_as_mp4(path: Path) -> bool:
@@ -120,7 +129,7 @@ def _starts_as_mp4(path: Path) -> bool:
         return handle.read(8)[4:] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp")
 
 
-def _track(position: int, stream: dict[str, Any]) -> AudioTrack:
+def _track(position: int, stream: dict[str, Any], *, exact: bool) -> AudioTrack:
     tags = {k.lower(): str(v) for k, v in stream.get("tags", {}).items()}
     disposition = stream.get("disposition", {})
     return AudioTrack(
@@ -132,6 +141,7 @@ def _track(position: int, stream: dict[str, Any]) -> AudioTrack:
         language=tags.get("language") if tags.get("language") != "und" else None,
         default=bool(disposition.get("default")),
         comment=bool(disposition.get("comment") or disposition.get("visual_impaired")),
+        duration_ms=_milliseconds(stream.get("duration")) if exact else None,
     )
 
 
@@ -154,11 +164,14 @@ def _ratio(text: str | None) -> float | None:
         return None
 
 
-def explain(stderr: str) -> Permanent:
+def explain(stderr: str) -> Permanent | Transient:
     """The error that ffmpeg's words mean. The file's own name in them means nothing: it may say "encrypted"."""
     stderr = re.sub(r"file:(?:.*: |.*$)", "", stderr, flags=re.M)
     last = next((line.strip() for line in reversed(stderr.splitlines()) if line.strip()), "")
     last = re.sub(r"^\[[^\]]*\] *", "", last)[:300]
+    for words, passing in PASSING.items():
+        if words in stderr:
+            return passing(f"{words}, while the file was read.")
     for pattern, reason, sentence in SAID:
         if re.search(pattern, stderr, re.I):
             kind = UnsupportedMedia if reason in ("encrypted", "unsupported_codec") else CorruptMedia

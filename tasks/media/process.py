@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 
-from tasks.errors import StageTimeout
+from tasks.errors import MissingTool, StageTimeout
 
 SAID_BYTES = 64 << 10  # of its messages; a damaged file makes millions
 
@@ -22,9 +22,12 @@ class Tool:
     def __init__(self, command: Sequence[str], *, memory_mb: int) -> None:
         self.name = command[0]
         self._said = bytearray()
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, bufsize=0
-        )
+        try:
+            self._process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, bufsize=0
+            )
+        except FileNotFoundError as error:
+            raise MissingTool(f"{self.name} was not found.", next="Install it: apt-get install ffmpeg") from error
         with contextlib.suppress(ProcessLookupError):  # it may have ended already
             resource.prlimit(self._process.pid, resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
 
@@ -47,18 +50,23 @@ class Tool:
         """Whether it ended with an error (waits for its end)."""
         return bool(self._process.wait())
 
-    def output(self, *, stall_s: float, size: int = 1 << 20) -> Iterator[bytes]:
+    @property
+    def killed(self) -> int | None:
+        """The signal that ended it, if one did."""
+        return -self._process.returncode if self._process.wait() < 0 else None
+
+    def output(self, *, stall_s: float, limit_s: float | None = None, size: int = 1 << 20) -> Iterator[bytes]:
         """What it writes to stdout, while its stderr is read as well (a full pipe would stop it).
 
         Raises:
-            StageTimeout: nothing came for `stall_s`.
+            StageTimeout: nothing came for `stall_s`, or it ran longer than `limit_s`.
         """
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             selector.register(self._process.stderr, selectors.EVENT_READ)
-            last = time.monotonic()
+            started = last = time.monotonic()
             while selector.get_map():
                 for ready, _ in selector.select(timeout=1.0):
                     data = os.read(ready.fd, size)
@@ -72,3 +80,5 @@ class Tool:
                         last = time.monotonic()
                 if time.monotonic() - last > stall_s:
                     raise StageTimeout(f"{self.name} gave nothing for {stall_s:g} s and was stopped.")
+                if limit_s and time.monotonic() - started > limit_s:
+                    raise StageTimeout(f"{self.name} was not done after {limit_s:.0f} s and was stopped.")

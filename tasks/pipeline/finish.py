@@ -42,8 +42,11 @@ def finish(run: Pipeline, batch: Batch) -> Batch:
     for item in batch.items:
         assert item.result is not None
         if item.result.status in ("indexed", "no_speech", "no_audio"):
-            with run.clock.working():
-                item.result = replace(item.result, topics=topics_of(run, item.result))
+            try:
+                with foreseen(), run.clock.working():
+                    item.result = replace(item.result, topics=topics_of(run, item.result))
+            except Unexpected as error:
+                item.result = run.failed(item, error)
     share = (time.monotonic() - started) / max(1, len(batch.items))
     for item in batch.items:
         assert item.result is not None

@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from tasks.errors import RunStopped
 from tasks.pipeline.state import Batch, Item, Pipeline
 from tasks.speech.decode import Utterance, UtteranceSplitter
 
@@ -35,8 +36,17 @@ def listen(run: Pipeline, batch: Batch) -> Batch:
 @contextlib.contextmanager
 def _lane(run: Pipeline) -> Iterator[None]:
     """One batch at a time on a device, over all processes with this scratch. The kernel frees the lock of a dead one."""
-    with FileLock(run.settings.scratch / f"lane-{run.device.replace(':', '-')}.lock"):
+    lane = FileLock(run.settings.scratch / f"lane-{run.device.replace(':', '-')}.lock")
+    while True:
+        if run.stopped.is_set():
+            raise RunStopped("The run was ended while it waited for another one.")
+        with contextlib.suppress(Timeout):
+            lane.acquire(timeout=0.5)
+            break
+    try:
         yield
+    finally:
+        lane.release()
 
 
 def _listen(run: Pipeline, heard: list[Item], model: AcousticModel) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tasks.bucket import Bucket
 from tasks.clock import WorkClock
-from tasks.errors import NightscribeError, Transient
+from tasks.errors import NightscribeError, Transient, Unexpected
 from tasks.lake.commit import commit
 from tasks.lake.store import Lake
 from tasks.metadata import make_metadata
@@ -67,6 +67,7 @@ class Pipeline:
     recipes: Recipes
     run_id: str
     clock: WorkClock = field(default_factory=WorkClock)
+    stopped: threading.Event = field(default_factory=threading.Event)
     _pool: DecoderPool | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -132,8 +133,17 @@ class Pipeline:
             self._pool.close()
 
     def commit(self, results: Sequence[Result]) -> list[Result]:
-        """Append results to the lake, however they came about; returns them with their generations."""
-        return commit(self.lake, results, run_id=self.run_id, device=self.device)
+        """Append results to the lake, however they came about; returns them with their generations.
+
+        A redo that failed leaves no row: what the lake has of that video is better, and it stays due.
+        """
+        kept = [result for result in results if not _failed_redo(result)]
+        rows = commit(self.lake, kept, run_id=self.run_id, device=self.device) if kept else []
+        return [*rows, *(result for result in results if _failed_redo(result))]
+
+    def stop(self) -> None:
+        """Let nothing wait any longer: the run ends."""
+        self.stopped.set()
 
     # -- results --------------------------------------------------------------------------------------------------
 
@@ -146,7 +156,7 @@ class Pipeline:
             status=status,
             metadata=item.metadata,
             recipes=self.recipes,
-            attempts=item.work.attempts + 1,
+            attempts=_attempt(item.work),
             sidecar_error=item.warning,
             probe=item.probe,
             duration_ms=item.probe.duration_ms if item.probe else None,
@@ -155,10 +165,10 @@ class Pipeline:
         )
 
     def failed(self, item: Item, error: NightscribeError) -> Result:
-        """A row that says why; transient faults are due again after a wait that doubles."""
+        """A row that says why; faults that may pass are due again after a wait that doubles."""
         due = None
-        if isinstance(error, Transient):
-            wait = self.settings.retry_after_s * 2 ** min(10, item.work.attempts)
+        if isinstance(error, (Transient, Unexpected)):  # a fault of ours may be mended by the next version
+            wait = self.settings.retry_after_s * 2 ** min(10, _attempt(item.work) - 1)
             due = datetime.now(UTC) + timedelta(seconds=wait)
         return replace(
             self.result(item, "failed"),
@@ -181,3 +191,14 @@ class Pipeline:
             )
             for item in work
         ]
+
+
+def _attempt(work: Work) -> int:
+    """Which try at this object this is, after tries that failed."""
+    return work.attempts + 1 if work.why == "retried" else 1
+
+
+def _failed_redo(result: Result) -> bool:
+    """Whether a video failed that the lake has already: for good while its object is the same, or not for good."""
+    known = result.work.why == "stale" or (result.work.why == "changed" and result.next_try_at is not None)
+    return result.status == "failed" and known

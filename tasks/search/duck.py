@@ -10,6 +10,7 @@ from tasks.search.query import NEAR_MS, Query
 
 BEFORE, AFTER = 8, 14  # words of a snippet around a hit
 _FOLD = "lower(strip_accents({}))"
+_TERM = "coalesce(folded, word)"
 _TEXT = "coalesce(t.folded, t.text)"
 
 
@@ -149,9 +150,9 @@ def _word_hits(connection: duckdb.DuckDBPyConnection, words: list[str], source: 
         f"""
         CREATE OR REPLACE TEMP TABLE moments AS
         WITH hits AS (
-            SELECT video_id, word_no, start_ms, end_ms, confidence, {_FOLD.format("word")} AS term
+            SELECT video_id, word_no, start_ms, end_ms, confidence, {_TERM} AS term
             FROM {source}
-            WHERE {_FOLD.format("word")} IN ({", ".join(f"$w{i}" for i in range(len(words)))})
+            WHERE {_TERM} IN ({", ".join(f"$w{i}" for i in range(len(words)))})
         ),
         closing AS (SELECT *, {closes} AS closes FROM hits),
         complete AS (SELECT * FROM (SELECT *, {belongs} AS belongs FROM closing) WHERE belongs),
@@ -180,7 +181,7 @@ def _phrase_hits(connection: duckdb.DuckDBPyConnection, words: tuple[str, ...], 
         f"""
         CREATE OR REPLACE TEMP TABLE moments AS
         WITH said AS (
-            SELECT video_id, word_no, start_ms, end_ms, confidence, {_FOLD.format("word")} AS term
+            SELECT video_id, word_no, start_ms, end_ms, confidence, {_TERM} AS term
             FROM words WHERE {_among(ids)}
         )
         SELECT w0.video_id, row_number() OVER (PARTITION BY w0.video_id ORDER BY w0.word_no) AS moment,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -16,6 +17,7 @@ import time
 from pathlib import Path
 
 from conftest import BUCKET, command_environment
+from filelock import FileLock
 
 from tasks.lake.maintain import check, maintain
 from tasks.lake.store import Lake
@@ -78,11 +80,14 @@ class Archive:
         return json.loads(out)
 
     def processes(self) -> list[str]:
-        """What still runs of any run here."""
-        listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-        return [
-            line for line in listing.splitlines() if str(self.folder) in line or "nightscribe.temporary_server" in line
-        ]
+        """What still runs of any run here: command, server, decoders and ffmpeg all inherit its scratch folder's name."""
+        mark = f"NIGHTSCRIBE_SCRATCH={self.folder}".encode()
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it has ended, or is another user's
+                if mark in (process / "environ").read_bytes():
+                    found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
+        return [line for line in found if line]
 
 
 def lines_of(process: subprocess.Popen) -> tuple[threading.Event, list[str], threading.Thread]:
@@ -189,6 +194,7 @@ def test_ctrl_c_ends_within_seconds_keeps_what_is_finished_and_exits_130(tmp_pat
         if archive.lake.exists() and archive.rows("SELECT count(*) FROM videos") != [(0,)]:
             break
         time.sleep(0.05)
+    assert any("spawn_main" in line for line in archive.processes()), "decoders are seen while they run"
     asked = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(60) == 130, "".join(lines)
@@ -203,3 +209,20 @@ def test_ctrl_c_ends_within_seconds_keeps_what_is_finished_and_exits_130(tmp_pat
     assert archive.finish()["unchanged"] >= kept
     assert check(archive.lake) == []
     assert list((tmp_path / "scratch").glob("run-*")) == []
+
+
+def test_ctrl_c_ends_a_run_that_waits_for_another_one_on_its_device(tmp_path):
+    archive = Archive(tmp_path)
+    (tmp_path / "scratch").mkdir()
+    with FileLock(tmp_path / "scratch" / "lane-cpu.lock"):
+        process = archive.start()
+        begun, lines, thread = lines_of(process)
+        begun.wait(120)
+        time.sleep(3)
+        assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(20) == 130, "".join(lines)
+    thread.join()
+    process.stdout.close()
+    process.stderr.close()
+    assert "Interrupted" in "".join(lines)

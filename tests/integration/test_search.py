@@ -64,6 +64,13 @@ def test_the_first_and_the_last_word_are_found(lake, say):
     assert (starts(lake, "alpha beta", mode="phrase"), starts(lake, "beta gamma", mode="phrase")) == ([0], [400])
 
 
+def test_punctuation_around_words_does_not_matter(lake, say):
+    say("Hello, my 'friend': (rates) rise! end.")
+    assert starts(lake, "hello") == [0]
+    assert starts(lake, "my friend rates rise", mode="phrase") == [400]
+    assert starts(lake, "end") == [2000]
+
+
 def test_a_phrase_is_counted_as_often_as_it_is_said(lake, say):
     say("no no no rates rise rates rise and rates")
     for phrase, at in (("rates rise", [1200, 2000]), ("no no", [0, 400]), ("no", [0, 400, 800])):
@@ -93,6 +100,7 @@ def test_case_and_accents_do_not_matter_in_the_query(lake, say, query):
         ("łódź", "Łodz"),
         ("việt", "viet"),
         ("λόγος", "ΛΌΓΟΣ"),
+        ("ΣΟΦΟΣ", "σοφος"),
         ("हिन्दी", "हिन्दी"),
         ("한국어", "한국어"),
         ("می\u200cروم", "می\u200cروم"),
