@@ -122,3 +122,15 @@ def result() -> Callable[..., Result]:
         )
 
     return make
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Path:
+    """A bucket of four clips: three short, and one of half a minute."""
+    from sessions import cut
+
+    folder = tmp_path / "bucket"
+    folder.mkdir()
+    for name, seconds in (("a.wav", 4), ("b.wav", 4), ("c.wav", 4), ("long.wav", 36)):
+        cut(folder / name, seconds)
+    return folder

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import BUCKET, REPO, command_environment
+from conftest import command_environment
+from sessions import cut, session_on, through, words_of
 
 from tasks import pipeline
 from tasks.errors import DecoderDied, ObjectChanged, OutOfMemory, RunStopped, StorageBusy
@@ -24,9 +25,6 @@ from tasks.lake.maintain import check
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.pipeline import Batch
-from tasks.scratch import run_folder
-from tasks.session import Session, open_session
-from tasks.settings import Settings
 
 
 @pytest.fixture
@@ -39,61 +37,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"no disk can be mounted here: {done.stderr.decode().strip()}")
     yield folder
     subprocess.run(["umount", "-l", folder], check=True)
-
-
-@pytest.fixture
-def bucket(tmp_path: Path) -> Path:
-    """Four clips: three short, and one of half a minute."""
-    folder = tmp_path / "bucket"
-    folder.mkdir()
-    for name, seconds in (("a.wav", 4), ("b.wav", 4), ("c.wav", 4), ("long.wav", 36)):
-        cut(folder / name, seconds)
-    return folder
-
-
-def cut(target: Path, seconds: float) -> None:
-    source = BUCKET / "entertainment" / "film-festival.mkv"
-    command = [
-        "ffmpeg",
-        "-v",
-        "error",
-        "-y",
-        "-stream_loop",
-        "-1",
-        "-t",
-        seconds,
-        "-i",
-        source,
-        "-vn",
-        "-ac",
-        "1",
-        "-ar",
-        "16000",
-        target,
-    ]
-    subprocess.run([str(part) for part in command], check=True, stdin=subprocess.DEVNULL)
-
-
-@contextlib.contextmanager
-def session_on(bucket: Path, tmp_path: Path, **options) -> Iterator[Session]:
-    """A session whose steps a test takes itself."""
-    given = {"lake": str(tmp_path / "lake"), "scratch": tmp_path / "scratch", "scratch_free_gb": 0.0, "attempts": 1}
-    settings = Settings(catalog=REPO / "data/models/catalog.toml", **(given | options))
-    session = open_session(str(bucket), settings)
-    with run_folder(settings.scratch, session.run_id):
-        try:
-            yield session
-        finally:
-            session.pipeline.close()
-
-
-def through(session: Session, batch: Batch) -> Batch:
-    run = session.pipeline
-    return pipeline.finish(run, pipeline.listen(run, pipeline.prepare(run, batch)))
-
-
-def words_of(batch: Batch) -> dict[str, list[str]]:
-    return {item.work.key: [w.word for w in item.result.words] for item in batch.items if item.result}
 
 
 def run_index(bucket: Path, tmp_path: Path, **environment: str) -> subprocess.CompletedProcess:

@@ -1,0 +1,172 @@
+"""What one video may cost: its own row, never its batch, and never what the lake has of it already."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from sessions import cut, session_on, through
+
+from tasks import pipeline
+from tasks.errors import DecoderDied, LakeNotWritable, MissingTool, OutOfMemory, StorageBusy
+from tasks.lake.store import Lake
+from tasks.lake.views import Snapshot, connect
+from tasks.media import extract_audio, probe
+from tasks.media.probe import explain
+from tasks.pipeline import Batch
+from tasks.settings import Settings
+
+SETTINGS = Settings(scratch_free_gb=0.0)
+
+
+def rows(tmp_path: Path, sql: str) -> list[tuple]:
+    return connect(Lake(str(tmp_path / "lake"))).execute(sql).fetchall()
+
+
+def index(session, *batches: Batch) -> None:
+    for batch in batches or (Batch(0, session.work),):
+        session.committed(pipeline.commit_batch(session.pipeline, through(session, batch)))
+
+
+def stand_in(tmp_path: Path, monkeypatch, script: str) -> None:
+    """An `ffmpeg` of our own before the real one in PATH; `$REAL` is that."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "ffmpeg").write_text(f"#!/bin/bash\nREAL={shutil.which('ffmpeg')}\n{script}\n")
+    (tools / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+
+
+# -- a transcript is whole, or says that it is not --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("signal", "says"), [("SEGV", "broke down after"), ("KILL", None)])
+def test_an_ffmpeg_that_dies_half_way_leaves_no_whole_transcript(tmp_path, monkeypatch, signal, says):
+    cut(tmp_path / "talk.wav", 30)
+    probed = probe(tmp_path / "talk.wav", SETTINGS)
+    stand_in(tmp_path, monkeypatch, f'"$REAL" "$@" | head -c 320000; kill -{signal} $$')
+    if says is None:
+        with pytest.raises(OutOfMemory):
+            extract_audio(tmp_path / "talk.wav", probed, tmp_path / "out.pcm", SETTINGS)
+    else:
+        audio = extract_audio(tmp_path / "talk.wav", probed, tmp_path / "out.pcm", SETTINGS)
+        assert audio.incomplete
+
+
+def test_a_stream_shorter_than_it_says_is_incomplete_even_when_ffmpeg_is_content(tmp_path):
+    cut(tmp_path / "whole.mp3", 60)
+    content = (tmp_path / "whole.mp3").read_bytes()
+    (tmp_path / "half.mp3").write_bytes(content[: len(content) // 2])
+    whole, half = (
+        extract_audio(tmp_path / f"{n}.mp3", probe(tmp_path / f"{n}.mp3", SETTINGS), tmp_path / f"{n}.pcm", SETTINGS)
+        for n in ("whole", "half")
+    )
+    assert whole.incomplete is None
+    assert half.incomplete
+    assert "could be read" in half.incomplete
+
+
+def test_what_the_machine_says_is_not_held_against_the_file():
+    assert isinstance(explain("talk.mp4: Input/output error"), StorageBusy)
+    assert explain("moov atom not found").reason == "truncated"
+
+
+def test_a_missing_tool_ends_the_run_and_marks_no_video(bucket, tmp_path, monkeypatch):
+    with session_on(bucket, tmp_path) as session:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        with pytest.raises(MissingTool, match=r"ffm?p\w+ was not found"):
+            pipeline.prepare(session.pipeline, Batch(0, session.work))
+
+
+# -- what the lake has stays ------------------------------------------------------------------------------------------------
+
+
+def test_a_redo_that_fails_keeps_the_words_there_are(bucket, tmp_path, monkeypatch):
+    with session_on(bucket, tmp_path) as session:
+        index(session)
+    true = rows(tmp_path, "SELECT video_id, word_no, word, start_ms FROM words ORDER BY ALL")
+    assert true
+    from tasks.session import open_session
+
+    settings = session.settings.model_copy(update={"window_s": 15.0})
+    again = open_session(str(bucket), settings, refresh=True)
+    assert {work.why for work in again.work} == {"stale"}
+    monkeypatch.setattr(
+        sys.modules["tasks.pipeline.prepare"],
+        "extract_audio",
+        lambda *_: (_ for _ in ()).throw(StorageBusy("no answer")),
+    )
+    settings.scratch.mkdir(exist_ok=True)
+    batch = pipeline.finish(again.pipeline, pipeline.prepare(again.pipeline, Batch(0, again.work)))
+    again.committed(pipeline.commit_batch(again.pipeline, batch))
+    assert again.report.exit_code == 1
+    assert [f["reason"] for f in again.report.failures] == ["storage_busy"] * 4
+    assert rows(tmp_path, "SELECT video_id, word_no, word, start_ms FROM words ORDER BY ALL") == true
+    assert rows(tmp_path, "SELECT DISTINCT status FROM videos_all") == [("indexed",)]
+    assert {work.why for work in open_session(str(bucket), settings, refresh=True).work} == {"stale"}
+
+
+def test_a_snapshot_is_taken_again_when_a_generation_was_replaced_meanwhile(lake, result, monkeypatch):
+    from tasks.lake.commit import commit
+    from tasks.lake.maintain import expire
+
+    (first,) = commit(lake, [result("one two")], run_id="r", device="cpu")
+    real, done = lake.files, threading.Event()
+
+    def files(name: str) -> list[str]:
+        found = real(name)
+        if name == "videos" and not done.is_set():
+            done.set()
+            commit(lake, [result("three four five", last_generation=first.generation)], run_id="r", device="cpu")
+            expire(Lake(lake.uri), 1)
+        return found
+
+    monkeypatch.setattr(lake, "files", files)
+    connection = connect(lake, Snapshot.of(lake))
+    assert connection.execute("SELECT n_words, (SELECT count(*) FROM words) FROM videos").fetchall() == [(3, 3)]
+
+
+# -- a batch --------------------------------------------------------------------------------------------------------------
+
+
+def test_topics_that_fail_for_one_video_cost_that_video(bucket, tmp_path, monkeypatch):
+    module = sys.modules["tasks.pipeline.finish"]
+    real = module.topics_of
+
+    def faulty(run, made):
+        if made.work.key == "b.wav":
+            raise IndexError("no such label")
+        return real(run, made)
+
+    monkeypatch.setattr(module, "topics_of", faulty)
+    with session_on(bucket, tmp_path) as session:
+        index(session)
+    assert [(f["key"], f["reason"]) for f in session.report.failures] == [("b.wav", "unexpected")]
+    assert session.report.done["indexed"] == 3
+
+
+def test_a_batch_that_one_video_brings_down_is_done_video_by_video(bucket, tmp_path):
+    with session_on(bucket, tmp_path) as session:
+        batch = Batch(0, session.work)
+        assert session.apart(batch, StorageBusy("no answer")) == []
+        singles = session.apart(batch, DecoderDied("killed"))
+        assert [[work.key for work in single.work] for single in singles] == [[w.key] for w in session.work]
+        session.lost(singles[0], DecoderDied("A beam search process was killed."))
+        index(session, *singles[1:])
+    culprit = singles[0].work[0].key
+    found = rows(tmp_path, "SELECT key, status, reason, next_try_at IS NULL FROM videos ORDER BY key")
+    assert (culprit, "failed", "decoder_died", False) in found
+    assert sum(status == "indexed" for _, status, _, _ in found) == 3
+
+
+# -- names ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["lake [new]", "lake*", "what?"])
+def test_a_lake_whose_path_is_a_pattern_is_refused_before_any_work(tmp_path, name):
+    with pytest.raises(LakeNotWritable, match=r"none of \[ \] \* \?"):
+        Lake(str(tmp_path / name))

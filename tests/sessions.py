@@ -1,0 +1,61 @@
+"""Sessions whose steps a test takes itself, on clips cut from the sample archive."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from conftest import BUCKET, REPO
+
+from tasks import pipeline
+from tasks.pipeline import Batch
+from tasks.scratch import run_folder
+from tasks.session import Session, open_session
+from tasks.settings import Settings
+
+
+def cut(target: Path, seconds: float) -> None:
+    source = BUCKET / "entertainment" / "film-festival.mkv"
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-y",
+        "-stream_loop",
+        "-1",
+        "-t",
+        seconds,
+        "-i",
+        source,
+        "-vn",
+        "-ac",
+        "1",
+        "-ar",
+        "16000",
+        target,
+    ]
+    subprocess.run([str(part) for part in command], check=True, stdin=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def session_on(bucket: Path, tmp_path: Path, **options) -> Iterator[Session]:
+    """A session whose steps a test takes itself."""
+    given = {"lake": str(tmp_path / "lake"), "scratch": tmp_path / "scratch", "scratch_free_gb": 0.0, "attempts": 1}
+    settings = Settings(catalog=REPO / "data/models/catalog.toml", **(given | options))
+    session = open_session(str(bucket), settings)
+    with run_folder(settings.scratch, session.run_id):
+        try:
+            yield session
+        finally:
+            session.pipeline.close()
+
+
+def through(session: Session, batch: Batch) -> Batch:
+    run = session.pipeline
+    return pipeline.finish(run, pipeline.listen(run, pipeline.prepare(run, batch)))
+
+
+def words_of(batch: Batch) -> dict[str, list[str]]:
+    return {item.work.key: [w.word for w in item.result.words] for item in batch.items if item.result}
