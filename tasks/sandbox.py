@@ -112,6 +112,10 @@ def only_select(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.State
         BadQuery: none, several, or another statement.
     """
     try:
+        sql.encode()
+    except UnicodeEncodeError as error:
+        raise BadQuery("The query is not UTF-8 text.") from error
+    try:
         statements = connection.extract_statements(sql)
     except duckdb.Error as error:
         raise BadQuery(str(error)) from error
@@ -123,6 +127,7 @@ def only_select(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.State
 
 
 def _child() -> int:
+    sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     request: dict[str, Any] = json.loads(sys.stdin.buffer.read())
     limit = (request["memory_mb"] + OVERHEAD_MB) << 20
     connection = duckdb.connect(":memory:", config={"threads": 2})
@@ -162,6 +167,9 @@ def _child() -> int:
         return FAILED
     except MemoryError:
         print("out of memory", file=sys.stderr)
+        return FAILED
+    except Exception as error:  # text that is no UTF-8, say
+        print(f"{type(error).__name__}: {error}"[:MESSAGE_CHARS], file=sys.stderr)
         return FAILED
 
 

@@ -55,9 +55,21 @@ def command(query: str, lake: str | None, form: str, limit: int | None, as_json:
 
 def _json(rows: Any) -> None:
     json.dump(
-        [{k: plain(v) for k, v in row.items()} for row in rows.to_pylist()], sys.stdout, ensure_ascii=False, indent=1
+        [{k: plain(v) for k, v in row.items()} for row in _python(rows)], sys.stdout, ensure_ascii=False, indent=1
     )
     sys.stdout.write("\n")
+
+
+def _python(rows: Any) -> list[dict[str, Any]]:
+    """Rows as dictionaries. Times that Python has no values for (nanoseconds, the year 12000) come as text."""
+    try:
+        found: list[dict[str, Any]] = rows.to_pylist()
+    except (ValueError, OverflowError):
+        import pyarrow as pa
+
+        columns = [c.cast(pa.string()) if pa.types.is_temporal(c.type) else c for c in rows.columns]
+        found = pa.Table.from_arrays(columns, rows.column_names).to_pylist()
+    return found
 
 
 def plain(value: Any) -> Any:
@@ -86,7 +98,7 @@ def plain(value: Any) -> Any:
 def _csv(rows: Any) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(rows.column_names)
-    for row in rows.to_pylist():
+    for row in _python(rows):
         writer.writerow(
             [
                 json.dumps(plain(v), ensure_ascii=False) if isinstance(v, (list, dict)) else plain(v)
@@ -114,6 +126,6 @@ def _table(rows: Any) -> None:
     numeric = [str(t).startswith(("int", "uint", "float", "double", "decimal")) for t in rows.schema.types]
     for name, right in zip(rows.column_names, numeric, strict=True):
         table.add_column(name, justify="right" if right else "left", overflow="fold")
-    for row in rows.to_pylist():
+    for row in _python(rows):
         table.add_row(*(Text("" if v is None else str(plain(v))) for v in row.values()))
     console().print(table)

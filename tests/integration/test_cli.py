@@ -513,3 +513,24 @@ def test_a_reader_that_closes_the_pipe_is_no_error(home, filled):
         process.stdout.close()
         assert process.wait(60) == 0
         assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT DATE '12000-01-01'",
+        "SELECT 'infinity'::TIMESTAMP",
+        "SELECT TIMESTAMP_NS '2020-01-01 00:00:00.123456789'",
+    ],
+)
+def test_times_that_python_has_no_values_for_are_shown(run, filled, sql):
+    for form in ("table", "csv", "json"):
+        done = run("sql", sql, "--lake", filled.uri, "--format", form)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert any(part in done.stdout for part in ("12000-01-01", "out of range", "00:00:00.123456789"))
+
+
+def test_a_query_that_is_no_text_is_refused(run, filled):
+    done = run("sql", "SELECT '\udcff'", "--lake", filled.uri)
+    assert done.returncode == 2
+    assert "not UTF-8" in done.stderr

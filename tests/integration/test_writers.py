@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from conftest import command_environment
+
 from tasks.lake.maintain import check, maintain
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
@@ -104,6 +106,31 @@ def test_eight_writers_and_maintenance_lose_nothing_and_keep_nothing_twice(tmp_p
         .fetchall()
     )
     assert checksum(again) == checksum(current)
+
+
+def test_two_runs_on_the_same_videos_at_the_same_time_leave_each_once(bucket: Path, tmp_path: Path):
+    command = [sys.executable, "-m", "nightscribe", "index", str(bucket), "--json"]
+    runs = [
+        subprocess.Popen(
+            command, env=command_environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=300) for process in runs]
+    assert [process.returncode for process in runs] == [0, 0], said
+    assert not any("Traceback" in err for _, err in said)
+    lake = Lake(str(tmp_path / "lake"))
+    connection = connect(lake)
+    assert connection.execute("SELECT key, count(*) FROM videos GROUP BY key ORDER BY key").fetchall() == [
+        ("a.wav", 1), ("b.wav", 1), ("c.wav", 1), ("long.wav", 1),
+    ]  # fmt: skip
+    assert connection.execute(HALF).fetchall() == []
+    spoken = connection.execute(
+        "SELECT video_id, list(word ORDER BY word_no) FROM words_all GROUP BY video_id, generation"
+    ).fetchall()
+    both = {video: [words for v, words in spoken if v == video] for video, _ in spoken}
+    assert all(words == kept[0] for kept in both.values() for words in kept), "both heard the same"
+    assert check(lake) == []
 
 
 def checksum(rows: list[tuple[str, list[str]]]) -> str:
