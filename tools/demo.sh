@@ -18,7 +18,7 @@ echo
                      FROM topics t WHERE t.video_id = v.video_id AND scope = 'video' AND rank <= 2 AND score >= 0.1), '') AS topics
     FROM videos v ORDER BY v.key" || exit
 
-for query in "interest rates" "prime minister" "the network"; do
+for query in "central bank" "prime minister" "the software"; do
     echo
     echo "\$ nightscribe search \"$query\""
     "$nightscribe" search "$query" --limit 2 --moments 2 || exit
@@ -28,7 +28,7 @@ cat <<'TEXT'
 
 What next (each with --help):
   .venv/bin/nightscribe index ~/your/videos     index your own
-  .venv/bin/nightscribe search --phrase late goal
+  .venv/bin/nightscribe search --phrase radio station
   .venv/bin/nightscribe subtitles --out subtitles
   .venv/bin/nightscribe sql "SELECT word, count(*) AS n FROM words GROUP BY ALL ORDER BY n DESC LIMIT 10"
   .venv/bin/nightscribe status

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 from rich.console import Console
@@ -22,7 +23,8 @@ def main() -> None:
     console = Console(record=True, width=96, file=sys.stderr, force_terminal=True)
     console.print(f"[green]$[/green] nightscribe search {text!r}".replace("'", '"'), highlight=False)
     search_command.show(answer, console)
-    print(console.export_svg(title="nightscribe"))
+    # rich names web fonts; a picture in a repository should load nothing.
+    print(re.sub(r"@font-face\s*\{.*?\}\s*", "", console.export_svg(title="nightscribe"), flags=re.S))
 
 
 if __name__ == "__main__":
