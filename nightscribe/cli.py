@@ -78,8 +78,8 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except NightscribeError as error:
         say_error(error.code, str(error), error.next, as_json="--json" in given)
         code = 2 if isinstance(error, Misconfigured) else 1
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit):  # click makes a SystemExit of it; nothing else here raises one
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]
         code = 0
     except (KeyboardInterrupt, click.Abort):
         print("Interrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
