@@ -65,7 +65,14 @@ class Archive:
         environment = command_environment(self.folder, NIGHTSCRIBE_LAKE=self.lake.uri, NIGHTSCRIBE_BATCH_VIDEOS="2")
         command = [sys.executable, "-m", "nightscribe", "index", str(self.bucket), "--json"]
         return subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            # Tests that run in the background of a shell inherit that Ctrl-C is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
         )
 
     def rows(self, sql: str):
