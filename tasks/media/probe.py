@@ -44,7 +44,6 @@ PASSING: dict[str, type[Transient]] = {
     "Input/output error": StorageBusy,
     "Stale file handle": StorageBusy,
     "Too many open files": StorageBusy,
-    "Resource temporarily unavailable": StorageBusy,
 }
 # The scheme box of ISO/IEC 23001-7 common encryption; ffmpeg decodes such streams to noise without a word about it.
 ENCRYPTED = re.compile(rb"schm\x00\x00\x00[\x00\x01](?:cenc|cens|cbc1|cbcs)")

@@ -68,15 +68,14 @@ def test_a_video_is_described(tmp_path: Path):
     assert 1900 <= found.duration_ms <= 2200
     assert found.container == "mov,mp4,m4a,3gp,3g2,mj2"
     assert (found.video_codec, found.width, found.height, found.fps) == ("mpeg4", 64, 48, 25.0)
-    assert found.tracks == (AudioTrack(0, "aac", 1, "mono", 16_000, "eng", True),)
+    assert found.tracks == (AudioTrack(0, "aac", 1, "mono", 16_000, "eng", True, duration_ms=2000),)
     assert found.tags["title"] == "A talk"
 
 
 def test_sound_alone_has_no_video(tmp_path: Path):
     found = probe(tone(tmp_path / "a.wav"), SETTINGS)
-    assert found == Probe(
-        2000, "wav", None, None, None, None, (AudioTrack(0, "pcm_s16le", 1, "", 16_000, None, False),), found.tags
-    )
+    track = AudioTrack(0, "pcm_s16le", 1, "", 16_000, None, False, duration_ms=2000)
+    assert found == Probe(2000, "wav", None, None, None, None, (track,), found.tags)
 
 
 def test_a_video_without_sound_has_no_tracks(tmp_path: Path):
