@@ -55,7 +55,7 @@ def extract_audio(path: Path, probed: Probe, target: Path, settings: Settings) -
             "ffmpeg was killed while it read the file.", next="See that there is memory; it is tried again."
         )
     if not samples and (failed or stderr.strip()):
-        raise explain(stderr)
+        raise explain(stderr, path)
     mean = total / active / 32768 if active else 0.0
     deviation = float(np.sqrt(max(square / active / 32768**2 - mean**2, 0.0))) if active else 0.0
     incomplete = _incomplete(stderr, samples, probed, track, longest_s)

@@ -41,7 +41,6 @@ SAID = (
 # What the machine says, not the file: it may be otherwise an hour later.
 PASSING: dict[str, type[Transient]] = {
     "No such file or directory": ObjectChanged,
-    "Input/output error": StorageBusy,
     "Stale file handle": StorageBusy,
     "Too many open files": StorageBusy,
 }
@@ -113,7 +112,7 @@ def _ask(path: Path, settings: Settings) -> dict[str, Any]:
     if failed:
         if "moov atom not found" in said and not _starts_as_mp4(path):
             raise CorruptMedia("It is not a media file, whatever its name says.", reason="not_media")
-        raise explain(said)
+        raise explain(said, path)
     try:
         found: dict[str, Any] = json.loads(answer)
     except ValueError as error:
@@ -163,8 +162,10 @@ def _ratio(text: str | None) -> float | None:
         return None
 
 
-def explain(stderr: str) -> Permanent | Transient:
-    """The error that ffmpeg's words mean. The file's own name in them means nothing: it may say "encrypted"."""
+def explain(stderr: str, path: Path) -> Permanent | Transient:
+    """The error that ffmpeg's words about `path` mean. The file's own name in them means nothing: it may say "encrypted"."""
+    if "Input/output error" in stderr and not _readable(path):  # ffmpeg also says so of damaged data
+        return StorageBusy("It could not be read to its end: input/output error.")
     stderr = re.sub(r"file:(?:.*: |.*$)", "", stderr, flags=re.M)
     last = next((line.strip() for line in reversed(stderr.splitlines()) if line.strip()), "")
     last = re.sub(r"^\[[^\]]*\] *", "", last)[:300]
@@ -176,6 +177,16 @@ def explain(stderr: str) -> Permanent | Transient:
             kind = UnsupportedMedia if reason in ("encrypted", "unsupported_codec") else CorruptMedia
             return kind(f"{sentence} ({last})" if last else sentence, reason=reason)
     return CorruptMedia(f"ffmpeg cannot read it: {last or 'it does not say why.'}", reason="corrupt")
+
+
+def _readable(path: Path) -> bool:
+    try:
+        with path.open("rb") as handle:
+            while handle.read(1 << 20):
+                pass
+    except OSError:
+        return False
+    return True
 
 
 def is_encrypted(path: Path, size: int = 4 << 20) -> bool:

@@ -70,9 +70,12 @@ def test_a_stream_shorter_than_it_says_is_incomplete_even_when_ffmpeg_is_content
     assert "could be read" in half.incomplete
 
 
-def test_what_the_machine_says_is_not_held_against_the_file():
-    assert isinstance(explain("talk.mp4: Input/output error"), StorageBusy)
-    assert explain("moov atom not found").reason == "truncated"
+def test_what_the_machine_says_is_not_held_against_the_file(tmp_path):
+    assert isinstance(explain("talk.mp4: Stale file handle", tmp_path), StorageBusy)
+    assert isinstance(explain("talk.mp4: Input/output error", tmp_path / "unreadable"), StorageBusy)
+    (tmp_path / "damaged").touch()
+    assert explain("talk.mp4: Input/output error", tmp_path / "damaged").reason == "corrupt"
+    assert explain("moov atom not found", tmp_path).reason == "truncated"
 
 
 def test_a_missing_tool_ends_the_run_and_marks_no_video(bucket, tmp_path, monkeypatch):

@@ -210,18 +210,20 @@ def test_the_file_that_a_playlist_names_is_never_opened(kind: str, tmp_path: Pat
     ],
 )
 def test_what_ffmpeg_says_has_a_reason(said: str, kind: type[Exception], reason: str):
-    error = explain(said)
+    error = explain(said, Path("talk.mp4"))
     assert (type(error), error.reason) == (kind, reason)
 
 
 def test_an_explanation_repeats_the_last_words_without_addresses_and_folders():
-    error = explain("[mov,mp4 @ 0x55d] moov atom not found\nfile:/srv/my scratch/object-1f: Invalid data found\n\n")
+    error = explain(
+        "[mov,mp4 @ 0x55d] moov atom not found\nfile:/srv/my scratch/object-1f: Invalid data found\n\n", Path("x")
+    )
     assert str(error) == "It is cut off. (Invalid data found)"
-    assert str(explain("[aac @ 0x55d] went wrong")) == "ffmpeg cannot read it: went wrong"
+    assert str(explain("[aac @ 0x55d] went wrong", Path("x"))) == "ffmpeg cannot read it: went wrong"
 
 
 def test_an_explanation_is_bounded():
-    assert len(str(explain("x" * 100_000))) < 400
+    assert len(str(explain("x" * 100_000, Path("x")))) < 400
 
 
 # -- tracks -----------------------------------------------------------------------------------------------------------
