@@ -68,7 +68,7 @@ def bench_memory(*, full: bool) -> Table:
                 _index(bucket, folder / f"run-{length:g}", "demo")
             peaks.append(memory.peak_mb)
         table.add("half a minute: libraries, models and server", f"{peaks[0]:,.0f}")
-        table.add(f"{hours:g} hours", f"{peaks[1]:,.0f}")
+        table.add(f"{hours:g} h", f"{peaks[1]:,.0f}")
         table.add("difference", f"{peaks[1] - peaks[0]:,.0f}")
         table.figures = {"short_mb": round(peaks[0]), "long_mb": round(peaks[1]), "hours": hours}
     return table
