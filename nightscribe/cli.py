@@ -63,6 +63,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
     from tasks.errors import Misconfigured, NightscribeError, Unexpected
 
     given = list(sys.argv[1:] if arguments is None else arguments)
+    stdout = sys.stdout
     try:
         code = main.main(given, prog_name="nightscribe", standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -78,16 +79,19 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except NightscribeError as error:
         say_error(error.code, str(error), error.next, as_json="--json" in given)
         code = 2 if isinstance(error, Misconfigured) else 1
-    except (BrokenPipeError, SystemExit):  # click makes a SystemExit of it; nothing else here raises one
+    except (BrokenPipeError, SystemExit) as error:
+        # Of a reader that closed the pipe rich makes a SystemExit, and click one after it has wrapped stdout.
+        piped = isinstance(error.__context__, BrokenPipeError) or sys.stdout is not stdout
+        if isinstance(error, SystemExit) and not piped:
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]
         code = 0
     except (KeyboardInterrupt, click.Abort):
         print("Interrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
         code = 130
     except BaseException as error:
-        if (
-            not isinstance(error, Exception) and type(error).__name__ != "PanicException"
-        ):  # delta-rs, of faults of its own
+        # delta-rs reports faults of its own as a PanicException, which is no Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         from tasks.lake.views import damage
 

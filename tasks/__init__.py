@@ -2,6 +2,6 @@
 
 import os
 
-# Large tensors on large pages: the first layers of a speech model otherwise spend half their time on page faults. torch
+# Large tensors on large pages: the first layers of a speech model otherwise spend much of their time on page faults. torch
 # reads this with its first allocation.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

@@ -60,21 +60,9 @@ def looped(paths: list[Path], target: Path, *, minutes: float) -> Path:
     joined = "".join(f"[{n}:a:0]aresample=16000,aformat=channel_layouts=mono[a{n}];" for n in range(len(paths)))
     joined += "".join(f"[a{n}]" for n in range(len(paths))) + f"concat=n={len(paths)}:v=0:a=1[out]"
     _ffmpeg([*inputs, "-filter_complex", joined, "-map", "[out]", *encode, str(whole)])
-    _ffmpeg(
-        [
-            "-stream_loop",
-            "-1",
-            "-i",
-            str(whole),
-            "-t",
-            str(60 * minutes),
-            "-c",
-            "copy",
-            "-movflags",
-            "+faststart",
-            str(target),
-        ]
-    )
+    # The index first: some readers get the file through a pipe.
+    copy = ["-t", str(60 * minutes), "-c", "copy", "-movflags", "+faststart"]
+    _ffmpeg(["-stream_loop", "-1", "-i", str(whole), *copy, str(target)])
     whole.unlink()
     return target
 
