@@ -19,30 +19,42 @@ COMMANDS = {
     "status": "What is indexed, failed, stale and due; the last runs.",
     "subtitles": "Write WebVTT or SubRip files.",
     "maintain": "Compact the lake, expire old generations, sweep, check.",
+    "train": "Fit the speech model, the language model or the topics to an archive.",
+    "evaluate": "How good a model is, on clips or texts whose truth is known.",
+    "compare": "What a new model changed, word by word.",
     "bench": "Measure this machine: the figures of the README.",
     "models": "List the model sets; fetch one for offline use.",
 }
 
 
 class LazyGroup(click.Group):
-    """Knows its commands by name and imports one only to run it."""
+    """Knows its commands by name and imports one, a module of `package`, only to run it."""
+
+    def __init__(self, *args: Any, package: str, named: dict[str, str], **rest: Any) -> None:
+        super().__init__(*args, **rest)
+        self.package, self.named = package, named
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(self.named)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.named:
             return None
-        module = importlib.import_module(f"nightscribe.commands.{cmd_name}")
+        module = importlib.import_module(f"{self.package}.{cmd_name}")
         command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list(self.named.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup,
+    package="nightscribe.commands",
+    named=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="nightscribe")
 @click.option("-v", "--verbose", is_flag=True, help="Say more of what is done.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 EVERY_S = 30.0
@@ -20,6 +20,40 @@ def following(session: Any) -> Iterator[None]:
         session.listeners.append(_Lines(total))
         yield
         return
+    with _bar() as bar:
+        row = bar.add_task("starting", total=total)
+
+        def advance(results: Sequence[Any]) -> None:
+            bar.update(row, advance=len(results), description="indexing")
+
+        session.listeners.append(advance)
+        yield
+
+
+@contextlib.contextmanager
+def counting(what: str) -> Iterator[Callable[..., None]]:
+    """A function (done, total, remark="") that shows how far `what` is, with the remaining time."""
+    if not sys.stderr.isatty():
+        last = -EVERY_S
+
+        def line(done: int, total: int, remark: str = "") -> None:
+            nonlocal last
+            if done >= total or time.monotonic() - last > EVERY_S:
+                last = time.monotonic()
+                print(f"{what}: {done} of {total}{', ' + remark if remark else ''}", file=sys.stderr, flush=True)
+
+        yield line
+        return
+    with _bar() as bar:
+        row = bar.add_task(what, total=None)
+
+        def advance(done: int, total: int, remark: str = "") -> None:
+            bar.update(row, completed=done, total=total, description=f"{what} {remark}".strip())
+
+        yield advance
+
+
+def _bar() -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
@@ -30,14 +64,7 @@ def following(session: Any) -> Iterator[None]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        row = bar.add_task("starting", total=total)
-
-        def advance(results: Sequence[Any]) -> None:
-            bar.update(row, advance=len(results), description="indexing")
-
-        session.listeners.append(advance)
-        yield
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 class _Lines:

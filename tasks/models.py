@@ -20,6 +20,9 @@ from tasks.settings import Settings
 from tasks.speech.decode import DecoderSpec
 from tasks.subtitles import CueRules
 
+ATTRIBUTES = "attrs.json"  # beside a KenLM file, as pyctcdecode writes it
+LM_WEIGHT, WORD_BONUS = 0.5, 1.5  # pyctcdecode's own
+
 
 @dataclass(frozen=True)
 class ModelSet:
@@ -32,8 +35,8 @@ class ModelSet:
     acoustic_revision: str | None = None
     lm: str | None = None
     lm_revision: str | None = None
-    lm_weight: float = 0.5
-    word_bonus: float = 1.5
+    lm_weight: float | None = None
+    word_bonus: float | None = None
     topics: str | None = None
     topics_revision: str | None = None
     target_language: str | None = None
@@ -41,10 +44,12 @@ class ModelSet:
 
 @dataclass(frozen=True)
 class LanguageModelFiles:
-    """A KenLM file and the list of its words."""
+    """A KenLM file, the list of its words, and the weights it was tuned to (pyctcdecode's `alpha` and `beta`)."""
 
     model: str
     unigrams: str | None
+    lm_weight: float | None = None
+    word_bonus: float | None = None
 
 
 def read_catalog(path: Path) -> dict[str, ModelSet]:
@@ -114,7 +119,20 @@ def language_model(chosen: ModelSet) -> LanguageModelFiles | None:
     if not models:
         raise ModelNotAvailable(f"No KenLM file lies in {folder}.", next=f"nightscribe models fetch {chosen.lm}")
     unigrams = folder / "unigrams.txt"
-    return LanguageModelFiles(str(models[0]), str(unigrams) if unigrams.exists() else None)
+    weights = _attributes(folder / ATTRIBUTES)
+    return LanguageModelFiles(
+        str(models[0]), str(unigrams) if unigrams.exists() else None, weights.get("alpha"), weights.get("beta")
+    )
+
+
+def _attributes(path: Path) -> dict[str, float]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {name: float(found[name]) for name in ("alpha", "beta") if name in found}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError) as error:
+        raise Misconfigured(f"{path} is damaged: {error}", next="Mend or remove it.") from error
 
 
 def _from_cache(name: str, revision: str | None) -> Path:
@@ -200,19 +218,25 @@ def chained(detail: dict[str, Any]) -> Recipes:
 def decoder_spec(chosen: ModelSet, settings: Settings, labels: tuple[str, ...], blank: int) -> DecoderSpec:
     """What the beam search processes are made from."""
     files = language_model(chosen)
+    tuned = files or LanguageModelFiles("", None)
     return DecoderSpec(
         labels=labels,
         blank=blank,
         language_model=files.model if files else None,
         unigrams=files.unigrams if files else None,
-        lm_weight=chosen.lm_weight if settings.lm_weight is None else settings.lm_weight,
-        word_bonus=chosen.word_bonus if settings.word_bonus is None else settings.word_bonus,
+        lm_weight=first(settings.lm_weight, chosen.lm_weight, tuned.lm_weight, LM_WEIGHT),
+        word_bonus=first(settings.word_bonus, chosen.word_bonus, tuned.word_bonus, WORD_BONUS),
         beam_width=settings.beam_width,
         beam_prune_logp=settings.beam_prune_logp,
         token_min_logp=settings.token_min_logp,
         hot_words=tuple(hot_words(settings)),
         hot_word_weight=settings.hot_word_weight,
     )
+
+
+def first(*values: float | None) -> float:
+    """The first value that is one: a setting, else the set's, else what the language model was tuned to."""
+    return next(value for value in values if value is not None)
 
 
 def _name(model: str) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import lzma
 import re
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.manifest import fraction
 from tasks.training.corpus import Voice, available_voices, make_corpus
 
 UNSEEN_VOICES = ("flite/rms",)
@@ -30,15 +30,10 @@ ENGLISH_ONLY = re.compile(r"[A-Z' ]+")
 COLUMNS = ["path", "text", "source", "speaker", "seconds"]
 
 
-def share(name: str) -> float:
-    """A fixed number in 0 to 1 for a name: the same split on every machine, for every version of the data."""
-    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
-
-
 def part_of(source: str, speaker: str, sentence: str) -> str:
     """`train`, `dev` or `test`. By speaker where a source names several, by sentence where it does not."""
     by_sentence = source in SINGLE_READERS or source == "cv1_valid_dev_en"
-    value = share(sentence if by_sentence else f"{source}/{speaker}")
+    value = fraction(sentence if by_sentence else f"{source}/{speaker}")
     return "test" if value < 0.08 else "dev" if value < 0.11 else "train"
 
 
@@ -66,15 +61,13 @@ def sentences(folder: Path, n: int) -> list[str]:
     news: list[str] = []
     with (folder / "topics" / "bbc_news.csv").open(encoding="utf-8") as handle:
         for row in csv.DictReader(handle):
-            if share(row["text"]) >= 0.2:  # the rest is kept for the evaluation of topics
+            if fraction(row["text"]) >= 0.2:  # the rest is kept for the evaluation of topics
                 news += [s for s in re.split(r"(?<=[.!?]) (?=[A-Z])", row["text"]) if 3 <= s.count(" ") <= 16]
     rng = np.random.default_rng(1)
     clean = re.compile(r"[A-Za-z ,.'!?-]+")  # digits and symbols are read differently by each engine
     pools = [[s for s in dict.fromkeys(pool) if clean.fullmatch(s)] for pool in (books, news)]
     picked = [
-        pools[i][int(j)]
-        for i, share_ in ((0, 0.6), (1, 0.4))
-        for j in rng.permutation(len(pools[i]))[: int(n * share_)]
+        pools[i][int(j)] for i, part in ((0, 0.6), (1, 0.4)) for j in rng.permutation(len(pools[i]))[: int(n * part)]
     ]
     return [picked[int(i)] for i in rng.permutation(len(picked))]
 

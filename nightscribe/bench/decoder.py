@@ -15,7 +15,7 @@ from nightscribe.bench.table import Table
 from tasks.models import decoder_spec, find_set
 from tasks.settings import Settings
 from tasks.speech.acoustic import load_acoustic
-from tasks.speech.decode import Utterance, UtteranceSplitter, build_decoder, decode_utterance
+from tasks.speech.decode import Utterance, build_decoder, decode_utterance
 
 SNR_DB = 10.0
 
@@ -33,7 +33,7 @@ def bench(*, full: bool) -> Table:
             clean = audio_of(talk.path, Path(folder), settings)
             noisy = with_noise(clean, Path(folder, f"noisy-{number}.pcm"), snr_db=SNR_DB, seed=number)
             log_probs = np.concatenate([piece for _, piece in model.emissions([noisy])])
-            splitter = UtteranceSplitter(model.blank, gap=25, longest=1500)
+            splitter = model.splitter(settings)
             heard.append(splitter.push(log_probs) + splitter.finish())
             seconds += clean.samples / 16_000
     table = Table(
@@ -54,7 +54,9 @@ def bench(*, full: bool) -> Table:
         spent, said = 0.0, []
         for utterances in heard:
             started = time.perf_counter()
-            words = [word.word for utterance in utterances for word in decode_utterance(spec, utterance, 20.0)]
+            words = [
+                word.word for utterance in utterances for word in decode_utterance(spec, utterance, model.frame_ms)
+            ]
             spent += time.perf_counter() - started
             said.append(" ".join(words))
         error = float(jiwer.wer(true, said))

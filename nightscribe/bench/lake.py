@@ -15,12 +15,13 @@ from deltalake import DeltaTable, write_deltalake
 
 from nightscribe.bench.table import Table
 from tasks.lake.schema import STATISTICS, arrow_schema
-from tasks.lake.store import PARQUET, Lake
+from tasks.lake.store import Lake, writer_properties
 from tasks.lake.views import Snapshot, connect
 from tasks.search.duck import search
 from tasks.search.query import Query, query_words
 
 WORDS_PER_VIDEO = 100
+BYTES_PER_MILLION = 25_000_000  # of disk, with room to spare; a size that does not fit is left out
 CHUNK_VIDEOS = 50_000
 PHRASE = "interest rates"
 ONE = "chancellor"
@@ -35,7 +36,9 @@ TALK_TIME = """
 
 def bench(*, full: bool) -> Table:
     """Medians of five, after one to warm up, each with a connection that is open already; its opening has its own row."""
-    sizes = (10, 100) if full else (1, 5)
+    sizes = [10, 100, 900] if full else [1, 5]
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    sizes = [millions for millions in sizes if millions * BYTES_PER_MILLION < free]
     table = Table(
         "lake",
         "Queries over a generated lake",
@@ -132,7 +135,7 @@ def _chunk(connection: duckdb.DuckDBPyConnection, lake: Lake, first: int, last: 
         columns = {column[0] for column in connection.execute(f"DESCRIBE {sql}").fetchall()}
         listed = ", ".join(f.name if f.name in columns else f"NULL AS {f.name}" for f in schema)
         rows: Any = connection.sql(f"SELECT {listed} FROM ({sql})").to_arrow_table()
-        write_deltalake(lake.path(name), rows.cast(schema), mode="append", writer_properties=PARQUET)
+        write_deltalake(lake.path(name), rows.cast(schema), mode="append", writer_properties=writer_properties(name))
     assert (
         DeltaTable(lake.path("words")).metadata().configuration["delta.dataSkippingStatsColumns"] == STATISTICS["words"]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tasks.pipeline import Batch, Pipeline
 from tasks.records import Audio, Work
 from tasks.settings import Settings
 from tasks.speech.acoustic import AcousticModel, load_acoustic
+from tasks.speech.decode import UtteranceSplitter
 
 
 @dataclass
@@ -46,6 +47,13 @@ class Scripted:
     @property
     def blank(self) -> int:
         return self.speaker.blank
+
+    @property
+    def frame_ms(self) -> float:
+        return self.worker.frame_ms
+
+    def splitter(self, settings: Settings) -> UtteranceSplitter:
+        return replace(self.worker, blank=self.blank).splitter(settings)
 
     def emissions(self, audios: Sequence[Audio]) -> Iterator[tuple[int, Array]]:
         at = 0
@@ -109,6 +117,8 @@ def _ours(video: Path, model: str, precision: str, folder: Path) -> float:
     worker = load_acoustic(model, precision=precision)
     blank = np.full((64, said.shape[1]), -20.0, np.float32)
     blank[:, demo.acoustic.blank] = 0.0
+    # The demo model may have longer frames: each is said as often as the worker has frames in that time.
+    said = np.repeat(said, demo.acoustic.geometry.stride // worker.geometry.stride, axis=0)
     timed.__dict__["acoustic"] = Scripted(worker, np.concatenate((said, blank)), demo.acoustic)
     timed.pool().submit([]).result()  # the decoders are started once a run
     worker.infer(np.zeros((1, worker.geometry.samples(worker.geometry.window)), np.float32))

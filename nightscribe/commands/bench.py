@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -14,16 +15,25 @@ from nightscribe.common import json_option
 if TYPE_CHECKING:
     from nightscribe.bench.table import Table
 
-NAMES = ("start", "decoder", "speech", "overhead", "memory", "lake")
+BENCHES = {
+    "start": ("start", "bench"),
+    "decoder": ("decoder", "bench"),
+    "speech": ("speech", "bench"),
+    "overhead": ("run", "bench_overhead"),
+    "memory": ("run", "bench_memory"),
+    "lake": ("lake", "bench"),
+    "training": ("training", "bench"),
+}
 
 
 @click.command("bench")
-@click.argument("names", nargs=-1, type=click.Choice(NAMES), metavar="[NAME]...")
+@click.argument("names", nargs=-1, type=click.Choice(list(BENCHES)), metavar="[NAME]...")
 @click.option("--full", is_flag=True, help="As long as the figures of the README took; else a few minutes.")
 @click.option("--write", is_flag=True, help="Put the tables into README.md of this repository.")
 @json_option
 def command(names: tuple[str, ...], full: bool, write: bool, as_json: bool) -> int:
-    """Measure this machine: all benches, or those named (start, decoder, speech, overhead, memory, lake).
+    """Measure this machine: all benches, or those named (start, decoder, speech, overhead, memory, lake,
+    training).
 
     Let nothing else run beside it.
 
@@ -35,7 +45,7 @@ def command(names: tuple[str, ...], full: bool, write: bool, as_json: bool) -> i
     from tasks.settings import REPO
 
     tables = []
-    for name in names or NAMES:
+    for name in names or BENCHES:
         print(f"{name} ...", file=sys.stderr, flush=True)
         tables.append(_bench(name)(full=full))
         if not as_json:
@@ -48,22 +58,6 @@ def command(names: tuple[str, ...], full: bool, write: bool, as_json: bool) -> i
 
 
 def _bench(name: str) -> Callable[..., Table]:
-    if name == "start":
-        from nightscribe.bench.start import bench as start
-
-        return start
-    if name == "decoder":
-        from nightscribe.bench.decoder import bench as decoder
-
-        return decoder
-    if name == "speech":
-        from nightscribe.bench.speech import bench as speech
-
-        return speech
-    if name == "lake":
-        from nightscribe.bench.lake import bench as lake
-
-        return lake
-    from nightscribe.bench.run import bench_memory, bench_overhead
-
-    return bench_overhead if name == "overhead" else bench_memory
+    module, function = BENCHES[name]
+    found: Callable[..., Table] = getattr(importlib.import_module(f"nightscribe.bench.{module}"), function)
+    return found

@@ -11,7 +11,7 @@ from typing import Any
 from deltalake import CommitProperties
 
 from tasks.lake.schema import CONTENT, EVENTS_ONLY, TABLES
-from tasks.lake.store import PARQUET, Lake, retry_commit
+from tasks.lake.store import Lake, retry_commit, writer_properties
 from tasks.lake.views import connect
 from tasks.scratch import sweep as sweep_scratch
 
@@ -39,6 +39,7 @@ def maintain(lake: Lake, *, keep_generations: int, grace_h: float, scratch: Path
     Nothing younger than `grace_h` hours is swept or vacuumed: it may belong to a batch that is not committed yet.
     """
     done = Maintenance()
+    lake.create()
     if scratch is not None:
         done.swept_runs = sweep_scratch(scratch)
     done.expired_generations = expire(lake, keep_generations)
@@ -105,7 +106,8 @@ def _predicates(pairs: Sequence[tuple[str, int]], size: int = 500) -> Iterator[s
 
 
 def _delete(lake: Lake, name: str, predicate: str) -> None:
-    retry_commit(lambda: lake.table(name).delete(predicate, writer_properties=PARQUET), what=f"delete from {name}")
+    written = writer_properties(name)
+    retry_commit(lambda: lake.table(name).delete(predicate, writer_properties=written), what=f"delete from {name}")
 
 
 def compact(lake: Lake, name: str) -> int:
@@ -114,14 +116,14 @@ def compact(lake: Lake, name: str) -> int:
     small = [size for size in _sizes(table) if size < TARGET_BYTES // 2]
     if len(small) < SMALL_FILES:
         return 0
-    properties = CommitProperties(max_commit_retries=15)
+    properties, written = CommitProperties(max_commit_retries=15), writer_properties(name)
 
     def act() -> dict[str, Any]:
         optimizer = lake.table(name).optimize
         if name in EVENTS_ONLY:
-            return optimizer.compact(target_size=TARGET_BYTES, writer_properties=PARQUET, commit_properties=properties)
+            return optimizer.compact(target_size=TARGET_BYTES, writer_properties=written, commit_properties=properties)
         return optimizer.z_order(
-            ["video_id"], target_size=TARGET_BYTES, writer_properties=PARQUET, commit_properties=properties
+            ["video_id"], target_size=TARGET_BYTES, writer_properties=written, commit_properties=properties
         )
 
     metrics = retry_commit(act, what=f"compaction of {name}")

@@ -106,15 +106,44 @@ RUNS = {
     "report_json": "VARCHAR",
 }
 
+# One row an evaluation, and one more for each of its groups ("source" "ljspeech"); rates are 0 to 1.
+EVALUATIONS = {
+    "evaluation_id": "VARCHAR",
+    "kind": "VARCHAR",
+    "evaluated_at": "TIMESTAMPTZ",
+    "manifest": "VARCHAR",
+    "manifest_sha256": "VARCHAR",
+    "model": "VARCHAR",
+    "language_model": "VARCHAR",
+    "recipe": "VARCHAR",
+    "group_column": "VARCHAR",
+    "group_value": "VARCHAR",
+    "n": "BIGINT",
+    "audio_ms": "BIGINT",
+    "wer": "DOUBLE",
+    "wer_low": "DOUBLE",
+    "wer_high": "DOUBLE",
+    "greedy_wer": "DOUBLE",
+    "cer": "DOUBLE",
+    "accuracy": "DOUBLE",
+    "accuracy_low": "DOUBLE",
+    "accuracy_high": "DOUBLE",
+    "macro_f1": "DOUBLE",
+    "baseline_accuracy": "DOUBLE",
+    "report_json": "VARCHAR",
+}
+
 CONTENT = {"words": WORDS, "cues": CUES, "transcripts": TRANSCRIPTS, "topics": TOPICS}
-TABLES = {"videos": VIDEOS, **CONTENT, "runs": RUNS}
+TABLES = {"videos": VIDEOS, **CONTENT, "runs": RUNS, "evaluations": EVALUATIONS}
 # Only these get minimum and maximum in the transaction log: text there would outlive the words it was taken from.
 STATISTICS = {
     "videos": "video_id,generation,indexed_at",
     "runs": "run_id,started_at",
+    "evaluations": "evaluation_id,evaluated_at",
     **dict.fromkeys(CONTENT, "video_id,generation"),
 }
-EVENTS_ONLY = ("runs",)  # tables without generations
+EVENTS_ONLY = ("runs", "evaluations")  # tables without generations
+ADDED = ("evaluations",)  # a lake that nobody has written to since may lack these; readers take them for empty
 
 
 @cache

@@ -20,13 +20,12 @@ from deltalake import CommitProperties, DeltaTable, Transaction, WriterPropertie
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from tasks.errors import LakeNotWritable, LakeTooNew, Misconfigured, StorageBusy
-from tasks.lake.schema import LAKE_VERSION, STATISTICS, TABLES, arrow_schema
+from tasks.lake.schema import ADDED, LAKE_VERSION, STATISTICS, TABLES, arrow_schema
 
 _T = TypeVar("_T")
 COMMIT_TRIES = 40
 MARKER = "nightscribe-lake.json"
-# zstd halves the words table; row groups of this size let DuckDB skip all but one for one video.
-PARQUET = WriterProperties(compression="ZSTD", compression_level=3, max_row_group_size=122_880)
+ROW_GROUP = 122_880  # of this size, so that DuckDB can skip all but one for one video
 
 
 class Lake:
@@ -150,6 +149,8 @@ class Lake:
 
     def files(self, name: str) -> list[str]:
         """Live Parquet files of the newest snapshot, as DuckDB opens them (not percent-encoded)."""
+        if name in ADDED and not self._has(name):
+            return []
         uris = self.table(name).file_uris()
         if self.local:
             return [unquote(urlparse(uri).path) if uri.startswith("file://") else unquote(uri) for uri in uris]
@@ -179,7 +180,7 @@ class Lake:
                 mode="append",
                 schema_mode="merge",
                 commit_properties=properties,
-                writer_properties=PARQUET,
+                writer_properties=writer_properties(name),
                 storage_options=self.options,
             )
 
@@ -187,6 +188,14 @@ class Lake:
 
     def _committed(self, name: str, batch_id: str) -> bool:
         return self.table(name).transaction_version(batch_id) is not None
+
+
+def writer_properties(table: str) -> WriterProperties:
+    """How a table's files are written. zstd halves the words; texts are read whole by every phrase search, where the
+    faster LZ4 is worth its space."""
+    if table == "transcripts":
+        return WriterProperties(compression="LZ4_RAW", max_row_group_size=ROW_GROUP)
+    return WriterProperties(compression="ZSTD", compression_level=3, max_row_group_size=ROW_GROUP)
 
 
 def retry_commit(act: Callable[[], _T], *, what: str, tries: int = COMMIT_TRIES) -> _T:

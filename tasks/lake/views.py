@@ -58,6 +58,7 @@ def connect(lake: Lake, snapshot: Snapshot | None = None) -> duckdb.DuckDBPyConn
     """An in-memory DuckDB with the lake's views, on one snapshot. Times are shown in UTC."""
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET parquet_metadata_cache = true")  # a file of a Delta table never changes
     if not lake.local:
         import fsspec
 

@@ -13,8 +13,6 @@ from tasks.records import Result, Topic, Word
 from tasks.speech.pool import gather
 from tasks.subtitles import CueRules, make_cues
 
-FRAME_MS = 20
-
 
 def finish(run: Pipeline, batch: Batch) -> Batch:
     """Collect words, cut cues, classify; afterwards every item has its result.
@@ -72,7 +70,7 @@ def _with_words(run: Pipeline, item: Item, words: tuple[Word, ...]) -> Result:
         duration_ms=duration,
         words=words,
         cues=cues,
-        speech_ms=item.speech_frames * FRAME_MS,
+        speech_ms=round(item.speech_frames * run.acoustic.frame_ms),
     )
 
 

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from tasks.errors import RunStopped
 from tasks.pipeline.state import Batch, Item, Pipeline
-from tasks.speech.decode import Utterance, UtteranceSplitter
+from tasks.speech.decode import Utterance
 
 if TYPE_CHECKING:
     from tasks.speech.acoustic import AcousticModel
@@ -52,12 +52,12 @@ def _lane(run: Pipeline) -> Iterator[None]:
 def _listen(run: Pipeline, heard: list[Item], model: AcousticModel) -> None:
     started = time.monotonic()
     current: int | None = None
-    splitter, waiting = _splitter(run, model), list[Utterance]()
+    splitter, waiting = model.splitter(run.settings), list[Utterance]()
     for number, piece in model.emissions([item.audio for item in heard if item.audio is not None]):
         if number != current:
             if current is not None:
                 _send(run, heard[current], [*waiting, *splitter.finish()], final=True)
-            current, splitter, waiting = number, _splitter(run, model), []
+            current, splitter, waiting = number, model.splitter(run.settings), []
         waiting.extend(splitter.push(piece))
         waiting = _send(run, heard[number], waiting, final=False)
     if current is not None:
@@ -67,12 +67,6 @@ def _listen(run: Pipeline, heard: list[Item], model: AcousticModel) -> None:
     for item in heard:
         assert item.audio is not None
         item.seconds["model"] = spent * item.audio.samples / total
-
-
-def _splitter(run: Pipeline, model: AcousticModel) -> UtteranceSplitter:
-    per_s = 16_000 / model.geometry.stride
-    gap, longest = round(run.settings.utterance_gap_s * per_s), round(run.settings.utterance_max_s * per_s)
-    return UtteranceSplitter(model.blank, gap=gap, longest=longest)
 
 
 def _send(run: Pipeline, item: Item, waiting: list[Utterance], *, final: bool) -> list[Utterance]:

@@ -86,23 +86,9 @@ class Pipeline:
     @cached_property
     def acoustic(self) -> AcousticModel:
         """The acoustic model, loaded once for the process."""
-        from tasks.speech.acoustic import load_acoustic
+        from tasks.speech.acoustic import acoustic_of
 
-        s = self.settings
-        if s.torch_threads:
-            import torch
-
-            torch.set_num_threads(s.torch_threads)
-        return load_acoustic(
-            self.models.acoustic,
-            revision=self.models.acoustic_revision,
-            device=self.device,
-            precision=s.precision,
-            window_s=s.window_s,
-            context_s=s.context_s,
-            batch=s.model_batch,
-            target_language=self.models.target_language,
-        )
+        return acoustic_of(self.models, self.settings)
 
     @cached_property
     def topic_model(self) -> TopicModel | None:
@@ -117,9 +103,8 @@ class Pipeline:
         """The beam search processes, started on first use."""
         with self._lock:
             if self._pool is None:
-                frame_ms = 1000 * self.acoustic.geometry.stride / 16_000
                 spec = decoder_spec(self.models, self.settings, self.acoustic.labels, self.acoustic.blank)
-                self._pool = DecoderPool(spec, frame_ms=frame_ms, processes=self.settings.decoders)
+                self._pool = DecoderPool(spec, frame_ms=self.acoustic.frame_ms, processes=self.settings.decoders)
             return self._pool
 
     def warm_up(self) -> None:

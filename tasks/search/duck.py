@@ -37,10 +37,11 @@ def search(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, Any
     total = connection.execute("SELECT count(*), coalesce(sum(moments), 0) FROM found").fetchone()
     total_videos, total_moments = (total[0], int(total[1])) if total else (0, 0)
     ids = [row[0] for row in ranked]
+    _show(connection, ids)
     if query.mode == "phrase":
-        _phrase_hits(connection, query.words, ids)
+        _phrase_hits(connection, query.words)
     topics = _topics(connection, ids)
-    moments = _moments(connection, ids, query)
+    moments = _moments(connection, query)
     following = query.offset + len(ranked)
     return {
         "query": query.text,
@@ -78,9 +79,8 @@ def _phrase_found(connection: duckdb.DuckDBPyConnection, query: Query) -> None:
     times = f"(length({doubled}) - length(replace({doubled}, $needle, ''))) // length($needle)"
     _candidates(connection, query, [" " + " ".join(query.words) + " "], "found", f"{times} AS moments", needle=needle)
     if any(query.words[:n] == query.words[-n:] for n in range(1, len(query.words))):
-        _phrase_hits(
-            connection, query.words, [row[0] for row in connection.execute("SELECT video_id FROM found").fetchall()]
-        )
+        _show(connection, [row[0] for row in connection.execute("SELECT video_id FROM found").fetchall()])
+        _phrase_hits(connection, query.words)
         connection.execute(
             "UPDATE found SET moments = (SELECT count(*) FROM moments m WHERE m.video_id = found.video_id)"
         )
@@ -145,14 +145,14 @@ def _word_hits(connection: duckdb.DuckDBPyConnection, words: list[str], source: 
     in_video = "PARTITION BY video_id ORDER BY start_ms RANGE BETWEEN"
     until = f"{in_video} $near PRECEDING AND CURRENT ROW"
     closes = " AND ".join(f"count_if(term = $w{i}) OVER ({until}) > 0" for i in range(len(words)))
+    among = f"IN ({', '.join(f'$w{i}' for i in range(len(words)))})"
     belongs = f"count_if(closes) OVER ({in_video} CURRENT ROW AND $near FOLLOWING) > 0"
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE moments AS
-        WITH hits AS (
-            SELECT video_id, word_no, start_ms, end_ms, confidence, {_TERM} AS term
-            FROM {source}
-            WHERE {_TERM} IN ({", ".join(f"$w{i}" for i in range(len(words)))})
+        WITH hits AS (  -- two conditions on bare columns, and not one on coalesce(): Parquet skips pages by these only
+            SELECT video_id, word_no, start_ms, end_ms, confidence, word AS term FROM {source} WHERE word {among} AND folded IS NULL
+            UNION ALL SELECT video_id, word_no, start_ms, end_ms, confidence, folded AS term FROM {source} WHERE folded {among}
         ),
         closing AS (SELECT *, {closes} AS closes FROM hits),
         complete AS (SELECT * FROM (SELECT *, {belongs} AS belongs FROM closing) WHERE belongs),
@@ -169,8 +169,17 @@ def _word_hits(connection: duckdb.DuckDBPyConnection, words: list[str], source: 
     )
 
 
-def _phrase_hits(connection: duckdb.DuckDBPyConnection, words: tuple[str, ...], ids: list[str]) -> None:
-    """`moments`: every place in these videos where the words follow each other, whatever cue they are in."""
+def _show(connection: duckdb.DuckDBPyConnection, ids: list[str]) -> None:
+    """`said`: all words of these videos. By a join, because of a long IN list DuckDB makes no filter for single rows."""
+    connection.execute("CREATE OR REPLACE TEMP TABLE shown AS SELECT unnest($ids::VARCHAR[]) AS video_id", {"ids": ids})
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE said AS SELECT video_id, word_no, word, {_TERM} AS term, start_ms, end_ms, "
+        "confidence FROM words SEMI JOIN shown USING (video_id)"
+    )
+
+
+def _phrase_hits(connection: duckdb.DuckDBPyConnection, words: tuple[str, ...]) -> None:
+    """`moments`: every place in `said` where the words follow each other, whatever cue they are in."""
     joins = " ".join(
         f"JOIN said w{i} ON w{i}.video_id = w0.video_id AND w{i}.word_no = w0.word_no + {i} AND w{i}.term = $w{i}"
         for i in range(1, len(words))
@@ -180,10 +189,6 @@ def _phrase_hits(connection: duckdb.DuckDBPyConnection, words: tuple[str, ...], 
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE moments AS
-        WITH said AS (
-            SELECT video_id, word_no, start_ms, end_ms, confidence, {_TERM} AS term
-            FROM words WHERE {_among(ids)}
-        )
         SELECT w0.video_id, row_number() OVER (PARTITION BY w0.video_id ORDER BY w0.word_no) AS moment,
                w0.word_no AS first_word, w{last}.word_no AS last_word, w0.start_ms, w{last}.end_ms,
                ({mean}) / {len(words)} AS confidence, range(w0.word_no, w{last}.word_no + 1) AS marked_words
@@ -207,17 +212,17 @@ def _topics(connection: duckdb.DuckDBPyConnection, ids: list[str]) -> dict[str, 
     return dict(rows)
 
 
-def _moments(connection: duckdb.DuckDBPyConnection, ids: list[str], query: Query) -> dict[str, list[dict[str, Any]]]:
+def _moments(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, list[dict[str, Any]]]:
     """The first moments of each video with a snippet; `marks` are character ranges in it."""
     rows = connection.execute(
         f"""
         WITH chosen AS (
-            SELECT * FROM moments WHERE {_among(ids)}
+            SELECT * FROM moments SEMI JOIN shown USING (video_id)
             QUALIFY row_number() OVER (PARTITION BY video_id ORDER BY start_ms) <= $most
         )
         SELECT c.video_id, c.start_ms, c.end_ms, c.confidence, c.marked_words,
                list(w.word ORDER BY w.word_no) AS said, min(w.word_no) AS first_no
-        FROM chosen c JOIN (FROM words WHERE {_among(ids)}) w ON w.video_id = c.video_id
+        FROM chosen c JOIN said w ON w.video_id = c.video_id
              AND w.word_no BETWEEN c.first_word - {BEFORE} AND least(c.last_word, c.first_word + 40) + {AFTER}
         GROUP BY ALL ORDER BY c.video_id, c.start_ms
         """,

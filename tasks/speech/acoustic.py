@@ -1,4 +1,4 @@
-"""Emissions: a CTC model's log-probabilities for every 20 ms of speech, from any CTC checkpoint of `transformers`."""
+"""Emissions: the log-probabilities of any CTC checkpoint of `transformers` for every frame (20 ms, as a rule)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ import torch
 from tasks.arrays import Array
 from tasks.errors import ModelNotAvailable, OutOfMemory
 from tasks.hardware import cpu_has_bf16
+from tasks.models import ModelSet
 from tasks.records import Audio
+from tasks.settings import Settings
 from tasks.speech.attention import speed_up
+from tasks.speech.decode import UtteranceSplitter
 from tasks.speech.features import MelFeatures, Waveforms
 from tasks.speech.windows import Geometry, geometry, stitch, window_starts
 
@@ -107,10 +110,41 @@ class AcousticModel:
         log_probs: Array = torch.log_softmax(logits, dim=-1).cpu().numpy()
         return log_probs
 
+    def splitter(self, settings: Settings) -> UtteranceSplitter:
+        """What cuts one file's emissions into utterances."""
+        per_s = SAMPLE_RATE / self.geometry.stride
+        gap, longest = round(settings.utterance_gap_s * per_s), round(settings.utterance_max_s * per_s)
+        return UtteranceSplitter(self.blank, gap=gap, longest=longest)
+
+    @property
+    def frame_ms(self) -> float:
+        """Milliseconds from one frame to the next."""
+        return 1000 * self.geometry.stride / SAMPLE_RATE
+
 
 def _is_out_of_memory(error: Exception) -> bool:
     """torch has a class for it on a GPU; on a CPU it is a RuntimeError with these words."""
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
+
+
+def acoustic_of(chosen: ModelSet, settings: Settings) -> AcousticModel:
+    """The acoustic model of a set, loaded as the settings want it.
+
+    Raises:
+        ModelNotAvailable: see `load_acoustic`.
+    """
+    if settings.torch_threads:
+        torch.set_num_threads(settings.torch_threads)
+    return load_acoustic(
+        chosen.acoustic,
+        revision=chosen.acoustic_revision,
+        device=settings.device,
+        precision=settings.precision,
+        window_s=settings.window_s,
+        context_s=settings.context_s,
+        batch=settings.model_batch,
+        target_language=chosen.target_language,
+    )
 
 
 def load_acoustic(
@@ -160,11 +194,7 @@ def _load(
         tokenizer = AutoTokenizer.from_pretrained(name, **common, **({"target_lang": target_language} if extra else {}))
         model = AutoModelForCTC.from_pretrained(name, use_safetensors=True, dtype=torch.float32, **common, **extra)
     except (OSError, ValueError, KeyError) as error:
-        where_from = "in that folder" if Path(name).exists() else "on this machine"
-        raise ModelNotAvailable(
-            f"The acoustic model {name} is not {where_from}, or is not a CTC model: {str(error).splitlines()[0]}",
-            next=f"Fetch it where there is a network: nightscribe models fetch {name}",
-        ) from error
+        raise _unavailable(name, error) from error
     model = model.to(where, dtype).eval()
     speed_up(model, where, dtype)
     features = "input_values" not in inspect.signature(model.forward).parameters
@@ -188,6 +218,31 @@ def _geometry_of(config: Any, window_s: float, context_s: float) -> Geometry:
     if hasattr(config, "conv_kernel"):
         return geometry(list(config.conv_kernel), list(config.conv_stride), window_s=window_s, context_s=context_s)
     return geometry([560], [320], window_s=window_s, context_s=context_s)
+
+
+def tokenizer_of(chosen: ModelSet) -> Any:
+    """The tokenizer of a set's acoustic model, without the model.
+
+    Raises:
+        ModelNotAvailable: it is not on this machine.
+    """
+    from transformers import AutoTokenizer
+
+    target = {"target_lang": chosen.target_language} if chosen.target_language else {}
+    try:
+        return AutoTokenizer.from_pretrained(
+            chosen.acoustic, revision=chosen.acoustic_revision, trust_remote_code=False, **target
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise _unavailable(chosen.acoustic, error) from error
+
+
+def _unavailable(name: str, error: Exception) -> ModelNotAvailable:
+    where = "in that folder" if Path(name).exists() else "on this machine"
+    return ModelNotAvailable(
+        f"The acoustic model {name} is not {where}, or is not a CTC model: {str(error).splitlines()[0]}",
+        next=f"Fetch it where there is a network: nightscribe models fetch {name}",
+    )
 
 
 def token_labels(tokenizer: Any, size: int) -> tuple[tuple[str, ...], int]:

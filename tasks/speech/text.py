@@ -18,9 +18,9 @@ def to_alphabet(text: str, alphabet: str, *, language: str = "en") -> tuple[str,
     where they can; everything else separates words.
     """
     letters = frozenset(alphabet)
-    text = unicodedata.normalize("NFC", text).translate(_APOSTROPHES)
+    text = straight_apostrophes(unicodedata.normalize("NFC", text))
     if not any(c.isdigit() for c in letters):
-        text = _NUMBER.sub(lambda match: f" {spoken_number(match.group(), language)} ", text)
+        text = with_spoken_numbers(text, language)
     text = text.upper() if "A" in letters and "a" not in letters else text.lower()
     foreign: Counter[str] = Counter()
     out: list[str] = []
@@ -37,6 +37,16 @@ def to_alphabet(text: str, alphabet: str, *, language: str = "en") -> tuple[str,
         out.append(" ")
     words = (word.strip("'") if "'" in word else word for word in "".join(out).split())
     return " ".join(word for word in words if word), foreign
+
+
+def straight_apostrophes(text: str) -> str:
+    """The text with every kind of apostrophe as `'`."""
+    return text.translate(_APOSTROPHES)
+
+
+def with_spoken_numbers(text: str, language: str = "en") -> str:
+    """The text with its numbers as they are read aloud."""
+    return _NUMBER.sub(lambda match: f" {spoken_number(match.group(), language)} ", text)
 
 
 @lru_cache(maxsize=100_000)

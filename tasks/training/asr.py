@@ -6,9 +6,9 @@ that is killed and started again ends as an unbroken one does.
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -19,9 +19,17 @@ import jiwer
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
-from transformers import AutoModelForCTC, AutoProcessor, PreTrainedModel
+from transformers import (
+    AutoFeatureExtractor,
+    AutoModelForCTC,
+    AutoTokenizer,
+    PreTrainedModel,
+    Wav2Vec2BertProcessor,
+    Wav2Vec2Processor,
+)
 
 from tasks.arrays import Array
 from tasks.errors import Misconfigured
@@ -29,6 +37,9 @@ from tasks.hardware import cpu_has_bf16
 from tasks.training.augment import Augmentation
 from tasks.training.batches import Batch, make_batch, training_batches
 from tasks.training.clips import ClipStore
+from tasks.training.folders import recover, replacing
+from tasks.training.inputs import ModelInputs
+from tasks.training.scratch import letters
 
 
 @dataclass(frozen=True)
@@ -38,8 +49,8 @@ class TrainingOptions:
     learning_rate: float = 1e-4
     weight_decay: float = 0.005
     warmup_steps: int = 1000
-    max_steps: int = 20_000
-    decay_steps: int = 0
+    max_steps: int = 10_000
+    decay_steps: int | None = None
     batch_size: int = 4
     batch_s: float | None = None
     validate_every: int = 500
@@ -50,7 +61,6 @@ class TrainingOptions:
     gradient_checkpointing: bool = False
     intermediate_ctc: float = 0.0
     clip_norm: float = 1.0
-    average: int = 1
     augmentation: Augmentation | None = field(default_factory=Augmentation)
 
 
@@ -69,10 +79,10 @@ class Progress:
 
 
 def learning_rate_at(step: int, options: TrainingOptions) -> float:
-    """Linear warm-up, then constant, then linear to zero over the last `decay_steps`."""
+    """Linear warm-up, then constant, then linear to zero over the last `decay_steps` (all after the warm-up, if None)."""
     rate = options.learning_rate * min(1.0, (step + 1) / max(1, options.warmup_steps))
-    left = options.max_steps - step
-    return rate * max(0.0, min(1.0, left / options.decay_steps)) if options.decay_steps else rate
+    decay = options.max_steps - options.warmup_steps if options.decay_steps is None else options.decay_steps
+    return rate * max(0.0, min(1.0, (options.max_steps - step) / decay)) if decay > 0 else rate
 
 
 class Trainer:
@@ -91,12 +101,16 @@ class Trainer:
         precision = options.precision
         if precision == "auto":
             precision = "bf16" if torch.cuda.is_available() or cpu_has_bf16() else "fp32"
-        self.accelerator = Accelerator(mixed_precision="no" if precision == "fp32" else precision)
+        # Of a model with frozen or unused parts, not every parameter gets a gradient.
+        unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+        self.accelerator = Accelerator(
+            mixed_precision="no" if precision == "fp32" else precision, kwargs_handlers=[unused]
+        )
         self.options, self.folder, self.processor = options, folder, processor
         self.train_clips, self.validation = train, validation
         self.recorded = recorded or []
         self.tokenizer = processor.tokenizer
-        self.do_normalise = bool(getattr(processor.feature_extractor, "do_normalize", True))
+        self.inputs = ModelInputs(model, processor.feature_extractor)
         if options.freeze_feature_encoder and hasattr(model, "freeze_feature_encoder"):
             model.freeze_feature_encoder()
         if options.gradient_checkpointing:
@@ -108,6 +122,7 @@ class Trainer:
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.step, self.best, self.stale = 0, math.inf, 0
         self.history: list[dict[str, Any]] = []
+        self.too_large: set[str] = set()
 
     # -- the loop -----------------------------------------------------------------------------------------------
 
@@ -116,7 +131,7 @@ class Trainer:
         self.resume()
         started, seconds, losses = time.monotonic(), 0.0, []
         first = self.step
-        if self.step >= self.options.max_steps:
+        if self.step >= self.options.max_steps or self.stale >= self.options.patience:
             return self.summary()
         for step, epoch, batch in training_batches(
             self.train_clips,
@@ -126,7 +141,9 @@ class Trainer:
             seed=self.options.seed,
             options=self.options.augmentation,
             recorded=self.recorded,
-            do_normalise=self.do_normalise,
+            do_normalise=self.inputs.do_normalise,
+            process=self.accelerator.process_index,
+            processes=self.accelerator.num_processes,
         ):
             loss = self.train_step(step, batch)
             losses.append(loss)
@@ -156,28 +173,39 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate_at(step, self.options)
         self.model.train()
-        loss = self.loss(batch)
         self.optimizer.zero_grad(set_to_none=True)
-        if not torch.isfinite(loss):
+        try:
+            loss = self.loss(batch)
+            self.accelerator.backward(loss)
+        except torch.OutOfMemoryError:
+            if self.accelerator.num_processes > 1:  # the others wait for this one's gradients
+                raise
+            self._leave_out(batch)
             return math.nan
-        self.accelerator.backward(loss)
+        # Of what is not finite in one process, the sum over all of them is not finite either: all go on together.
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.options.clip_norm)
         if norm is None or bool(torch.isfinite(torch.as_tensor(norm))):
             self.optimizer.step()
-        return float(loss.detach())
+        return float(loss.detach())  # nan and inf are left out of the mean
+
+    def _leave_out(self, batch: Batch) -> None:
+        """Go on without a batch that does not fit into memory; its clips are named in the summary."""
+        self.too_large.update(batch.names)
+        self.optimizer.zero_grad(set_to_none=True)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """CTC loss a character, on the last layer and by `intermediate_ctc` on the middle one (Lee & Watanabe 2021)."""
         device = self.accelerator.device
-        inputs, mask = self._tensors(batch)
+        bare = self.accelerator.unwrap_model(self.model)
+        inputs, frames = self.inputs(bare, batch, device)
         deep = self.options.intermediate_ctc > 0
         with self.accelerator.autocast():
-            outputs = self.model(inputs, attention_mask=mask, output_hidden_states=deep)
-        bare = self.accelerator.unwrap_model(self.model)
+            outputs = self.model(**inputs, output_hidden_states=deep)
         targets = [self.tokenizer(text).input_ids for text in batch.texts]
         sizes = torch.tensor([len(t) for t in targets])
         flat = torch.tensor([i for t in targets for i in t], device=device)
-        frames = bare._get_feat_extract_output_lengths(torch.as_tensor(batch.lengths)).long()
 
         def ctc(logits: torch.Tensor) -> torch.Tensor:
             log_probs = functional.log_softmax(logits.float(), dim=-1).transpose(0, 1)
@@ -185,7 +213,7 @@ class Trainer:
             each = functional.ctc_loss(
                 log_probs, flat, frames, sizes, blank=blank, reduction="none", zero_infinity=True
             )
-            return each.sum() / sizes.sum()
+            return each.sum() / sizes.sum().clamp(min=1)
 
         loss = ctc(outputs.logits)
         if deep:
@@ -194,11 +222,6 @@ class Trainer:
                 logits = bare.lm_head(functional.layer_norm(middle, middle.shape[-1:]))
             loss = (1 - self.options.intermediate_ctc) * loss + self.options.intermediate_ctc * ctc(logits)
         return loss
-
-    def _tensors(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        device = self.accelerator.device
-        mask = np.arange(batch.audio.shape[1])[None] < batch.lengths[:, None]
-        return torch.from_numpy(batch.audio).to(device), torch.from_numpy(mask).long().to(device)
 
     # -- validation ---------------------------------------------------------------------------------------------
 
@@ -213,11 +236,12 @@ class Trainer:
         while start < len(order):
             n = max(1, int(batch_s * 16_000 // store.lengths[order[min(start + 64, len(order) - 1)]]))
             clips = order[start : start + n]
-            batch = make_batch(store, clips, step=0, seed=0, options=None, recorded=[], do_normalise=self.do_normalise)
-            inputs, mask = self._tensors(batch)
+            batch = make_batch(
+                store, clips, step=0, seed=0, options=None, recorded=[], do_normalise=self.inputs.do_normalise
+            )
+            inputs, frames = self.inputs(bare, batch, self.accelerator.device)
             with self.accelerator.autocast():
-                ids = self.model(inputs, attention_mask=mask).logits.argmax(-1).cpu()
-            frames = bare._get_feat_extract_output_lengths(torch.as_tensor(batch.lengths)).long()
+                ids = self.model(**inputs).logits.argmax(-1).cpu()
             for clip, row, length in zip(clips, ids, frames, strict=True):
                 texts[int(clip)] = self.tokenizer.decode(row[: int(length)])
             start += n
@@ -239,39 +263,34 @@ class Trainer:
         rate = learning_rate_at(self.step - 1, self.options)
         self.history.append({"step": self.step, "epoch": epoch, "loss": loss, "learning_rate": rate, **scores})
         if self.accelerator.is_main_process:
-            self.save(self.folder / "last", whole=True)
-            if better:
+            if better:  # before `last`: a kill between them repeats some steps, and loses no best model
                 self.save(self.folder / "best", whole=False)
+            self.save(self.folder / "last", whole=True)
             (self.folder / "history.jsonl").write_text(
                 "".join(json.dumps(row) + "\n" for row in self.history), encoding="utf-8"
             )
 
     def save(self, target: Path, *, whole: bool) -> None:
         """Write model and processor (and with `whole`, the optimiser) beside `target`, then take its place."""
-        part = target.with_name(f".{target.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        bare = self.accelerator.unwrap_model(self.model)
-        bare.save_pretrained(part)
-        self.processor.save_pretrained(part)
-        if whole:
-            state = self.optimizer.state_dict()["state"]
-            tensors = {f"{i}.{name}": value.contiguous() for i, slots in state.items() for name, value in slots.items()}
-            save_file(tensors, part / "optimizer.safetensors")
-            run = {"step": self.step, "best": self.best, "stale": self.stale, "history": self.history}
-            (part / "run.json").write_text(json.dumps(run), encoding="utf-8")
-        old = target.with_name(f".{target.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        if target.exists():
-            target.rename(old)
-        part.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
+        with replacing(target) as part:
+            bare = self.accelerator.unwrap_model(self.model)
+            bare.save_pretrained(part)
+            self.processor.save_pretrained(part)
+            if whole:
+                state = self.optimizer.state_dict()["state"]
+                tensors = {
+                    f"{i}.{key}": value.contiguous() for i, slots in state.items() for key, value in slots.items()
+                }
+                save_file(tensors, part / "optimizer.safetensors")
+                run = {"step": self.step, "best": self.best, "stale": self.stale, "history": self.history}
+                (part / "run.json").write_text(json.dumps(run), encoding="utf-8")
 
     def resume(self) -> None:
         """Go on from `last/`, or from what a kill between two renames left of it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         last = self.folder / "last"
-        if not last.exists() and (self.folder / ".last.old").exists():
-            (self.folder / ".last.old").rename(last)
+        recover(last)
+        recover(self.folder / "best")
         if not (last / "run.json").exists():
             return
         run = json.loads((last / "run.json").read_text(encoding="utf-8"))
@@ -287,16 +306,38 @@ class Trainer:
         self.optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
 
     def summary(self) -> dict[str, Any]:
-        return {"steps": self.step, "best_wer": self.best, "options": asdict(self.options), "history": self.history}
+        """Steps, the best word error, options, history, and clips that did not fit into memory."""
+        return {
+            "steps": self.step,
+            "best_wer": self.best,
+            "options": asdict(self.options),
+            "history": self.history,
+            "too_large": sorted(self.too_large),
+        }
 
 
 def load_for_training(name: str) -> tuple[PreTrainedModel, Any]:
-    """A CTC checkpoint and its processor, from a folder or a hub id (safetensors only, no code of its own)."""
+    """A CTC checkpoint and its processor, from a folder or a hub id (safetensors only, no code of its own).
+
+    One that was only pretrained has no letters yet: it gets those of `tasks.training.scratch` and a new last layer.
+
+    Raises:
+        Misconfigured: it is not there, or is no model of speech.
+    """
+    given: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False}
     try:
-        processor = AutoProcessor.from_pretrained(name)
-        model = AutoModelForCTC.from_pretrained(name, use_safetensors=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+        extractor = AutoFeatureExtractor.from_pretrained(name)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(name)
+        except (OSError, ValueError, TypeError, KeyError):
+            tokenizer = letters()
+            given |= {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "ctc_zero_infinity": True}
+        model = AutoModelForCTC.from_pretrained(name, **given)
+    except (OSError, ValueError, KeyError) as error:
         raise Misconfigured(
-            f"No CTC model could be loaded from {name!r}: {error}", next="Name a folder or hub id."
+            f"No speech model could be loaded from {name!r}: {str(error).splitlines()[0]}",
+            next=f"Name a folder, or fetch it first: nightscribe models fetch {name}",
         ) from error
-    return model, processor
+    mel = "input_features" in inspect.signature(model.forward).parameters
+    kind = Wav2Vec2BertProcessor if mel else Wav2Vec2Processor
+    return model, kind(feature_extractor=extractor, tokenizer=tokenizer)

@@ -21,11 +21,12 @@ GRID = SAMPLE_RATE // 2
 
 @dataclass(frozen=True)
 class Batch:
-    """Padded inputs: `audio` (clips, samples) float32, `lengths` in samples, `texts` beside them."""
+    """Padded inputs: `audio` (clips, samples) float32, `lengths` in samples, `texts` and `names` beside them."""
 
     audio: Array
     lengths: Array
     texts: list[str]
+    names: list[str]
 
     @property
     def seconds(self) -> float:
@@ -93,7 +94,7 @@ def make_batch(
     padded = np.zeros((len(audios), longest), np.float32)
     for row, audio in zip(padded, audios, strict=True):
         row[: len(audio)] = audio
-    return Batch(padded, lengths, texts)
+    return Batch(padded, lengths, texts, [store.names[int(clip)] for clip in clips])
 
 
 def training_batches(
@@ -106,9 +107,14 @@ def training_batches(
     options: Augmentation | None,
     recorded: list[Array],
     do_normalise: bool,
+    process: int = 0,
+    processes: int = 1,
     ahead: int = 4,
 ) -> Iterator[tuple[int, int, Batch]]:
-    """(step, epoch, batch) from `start_step` on, without end; made one thread ahead of the model."""
+    """(step, epoch, batch) from `start_step` on, without end; made one thread ahead of the model.
+
+    Of several processes that train together, each takes its share of every batch.
+    """
 
     def plan() -> Iterator[tuple[int, int, Array]]:
         step, epoch = 0, 0
@@ -126,7 +132,7 @@ def training_batches(
             work = pool.submit(
                 make_batch,
                 store,
-                clips,
+                clips[process::processes] if len(clips) >= processes else clips,
                 step=step,
                 seed=seed,
                 options=options,

@@ -12,59 +12,20 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet
+from filelock import FileLock
 
 from tasks.arrays import Array
 from tasks.errors import Misconfigured
+from tasks.manifest import Problems, fraction, read_manifest, strings
 from tasks.speech.text import to_alphabet
 
 SAMPLE_RATE = 16_000
-NAMED = 5  # problems named in a report, of each kind
-
-
-@dataclass(frozen=True)
-class Problems:
-    """What a manifest's rows were left out for: kind, then the names."""
-
-    found: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, kind: str, name: str) -> None:
-        self.found.setdefault(kind, []).append(name)
-
-    def lines(self) -> list[str]:
-        """One line a kind: how many, and the first few by name."""
-        return [
-            f"{kind}: {len(names)} left out ({', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''})"
-            for kind, names in self.found.items()
-        ]
-
-
-def read_manifest(path: Path) -> pa.Table:
-    """A CSV, TSV or Parquet manifest as a table of strings.
-
-    Raises:
-        Misconfigured: the file is missing or is none of the three.
-    """
-    if not path.is_file():
-        raise Misconfigured(f"There is no manifest {path}.", next="Name a CSV, TSV or Parquet file.")
-    try:
-        if path.suffix == ".parquet":
-            return pyarrow.parquet.read_table(path)
-        tabs = path.suffix in (".tsv", ".tab")
-        parse = pa.csv.ParseOptions(delimiter="\t" if tabs else ",", quote_char=False if tabs else '"')
-        parse.newlines_in_values = not tabs
-        convert = pa.csv.ConvertOptions(strings_can_be_null=False)
-        return pa.csv.read_csv(path, parse_options=parse, convert_options=convert)
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        raise Misconfigured(
-            f"{path} cannot be read as a table: {error}", next="Save it as CSV, TSV or Parquet."
-        ) from error
 
 
 @dataclass(frozen=True)
@@ -75,6 +36,7 @@ class ClipStore:
     offsets: Array
     lengths: Array
     texts: list[str]
+    names: list[str]
     problems: Problems
 
     def __len__(self) -> int:
@@ -88,6 +50,18 @@ class ClipStore:
     @property
     def hours(self) -> float:
         return float(self.lengths.sum()) / SAMPLE_RATE / 3600
+
+    def only(self, chosen: Sequence[int]) -> ClipStore:
+        """A store of some of the clips, on the same file."""
+        at = np.array(chosen, np.int64)
+        texts, names = [self.texts[i] for i in at], [self.names[i] for i in at]
+        return ClipStore(self.samples, self.offsets[at], self.lengths[at], texts, names, self.problems)
+
+    def split(self, share: float) -> tuple[ClipStore, ClipStore]:
+        """Two stores, the second with about `share` of the clips. Decided by the text: what is said alike stays together."""
+        kept_back = {i for i, text in enumerate(self.texts) if fraction(text) < share}
+        first = [i for i in range(len(self)) if i not in kept_back]
+        return self.only(first), self.only(sorted(kept_back))
 
 
 def open_store(
@@ -106,18 +80,16 @@ def open_store(
     Rows that cannot be trained on are left out and reported: missing or unreadable file, empty text, a text of which
     less than half is in the alphabet, a clip longer than `max_clip_s` or too short for its text.
     """
-    table = read_manifest(manifest)
-    for column in (path_column, text_column):
-        if column not in table.column_names:
-            raise Misconfigured(
-                f"{manifest} has no column {column!r}; it has {', '.join(table.column_names)}.",
-                next="Say --path-column and --text-column.",
-            )
+    table = read_manifest(manifest, path_column, text_column)
     key = "\0".join((alphabet, path_column, text_column, str(max_clip_s), ""))
     digest = hashlib.sha256(key.encode() + manifest.read_bytes()).hexdigest()[:16]
     folder = cache / f"clips-{digest}"
-    if not (folder / "problems.json").exists():
-        _decode_all(table, manifest.parent, folder, alphabet, path_column, text_column, max_clip_s, workers, on_clip)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):  # of several processes that train together, one decodes
+        if not (folder / "problems.json").exists():
+            _decode_all(
+                table, manifest.parent, folder, alphabet, path_column, text_column, max_clip_s, workers, on_clip
+            )
     rows = pyarrow.parquet.read_table(folder / "clips.parquet")
     lengths = rows["samples"].to_numpy()
     if not len(lengths):
@@ -126,7 +98,8 @@ def open_store(
             next="Check that paths are relative to the manifest and that texts match the audio.",
         )
     samples = np.memmap(folder / "clips.i16", np.int16, "r")
-    return ClipStore(samples, rows["offset"].to_numpy(), lengths, rows["text"].to_pylist(), Problems(_read(folder)))
+    offsets, problems = rows["offset"].to_numpy(), Problems(_read(folder))
+    return ClipStore(samples, offsets, lengths, rows["text"].to_pylist(), rows["path"].to_pylist(), problems)
 
 
 def _read(folder: Path) -> dict[str, list[str]]:
@@ -145,23 +118,22 @@ def _decode_all(
     workers: int,
     on_clip: Callable[[int, int], None],
 ) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     problems = Problems()
     outside: Counter[str] = Counter()
     rows: list[tuple[str, str]] = []
-    for name, raw in zip(table[path_column].to_pylist(), table[text_column].to_pylist(), strict=True):
-        text, foreign = to_alphabet(str(raw or ""), alphabet)
+    for name, raw in zip(strings(table, path_column), strings(table, text_column), strict=True):
+        text, foreign = to_alphabet(raw, alphabet)
         outside.update(foreign)
         if not text:
-            problems.add("empty text", str(name))
-        elif len(text) < len(str(raw)) / 2:
-            problems.add("characters outside the alphabet", str(name))
-        elif not (base / str(name)).is_file():
-            problems.add("missing file", str(name))
+            problems.add("empty text", name)
+        elif len(text) < len(raw) / 2:
+            problems.add("characters outside the alphabet", name)
+        elif not (base / name).is_file():
+            problems.add("missing file", name)
         else:
-            rows.append((str(name), text))
-    if outside:
-        problems.add("characters dropped from texts", " ".join(f"{c!r} {n}x" for c, n in outside.most_common(NAMED)))
+            rows.append((name, text))
+    for character, n in outside.most_common():
+        problems.add("characters that the alphabet lacks, dropped from texts", f"{character!r} {n} times")
 
     kept: dict[str, list[object]] = {"path": [], "text": [], "offset": [], "samples": []}
     offset = 0

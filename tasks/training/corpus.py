@@ -8,6 +8,7 @@ depends on the seed and the clip's number alone, so a run that was killed goes o
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 import subprocess
 import tempfile
@@ -20,9 +21,11 @@ from typing import TypeVar
 import numpy as np
 
 from tasks.arrays import Array
-from tasks.errors import MissingTool
+from tasks.errors import Misconfigured, MissingTool
 from tasks.training.augment import add_echo, add_noise
+from tasks.training.lm_text import text_sentences
 
+SPEAKABLE = re.compile(r"(?:[^\W\d_]|[ ,.'’!?;:-])+")
 _T = TypeVar("_T")
 SAMPLE_RATE = 16_000
 TIMEOUT_S = 60
@@ -127,6 +130,26 @@ def _command(voice: Voice, source: Path, out: Path, rate: float, pitch: float) -
 
 def _run(command: Sequence[str], data: bytes | None = None) -> bytes:
     return subprocess.run(command, input=data, capture_output=True, check=True, timeout=TIMEOUT_S).stdout
+
+
+def choose_sentences(paths: Sequence[Path], n: int, *, shortest: int, longest: int, seed: int) -> list[str]:
+    """`n` different sentences of text files, of `shortest` to `longest` words, all of them if there are fewer.
+
+    Those with digits or symbols are left out: each engine reads them in its own way.
+
+    Raises:
+        Misconfigured: a file cannot be read, or has no such sentence.
+    """
+    found = dict.fromkeys(
+        sentence
+        for sentence in text_sentences(paths)
+        if shortest <= sentence.count(" ") + 1 <= longest and SPEAKABLE.fullmatch(sentence)
+    )
+    if not found:
+        raise Misconfigured("No sentence of these texts can be spoken.", next="Give more text, or other --words.")
+    every = list(found)
+    picked = np.random.default_rng(seed).permutation(len(every))[:n]
+    return [every[int(i)] for i in picked]
 
 
 def plan_clips(

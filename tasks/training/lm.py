@@ -6,26 +6,22 @@ its words beside it: without that list pyctcdecode cannot tell a word from the b
 
 from __future__ import annotations
 
-import hashlib
 import json
-import lzma
-import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tasks.errors import Misconfigured, MissingTool
-from tasks.speech.text import to_alphabet
+from tasks.manifest import fraction
 
 KENLM = "kenlm==0.3.0"
 TOOLS = Path.home() / ".cache" / "nightscribe" / "kenlm-0.3.0"
-SENTENCE_END = re.compile(r"(?<=[.!?;:])[\"')\]]*\s+")
 
 
 @dataclass(frozen=True)
@@ -54,32 +50,12 @@ class LanguageModelReport:
     options: dict[str, object]
 
 
-def read_sentences(paths: Sequence[Path], alphabet: str) -> Iterator[str]:
-    """Sentences of plain, gzip-free text files (also `.xz`), normalised; empty ones are left out.
-
-    Raises:
-        Misconfigured: a file is missing or is not text.
-    """
-    for path in paths:
-        opener = lzma.open if path.suffix == ".xz" else open
-        try:
-            with opener(path, "rt", encoding="utf-8") as handle:
-                for line in handle:
-                    for sentence in SENTENCE_END.split(line):
-                        text, _ = to_alphabet(sentence, alphabet)
-                        if text:
-                            yield text
-        except (OSError, UnicodeDecodeError, lzma.LZMAError) as error:
-            raise Misconfigured(f"{path} cannot be read as text: {error}", next="Name plain text files.") from error
-
-
-def held_out(sentence: str, share: float) -> bool:
-    """Whether a sentence is kept for the evaluation: decided by its text, so that copies stay together."""
-    return int(hashlib.md5(sentence.encode(), usedforsecurity=False).hexdigest()[:6], 16) < share * 0x1000000
-
-
-def build_lm(sentences: Iterable[str], folder: Path, options: LanguageModelOptions) -> LanguageModelReport:
+def build_lm(
+    sentences: Iterable[str], folder: Path, options: LanguageModelOptions, *, own: Sequence[str] = ()
+) -> LanguageModelReport:
     """Write `lm.binary`, `unigrams.txt` and `report.json` into `folder`.
+
+    Every word of the sentences in `own`, the archive's, is in the vocabulary, however rare.
 
     Raises:
         MissingTool: there is no `lmplz` and it could not be built. Misconfigured: the text is too small for the order.
@@ -93,8 +69,12 @@ def build_lm(sentences: Iterable[str], folder: Path, options: LanguageModelOptio
         kept: list[str] = []
         total = 0
         with (scratch / "text").open("w", encoding="utf-8") as out:
+            for sentence in own:
+                counts.update(dict.fromkeys(sentence.split(), options.min_count))
+                out.write(sentence + "\n")
+                total += 1
             for sentence in sentences:
-                if held_out(sentence, options.held_out) and len(kept) < 20_000:
+                if fraction(sentence) < options.held_out and len(kept) < 20_000:
                     kept.append(sentence)
                     continue
                 counts.update(sentence.split())

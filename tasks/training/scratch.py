@@ -25,19 +25,23 @@ from tasks.training.frontend import cosine_bank
 ALPHABET = "abcdefghijklmnopqrstuvwxyz'"
 
 
-def small_processor(alphabet: str = ALPHABET) -> Wav2Vec2Processor:
-    """Character tokenizer (blank is `<pad>`, a space is `|`) and a feature extractor that normalises each file."""
+def letters(alphabet: str = ALPHABET) -> Wav2Vec2CTCTokenizer:
+    """Character tokenizer: the blank is `<pad>`, a space is `|`."""
     vocab = {token: i for i, token in enumerate(["<pad>", "<unk>", "|", *alphabet])}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "vocab.json")
         path.write_text(json.dumps(vocab), encoding="utf-8")
-        tokenizer = Wav2Vec2CTCTokenizer(
+        return Wav2Vec2CTCTokenizer(
             str(path), unk_token="<unk>", pad_token="<pad>", word_delimiter_token="|", bos_token=None, eos_token=None
         )
+
+
+def small_processor() -> Wav2Vec2Processor:
+    """The tokenizer of `letters`, and a feature extractor that normalises each file."""
     extractor = Wav2Vec2FeatureExtractor(
         feature_size=1, sampling_rate=16_000, padding_value=0.0, do_normalize=True, return_attention_mask=True
     )
-    return Wav2Vec2Processor(feature_extractor=extractor, tokenizer=tokenizer)
+    return Wav2Vec2Processor(feature_extractor=extractor, tokenizer=letters())
 
 
 def small_model(

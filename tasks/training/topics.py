@@ -1,16 +1,14 @@
 """Train a topic classifier: any sequence-classification checkpoint, or a small BERT from scratch.
 
 Texts are trained on as speech recognition gives them, and in pieces of changing length, because that is what the
-classifier will read. From scratch, masked words of unlabelled text come first (Devlin et al. 2019).
+classifier will read.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,15 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn import functional
-from transformers import (
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    BertConfig,
-    BertForMaskedLM,
-    BertForSequenceClassification,
-    BertTokenizerFast,
-)
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from tasks.arrays import Array
+from tasks.speech.acoustic import choose_device
+from tasks.training.folders import recover, replacing
+from tasks.training.linear import linear_baseline
 from tasks.training.noise import as_speech, with_errors
 
 
@@ -42,85 +37,9 @@ class TopicTraining:
     weight_decay: float = 0.01
     noise: float = 0.2
     smoothing: float = 0.0
+    distil: bool = False
     seed: int = 0
     bf16: bool = False
-
-
-def make_tokenizer(texts: Iterator[str], size: int, folder: Path) -> Any:
-    """A lower-case WordPiece vocabulary of `size` learnt from texts, saved to `folder`."""
-    from tokenizers import BertWordPieceTokenizer
-
-    learner = BertWordPieceTokenizer(lowercase=True)
-    learner.train_from_iterator(texts, vocab_size=size, min_frequency=2, show_progress=False)
-    with tempfile.TemporaryDirectory() as name:
-        learner.save_model(name)
-        vocab = {line: i for i, line in enumerate(Path(name, "vocab.txt").read_text(encoding="utf-8").splitlines())}
-    tokenizer = BertTokenizerFast(vocab=vocab, do_lower_case=True, model_max_length=512)
-    tokenizer.save_pretrained(folder)
-    return tokenizer
-
-
-def small_bert(vocab_size: int, *, hidden: int = 256, layers: int = 4) -> BertConfig:
-    """The shape of BERT-mini (Turc et al. 2019)."""
-    return BertConfig(
-        vocab_size=vocab_size,
-        hidden_size=hidden,
-        num_hidden_layers=layers,
-        num_attention_heads=hidden // 64,
-        intermediate_size=hidden * 4,
-        max_position_embeddings=512,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-    )
-
-
-def pretrain(
-    config: BertConfig,
-    tokenizer: Any,
-    texts: Sequence[str],
-    folder: Path,
-    *,
-    steps: int,
-    tokens: int = 128,
-    batch_size: int = 32,
-    learning_rate: float = 5e-4,
-    seed: int = 0,
-    on_step: Callable[[int, float], None] = lambda step, loss: None,
-) -> None:
-    """Masked-language-model training from scratch on unlabelled texts; resumes from `folder`."""
-    torch.manual_seed(seed)
-    model = BertForMaskedLM(config)
-    start = 0
-    if (folder / "mlm.json").exists():
-        model = BertForMaskedLM.from_pretrained(folder)
-        start = json.loads((folder / "mlm.json").read_text(encoding="utf-8"))["step"]
-    ids = np.concatenate([np.array(tokenizer(text, add_special_tokens=False).input_ids, np.int32) for text in texts])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.01)
-    model.train()
-    for step in range(start, steps):
-        rng = np.random.default_rng((seed, step))
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * min(1.0, (step + 1) / 200, (steps - step) / max(1, steps * 0.5))
-        at = rng.integers(0, len(ids) - tokens, batch_size)
-        inputs = np.stack([ids[i : i + tokens] for i in at]).astype(np.int64)
-        chosen = rng.random(inputs.shape) < 0.15
-        labels = np.where(chosen, inputs, -100)
-        kind = rng.random(inputs.shape)
-        inputs = np.where(chosen & (kind < 0.8), tokenizer.mask_token_id, inputs)
-        inputs = np.where(chosen & (kind >= 0.9), rng.integers(5, config.vocab_size, inputs.shape), inputs)
-        with torch.autocast("cpu", torch.bfloat16):
-            hidden = model.bert(torch.from_numpy(inputs)).last_hidden_state
-            picked = torch.from_numpy(chosen)
-            scores = model.cls(hidden[picked])
-        loss = functional.cross_entropy(scores.float(), torch.from_numpy(labels)[picked])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        on_step(step + 1, float(loss.detach()))
-        if (step + 1) % 500 == 0 or step + 1 == steps:
-            model.save_pretrained(folder)
-            (folder / "mlm.json").write_text(json.dumps({"step": step + 1}), encoding="utf-8")
 
 
 def train_topics(
@@ -129,59 +48,130 @@ def train_topics(
     train: Sequence[tuple[str, str]],
     validation: Sequence[tuple[str, str]],
     options: TopicTraining,
-    on_progress: Callable[[int, int, float, float | None], None] = lambda epoch, step, loss, accuracy: None,
+    on_progress: Callable[[int, int, float, float | None], None] = lambda step, total, loss, accuracy: None,
 ) -> dict[str, Any]:
-    """Fine-tune `base` on (text, label) pairs; keeps the epoch with the best validation accuracy in `folder`."""
+    """Fine-tune `base` on (text, label) pairs; keeps the epoch with the best validation accuracy in `folder/best`.
+
+    With `distil`, as many texts again are made of stretches of several articles, and what TF-IDF with a linear model says
+    of them is learnt as well (Hinton et al., "Distilling the knowledge in a neural network", 2015): a linear model finds
+    the words that matter from fewer texts than a transformer does. A run that was killed goes on after its last epoch.
+    """
     labels = sorted({label for _, label in train})
+    last = folder / "last"
+    recover(last)
+    recover(folder / "best")
+    state = _state(last)
     tokenizer = AutoTokenizer.from_pretrained(base)
     torch.manual_seed(options.seed)
     model = AutoModelForSequenceClassification.from_pretrained(
-        base, num_labels=len(labels), id2label=dict(enumerate(labels)), label2id={n: i for i, n in enumerate(labels)}
+        str(last) if state else base,
+        num_labels=len(labels),
+        id2label=dict(enumerate(labels)),
+        label2id={n: i for i, n in enumerate(labels)},
     )
-    vocabulary = sorted({word for text, _ in train for word in as_speech(text).split()})
+    device = torch.device(choose_device("auto"))
+    model.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
+    if state:
+        optimizer.load_state_dict(torch.load(last / "optimizer.pt", weights_only=True))
     written = [(text, as_speech(text), labels.index(label)) for text, label in train]
+    data = _Data(written, sorted({word for _, spoken, _ in written for word in spoken.split()}), labels)
+    teacher = linear_baseline().fit([s for _, s, _ in written], [t for *_, t in written]) if options.distil else None
     per_epoch = math.ceil(len(written) / options.batch_size)
-    best, history = -1.0, []
-    started = time.monotonic()
-    for epoch in range(options.epochs):
+    whole = options.epochs * per_epoch
+    history: list[dict[str, Any]] = state["history"] if state else []
+    for epoch in range(len(history), options.epochs):
         model.train()
         order = np.random.default_rng((options.seed, epoch)).permutation(len(written))
         losses = []
         for number in range(per_epoch):
             step = epoch * per_epoch + number
             rng = np.random.default_rng((options.seed, epoch, number))
-            chosen = [written[int(i)] for i in order[number * options.batch_size : (number + 1) * options.batch_size]]
-            rows = _pieces(tokenizer, [_varied(t, s, options, rng, vocabulary) for t, s, _ in chosen], options, rng)
-            batch = tokenizer.pad({"input_ids": rows}, return_tensors="pt")
+            chosen = order[number * options.batch_size : (number + 1) * options.batch_size]
+            texts, target = data.batch(chosen, options, rng, teacher)
+            rows = tokenizer(texts, truncation=True, max_length=options.max_tokens).input_ids
+            batch = tokenizer.pad({"input_ids": rows}, return_tensors="pt").to(device)
             for group in optimizer.param_groups:
-                whole = options.epochs * per_epoch
                 group["lr"] = options.learning_rate * min(
                     1.0, (step + 1) / (whole * 0.1), (whole - step) / (whole * 0.9)
                 )
-            with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
+            with torch.autocast(device.type, torch.bfloat16, enabled=options.bf16):
                 logits = model(**batch).logits
-            target = torch.tensor([label for *_, label in chosen])
-            loss = functional.cross_entropy(logits.float(), target, label_smoothing=options.smoothing)
+            loss = functional.cross_entropy(
+                logits.float(), torch.from_numpy(target).to(device), label_smoothing=options.smoothing
+            )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             losses.append(float(loss.detach()))
-            on_progress(epoch, number, losses[-1], None)
+            on_progress(step + 1, whole, losses[-1], None)
         score = accuracy(model, tokenizer, validation, labels, options.max_tokens)
+        better = score >= max((row["accuracy"] for row in history), default=-1.0)
         history.append({"epoch": epoch, "loss": float(np.mean(losses)), "accuracy": score})
-        on_progress(epoch, per_epoch, history[-1]["loss"], score)
-        if score >= best:
-            best = score
-            model.save_pretrained(folder)
-            tokenizer.save_pretrained(folder)
+        if better:
+            _save(folder / "best", model, tokenizer)
+        _save(last, model, tokenizer, {"history": history}, optimizer)
+        on_progress((epoch + 1) * per_epoch, whole, history[-1]["loss"], score)
     return {
-        "best_accuracy": best,
+        "best_accuracy": max(row["accuracy"] for row in history),
         "history": history,
-        "seconds": time.monotonic() - started,
+        "labels": labels,
         "options": asdict(options),
     }
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Texts as written and as spoken with the numbers of their labels, and the words to put errors in with."""
+
+    texts: Sequence[tuple[str, str, int]]
+    vocabulary: Sequence[str]
+    labels: Sequence[str]
+
+    def batch(
+        self, chosen: Array, options: TopicTraining, rng: np.random.Generator, teacher: Any
+    ) -> tuple[list[str], Array]:
+        """Stretches of the chosen texts, all of one random length, with target probabilities of shape (n, labels)."""
+        length = int(rng.integers(options.min_tokens, options.max_tokens))
+        texts = [_stretch(_varied(*self.texts[int(i)][:2], options, rng, self.vocabulary), length, rng) for i in chosen]
+        target = np.eye(len(self.labels), dtype=np.float32)[[self.texts[int(i)][2] for i in chosen]]
+        if teacher is None:
+            return texts, target
+        made = [self._mixture(length, rng) for _ in chosen]
+        said = teacher.predict_proba(made).astype(np.float32)
+        return [*texts, *made], np.concatenate((target, said))
+
+    def _mixture(self, length: int, rng: np.random.Generator) -> str:
+        parts = int(rng.integers(1, 5))
+        picked = rng.integers(0, len(self.texts), parts)
+        return " ".join(_stretch(self.texts[int(i)][1], max(8, length // parts), rng) for i in picked)
+
+
+def _stretch(text: str, length: int, rng: np.random.Generator) -> str:
+    words = text.split()
+    start = int(rng.integers(0, max(1, len(words) - length // 2)))
+    return " ".join(words[start : start + length])
+
+
+def _state(last: Path) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = json.loads((last / "state.json").read_text(encoding="utf-8"))
+        return found
+    except FileNotFoundError:
+        return None
+
+
+def _save(
+    target: Path, model: Any, tokenizer: Any, state: Mapping[str, Any] | None = None, optimizer: Any = None
+) -> None:
+    """Beside `target`, then in its place."""
+    with replacing(target) as part:
+        model.save_pretrained(part)
+        tokenizer.save_pretrained(part)
+        if state is not None:
+            torch.save(optimizer.state_dict(), part / "optimizer.pt")
+            (part / "state.json").write_text(json.dumps(state), encoding="utf-8")
 
 
 def _varied(
@@ -190,18 +180,6 @@ def _varied(
     if rng.random() < 0.25:
         return written.lower()
     return with_errors(spoken, rng.uniform(0, 1.5 * options.noise), rng, vocabulary)
-
-
-def _pieces(tokenizer: Any, texts: Sequence[str], options: TopicTraining, rng: np.random.Generator) -> list[list[int]]:
-    """A stretch of each text, all of one random length."""
-    length = int(rng.integers(options.min_tokens, options.max_tokens))
-    stretches = []
-    for text in texts:
-        words = text.split()
-        start = int(rng.integers(0, max(1, len(words) - length // 2)))
-        stretches.append(" ".join(words[start : start + length]))
-    rows: list[list[int]] = tokenizer(stretches, truncation=True, max_length=length).input_ids
-    return rows
 
 
 @torch.inference_mode()
@@ -215,9 +193,7 @@ def accuracy(
         chosen = pairs[start : start + 16]
         texts = [as_speech(text) for text, _ in chosen]
         batch = tokenizer(texts, truncation=True, max_length=max_tokens, padding=True, return_tensors="pt")
+        batch = batch.to(model.device)
         best = model(**batch).logits.argmax(-1).tolist()
         right += sum(labels[i] == label for i, (_, label) in zip(best, chosen, strict=True))
     return right / max(1, len(pairs))
-
-
-__all__ = ["BertForSequenceClassification", "TopicTraining", "make_tokenizer", "pretrain", "small_bert", "train_topics"]

@@ -21,7 +21,7 @@ from tasks.models import decoder_spec, find_set
 from tasks.records import Audio
 from tasks.settings import Settings
 from tasks.speech.acoustic import load_acoustic
-from tasks.speech.decode import UtteranceSplitter, decode_many
+from tasks.speech.decode import decode_many
 
 WHOLE = 600.0
 
@@ -34,13 +34,12 @@ def heard(audios: list[Audio], settings: Settings, window_s: float, context_s: f
     for number, piece in model.emissions(audios):
         pieces[number].append(piece)
     emissions = [np.concatenate(p) for p in pieces]
-    frame_ms = 1000 * model.geometry.stride / 16_000
     spec = decoder_spec(chosen, settings, model.labels, model.blank)
     texts = []
     for log_probs in emissions:
-        splitter = UtteranceSplitter(model.blank, gap=25, longest=1500)
+        splitter = model.splitter(settings)
         utterances = splitter.push(log_probs) + splitter.finish()
-        texts.append(" ".join(w.word for u in decode_many(spec, utterances, frame_ms) for w in u))
+        texts.append(" ".join(w.word for u in decode_many(spec, utterances, model.frame_ms) for w in u))
     return emissions, texts
 
 

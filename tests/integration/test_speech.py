@@ -17,7 +17,7 @@ from tasks.models import decoder_spec, find_set
 from tasks.records import Audio
 from tasks.settings import Settings
 from tasks.speech.acoustic import load_acoustic
-from tasks.speech.decode import UtteranceSplitter, decode_many
+from tasks.speech.decode import decode_many
 
 SETTINGS = Settings(catalog=REPO / "data/models/catalog.toml", scratch_free_gb=0)
 VIDEOS = [path for path in sorted(BUCKET.rglob("*")) if path.suffix in (".mp4", ".mov", ".mkv", ".webm")]
@@ -51,10 +51,10 @@ def emissions(loaded, audios) -> list[np.ndarray]:
 
 
 def words(loaded, log_probs: np.ndarray) -> list[tuple[str, int]]:
-    splitter = UtteranceSplitter(loaded.blank, gap=25, longest=1500)
+    splitter = loaded.splitter(SETTINGS)
     spec = decoder_spec(find_set(SETTINGS), SETTINGS, loaded.labels, loaded.blank)
     utterances = splitter.push(log_probs) + splitter.finish()
-    return [(w.word, w.start_ms) for u in decode_many(spec, utterances, 20.0) for w in u]
+    return [(w.word, w.start_ms) for u in decode_many(spec, utterances, loaded.frame_ms) for w in u]
 
 
 def test_batch_one_and_batch_sixteen_give_the_same_emissions_bit_by_bit(audios):

@@ -1,0 +1,144 @@
+"""`nightscribe train asr`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from nightscribe.cli import print_json
+from nightscribe.common import json_option
+from nightscribe.progress import counting
+
+
+@click.command("asr")
+@click.argument("manifest", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder of the run; its `best` is the model."
+)
+@click.option("--base", default="scratch", show_default=True, help="CTC checkpoint (folder or hub id), or `scratch`.")
+@click.option("--validation", type=click.Path(path_type=Path), help="Manifest to judge by; else a share is kept back.")
+@click.option("--path-column", default="path", show_default=True, help="Column of the files, relative to MANIFEST.")
+@click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
+@click.option("--max-clip-s", type=click.FloatRange(min=1), default=20.0, show_default=True, help="Longer: left out.")
+@click.option("--learning-rate", type=float, help="Default 1e-4; from scratch 6e-4.")
+@click.option("--weight-decay", type=float, default=0.005, show_default=True)
+@click.option("--warmup-steps", type=click.IntRange(min=0), help="Default 1000; from scratch 400.")
+@click.option("--decay-steps", type=click.IntRange(min=0), help="Steps at the end with a falling rate; default all.")
+@click.option("--max-steps", type=click.IntRange(min=1), default=10_000, show_default=True)
+@click.option("--batch-size", type=click.IntRange(min=1), help="Clips in a batch; default 4.")
+@click.option("--batch-s", type=click.FloatRange(min=1), help="Seconds in a batch instead; from scratch 60.")
+@click.option("--validate-every", type=click.IntRange(min=1), default=500, show_default=True, help="Steps.")
+@click.option("--patience", type=click.IntRange(min=1), default=10, show_default=True, help="Validations without gain.")
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto", show_default=True)
+@click.option("--gradient-checkpointing", is_flag=True, help="Less memory, a third slower.")
+@click.option("--train-encoder", is_flag=True, help="Train the feature encoder too; it is frozen otherwise.")
+@click.option("--no-augment", is_flag=True, help="No changes of speed, noise and echo.")
+@click.option("--noise", type=click.Path(path_type=Path), help="Folder of recordings to mix in as noise.")
+@click.option("--hidden", type=click.IntRange(min=64), default=256, show_default=True, help="Width, from scratch.")
+@click.option("--layers", type=click.IntRange(min=1), default=6, show_default=True, help="Blocks, from scratch.")
+@click.option("--frontend-steps", type=click.IntRange(min=0), default=600, show_default=True, help="From scratch.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@json_option
+def command(
+    manifest: Path,
+    out: Path,
+    base: str,
+    validation: Path | None,
+    path_column: str,
+    text_column: str,
+    max_clip_s: float,
+    learning_rate: float | None,
+    weight_decay: float,
+    warmup_steps: int | None,
+    decay_steps: int | None,
+    max_steps: int,
+    batch_size: int | None,
+    batch_s: float | None,
+    validate_every: int,
+    patience: int,
+    precision: Literal["auto", "fp32", "bf16", "fp16"],
+    gradient_checkpointing: bool,
+    train_encoder: bool,
+    no_augment: bool,
+    noise: Path | None,
+    hidden: int,
+    layers: int,
+    frontend_steps: int,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Train a CTC speech model on MANIFEST (CSV, TSV or Parquet of path and text; sound or video files).
+
+    The model with the best validation is kept in OUT/best, with a card and its curves. Training ends when it no longer
+    improves. The same command goes on after an interruption, to the same end. Several GPUs:
+    `accelerate launch -m nightscribe train asr ...`.
+
+    \b
+    Example:
+      nightscribe train asr clips.tsv --base facebook/wav2vec2-base --out models/ours
+      nightscribe index ~/videos --models models/ours/best
+    """
+    from tasks.training.asr import Progress, TrainingOptions
+    from tasks.training.augment import Augmentation
+    from tasks.training.fit import SCRATCH, Shape, Source, fit
+
+    scratch = base == SCRATCH
+    options = TrainingOptions(
+        learning_rate=learning_rate or (6e-4 if scratch else 1e-4),
+        weight_decay=weight_decay,
+        warmup_steps=(400 if scratch else 1000) if warmup_steps is None else warmup_steps,
+        max_steps=max_steps,
+        decay_steps=decay_steps,
+        batch_size=batch_size or 4,
+        batch_s=batch_s or (60.0 if scratch and not batch_size else None),
+        validate_every=validate_every,
+        patience=patience,
+        seed=seed,
+        precision=precision,
+        freeze_feature_encoder=not train_encoder,
+        gradient_checkpointing=gradient_checkpointing,
+        intermediate_ctc=0.3 if scratch else 0.0,
+        augmentation=None if no_augment else Augmentation(),
+    )
+    with (
+        counting("clips decoded") as clips,
+        counting("convolutions") as convolutions,
+        counting("training") as training,
+    ):
+        scores = ""
+
+        def show(progress: Progress) -> None:
+            nonlocal scores
+            if progress.wer is not None:
+                scores = f", validation WER {progress.wer:.1%} CER {progress.cer:.1%}"
+                print(f"step {progress.step}: loss {progress.loss:.3f}{scores}", file=sys.stderr, flush=True)
+            remark = f"loss {progress.loss:.3f}, {progress.audio_per_s:.0f} s of sound a second{scores}"
+            training(progress.step, max_steps, remark)
+
+        summary = fit(
+            Source(manifest, path_column, text_column, max_clip_s),
+            out,
+            base=base,
+            options=options,
+            validation=validation,
+            shape=Shape(hidden, layers, frontend_steps),
+            noise=noise,
+            on_clip=clips,
+            on_frontend=lambda step, unexplained: convolutions(step, frontend_steps, f"unexplained {unexplained:.2f}"),
+            on_progress=show,
+        )
+    _tell(summary, out, as_json)
+    return 0
+
+
+def _tell(summary: dict[str, Any], out: Path, as_json: bool) -> None:
+    for problem in summary["problems"]:
+        print(f"Left out: {problem}", file=sys.stderr)
+    if as_json:
+        print_json(summary)
+        return
+    print(f"{summary['steps']} steps, best validation WER {summary['best_wer']:.1%}: {out / 'best'}")
+    print(f"Use it: nightscribe index BUCKET --models {out / 'best'}")

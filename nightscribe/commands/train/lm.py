@@ -1,0 +1,155 @@
+"""`nightscribe train lm`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nightscribe.cli import print_json
+from nightscribe.common import json_option, settings_from
+from nightscribe.progress import counting
+
+
+@click.command("lm")
+@click.argument("texts", nargs=-1, type=click.Path(path_type=Path), metavar="[TEXT]...")
+@click.option("--models", metavar="SET", help="Model set or folder whose acoustic model it is for.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder; default `language_model` in the model's folder.")
+@click.option("--bucket", metavar="URI", help="Also the sidecars of this archive, so that its names are known.")
+@click.option(
+    "--without",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="MANIFEST",
+    help="Leave out sentences of clips to be judged by.",
+)
+@click.option("--tune", type=click.Path(path_type=Path), metavar="MANIFEST", help="Find the weights on these clips.")
+@click.option("--tune-clips", type=click.IntRange(min=1), default=200, show_default=True, help="So many of them.")
+@click.option("--order", type=click.IntRange(2, 6), default=5, show_default=True, help="Words of the longest n-gram.")
+@click.option(
+    "--prune", default="0,0,1,2,2", show_default=True, help="For each length: n-grams seen so often or less go."
+)
+@click.option("--min-count", type=click.IntRange(min=1), default=2, show_default=True, help="Rarer words go.")
+@click.option("--quantise-bits", type=click.IntRange(2, 24), default=8, show_default=True)
+@click.option("--memory", default="2G", show_default=True, help="For lmplz.")
+@json_option
+def command(
+    texts: tuple[Path, ...],
+    models: str | None,
+    out: Path | None,
+    bucket: str | None,
+    without: tuple[Path, ...],
+    tune: Path | None,
+    tune_clips: int,
+    order: int,
+    prune: str,
+    min_count: int,
+    quantise_bits: int,
+    memory: str,
+    as_json: bool,
+) -> int:
+    """Estimate a word n-gram model from text files with KenLM, in the letters of the acoustic model.
+
+    Writes a quantised binary trie, the list of its words and a card with perplexity on held-out sentences. With --tune,
+    the weight of the model and the bonus for each word are chosen by the fewest wrong words, and kept beside it.
+
+    \b
+    Example:
+      nightscribe train lm books.txt.xz news.txt --models models/ours/best --bucket ~/videos --tune dev.tsv
+    """
+    from tasks.errors import Misconfigured
+    from tasks.manifest import Problems
+    from tasks.models import find_set
+    from tasks.training.cards import card
+    from tasks.training.lm import LanguageModelOptions, build_lm
+    from tasks.training.lm_text import read_sentences
+    from tasks.training.lm_text import without as left_out
+
+    if not texts and not bucket:
+        raise click.UsageError("Give text files, or an archive with --bucket.")
+    settings = settings_from(models=models)
+    chosen, problems = find_set(settings), Problems()
+    folder = out or Path(chosen.acoustic) / "language_model"
+    if out is None and not Path(chosen.acoustic).is_dir():
+        raise Misconfigured(f"{chosen.acoustic} is no folder to put a language model into.", next="Say --out.")
+    options = LanguageModelOptions(order, _pruning(prune, order), min_count, memory, quantise_bits)
+    alphabet = _alphabet(chosen)
+    own = _own(bucket, alphabet, settings, problems)
+    sentences: Iterable[str] = read_sentences(texts, alphabet)
+    if without:
+        sentences = left_out(sentences, _held_back(without, alphabet))
+    print("Counting and estimating.", file=sys.stderr)
+    report = build_lm(sentences, folder, options, own=own)
+    made = {
+        "text": ", ".join([*(path.name for path in texts), *(["sidecars of the archive"] if bucket else [])]),
+        "size": f"{report.words:,} words in {report.sentences:,} sentences; {report.vocabulary:,} different, {report.bytes / 1e6:.1f} MB",
+        "held-out sentences": f"perplexity {report.perplexity:g}, {report.perplexity_known:g} without unknown words; "
+        f"{report.out_of_vocabulary:.2%} of the words unknown",
+        "for": f"the letters {alphabet}",
+    }
+    tuned = _tuned(tune, tune_clips, chosen, folder, settings, problems) if tune else None
+    if tuned:
+        made["weights"] = f"{tuned.lm_weight:g}, bonus {tuned.word_bonus:g}: WER {tuned.wer:.1%} on {tune_clips} clips"
+    text = card(folder.name, f"A word {order}-gram language model (KenLM).", made, report.options, problems.lines())
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    for problem in problems.lines():
+        print(f"Left out: {problem}", file=sys.stderr)
+    if as_json:
+        print_json({**vars(report), "folder": str(folder), "tuned": vars(tuned) if tuned else None})
+    else:
+        print("\n".join(f"{key}: {value}" for key, value in made.items()) + f"\n{folder}")
+    return 0
+
+
+def _pruning(text: str, order: int) -> tuple[int, ...]:
+    try:
+        counts = tuple(int(part) for part in text.split(","))[:order]
+    except ValueError as error:
+        raise click.BadParameter("whole numbers with commas, like 0,0,1", param_hint="--prune") from error
+    return counts + counts[-1:] * (order - len(counts))
+
+
+def _alphabet(chosen: Any) -> str:
+    from tasks.speech.acoustic import tokenizer_of
+    from tasks.training.fit import alphabet_of
+
+    return alphabet_of(tokenizer_of(chosen))
+
+
+def _own(bucket: str | None, alphabet: str, settings: Any, problems: Any) -> list[str]:
+    if bucket is None:
+        return []
+    from tasks.bucket import open_bucket
+    from tasks.training.lm_text import sidecar_sentences
+
+    return list(sidecar_sentences(open_bucket(bucket, settings), alphabet, problems))
+
+
+def _held_back(manifests: tuple[Path, ...], alphabet: str) -> list[str]:
+    from tasks.manifest import read_manifest, strings
+    from tasks.speech.text import to_alphabet
+
+    return [
+        to_alphabet(text, alphabet)[0]
+        for manifest in manifests
+        for text in strings(read_manifest(manifest, "text"), "text")
+    ]
+
+
+def _tuned(manifest: Path, n: int, chosen: Any, folder: Path, settings: Any, problems: Any) -> Any:
+    from dataclasses import replace
+
+    from tasks.evaluation.asr import read_clips
+    from tasks.manifest import drawn
+    from tasks.training.tuning import tune, write_weights
+
+    clips = drawn(read_clips(manifest, problems, path_column="path", text_column="text"), n)
+    settings.scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="run-tune-", dir=settings.scratch) as scratch, counting("weights") as show:
+        tuned = tune(clips, replace(chosen, lm=str(folder)), settings, Path(scratch), problems, show)
+    write_weights(folder, tuned)
+    return tuned

@@ -1,0 +1,60 @@
+"""What a training run leaves for people: a card, the curves, and their table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def card(name: str, what: str, made: Mapping[str, str], options: Mapping[str, Any], problems: Sequence[str]) -> str:
+    """A model card in Markdown; `nightscribe evaluate --card` adds its tables at the end."""
+    lines = [f"# {name}", "", what, ""]
+    lines += [f"- **{key}**: {value}" for key, value in made.items()]
+    if problems:
+        lines += ["", "Left out of the data:", "", *(f"- {problem}" for problem in problems)]
+    lines += ["", "Settings:", "", *(f"    {key} = {value}" for key, value in options.items())]
+    return "\n".join(lines) + "\n"
+
+
+def history_table(history: Sequence[Mapping[str, Any]]) -> str:
+    """The validations as CSV."""
+    out = io.StringIO()
+    if history:
+        writer = csv.DictWriter(out, list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+    return out.getvalue()
+
+
+def curves(history: Sequence[Mapping[str, Any]], target: Path) -> None:
+    """Loss on the training data, and word and character error on the validation clips, by step."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    steps = [row["step"] for row in history]
+    left.plot(steps, [row["loss"] for row in history], color="#3b6ea5")
+    left.set_ylabel("loss a character")
+    right.plot(steps, [100 * row["wer"] for row in history], color="#c4622d", label="words")
+    right.plot(steps, [100 * row["cer"] for row in history], color="#777777", label="characters")
+    right.set_ylabel("wrong on validation, %")
+    right.legend(frameon=False)
+    for axes in (left, right):
+        axes.set_xlabel("step")
+        axes.set_ylim(bottom=0)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(target, dpi=120)
+
+
+def flat_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options for a card: one level, no empty values."""
+    flat: dict[str, Any] = {}
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{inner}": of for inner, of in value.items()}
+        elif value is not None:
+            flat[name] = value
+    return flat

@@ -1,0 +1,80 @@
+"""Weights of the language model: the pair with the fewest wrong words on a development set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tasks.evaluation.asr import Clip, sounds, utterances_of
+from tasks.evaluation.scores import normalised, summed, word_errors
+from tasks.manifest import Problems
+from tasks.models import ATTRIBUTES, ModelSet, decoder_spec
+from tasks.settings import Settings
+from tasks.speech.acoustic import acoustic_of
+from tasks.speech.decode import Utterance
+from tasks.speech.pool import DecoderPool, gather
+
+WEIGHTS = (0.2, 0.35, 0.5, 0.7, 0.9, 1.2, 1.6)
+BONUSES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The best pair, its word error, and all that was tried: (weight, bonus, word error)."""
+
+    lm_weight: float
+    word_bonus: float
+    wer: float
+    tried: tuple[tuple[float, float, float], ...]
+
+
+def tune(
+    clips: Sequence[Clip],
+    chosen: ModelSet,
+    settings: Settings,
+    scratch: Path,
+    problems: Problems,
+    on_point: Callable[[int, int], None] = lambda done, total: None,
+) -> Tuned:
+    """Search weight and bonus in turn, twice over; emissions are computed once."""
+    model = acoustic_of(chosen, settings)
+    good = sounds(clips, scratch, settings, problems)
+    heard = utterances_of(model, [audio for _, audio in good], settings)
+    true = [normalised(clip.text, chosen.language) for clip, _ in good]
+    base = decoder_spec(chosen, settings, model.labels, model.blank)
+    tried: dict[tuple[float, float], float] = {}
+    total = 2 * (len(WEIGHTS) + len(BONUSES))
+
+    def error(weight: float, bonus: float) -> float:
+        if (weight, bonus) not in tried:
+            spec = replace(base, lm_weight=weight, word_bonus=bonus)
+            pool = DecoderPool(spec, frame_ms=model.frame_ms, processes=settings.decoders)
+            try:
+                tried[weight, bonus] = _error(pool, heard, true, chosen.language)
+            finally:
+                pool.close()
+        on_point(len(tried), total)
+        return tried[weight, bonus]
+
+    weight, bonus = 0.5, 1.5
+    for _ in range(2):
+        weight = min(WEIGHTS, key=lambda w: error(w, bonus))
+        bonus = min(BONUSES, key=lambda b: error(weight, b))
+    on_point(total, total)
+    return Tuned(weight, bonus, error(weight, bonus), tuple((w, b, e) for (w, b), e in sorted(tried.items())))
+
+
+def _error(pool: DecoderPool, heard: Sequence[list[Utterance]], true: Sequence[str], language: str) -> float:
+    futures = [pool.submit(utterances) for utterances in heard]
+    said = [" ".join(word.word for word in gather([future])) for future in futures]
+    return summed([word_errors(t, normalised(s, language)) for t, s in zip(true, said, strict=True)]).rate
+
+
+def write_weights(folder: Path, tuned: Tuned) -> None:
+    """Keep the pair beside the language model, in the file that pyctcdecode keeps its own in."""
+    path = folder / ATTRIBUTES
+    old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    new = {**old, "alpha": tuned.lm_weight, "beta": tuned.word_bonus}
+    path.write_text(json.dumps({"unk_score_offset": -10.0, "score_boundary": True, **new}) + "\n", encoding="utf-8")

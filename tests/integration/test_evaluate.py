@@ -1,0 +1,235 @@
+"""`evaluate` and `compare`: figures that add up, kept in the lake, beside a baseline."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jiwer
+import pytest
+from conftest import REPO, command_environment
+
+from nightscribe.bench.material import talks
+from tasks.errors import Misconfigured
+from tasks.evaluation.compare import compare, find_recipe, known_recipes
+from tasks.evaluation.keep import draw, markdown, write_card
+from tasks.evaluation.scores import normalised
+from tasks.evaluation.topics import evaluate_topics, read_texts
+from tasks.lake.commit import commit
+from tasks.lake.store import Lake
+from tasks.lake.views import connect
+from tasks.manifest import Problems
+from tasks.records import Recipes
+from tasks.topics import load_topics
+
+SUBJECTS = {
+    "business": "shares rose and the bank sold bonds to firms",
+    "sport": "the striker scored and the team won the cup",
+}
+
+
+def nightscribe(folder: Path, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "nightscribe", *map(str, arguments)]
+    done = subprocess.run(
+        words,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=command_environment(folder, PYTHONPATH=str(REPO)),
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory) -> tuple[Path, dict]:
+    """The sample archive's talks as a manifest, with two faults, and what `evaluate asr` says of them."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    with (folder / "talks.csv").open("w", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(("path", "text", "folder"))
+        writer.writerows((talk.path, talk.text, talk.path.parent.name) for talk in talks()[:4])
+        writer.writerow(("gone.mp4", "nothing", "none"))
+        writer.writerow((talks()[0].path, "", "none"))
+    done = nightscribe(folder, "evaluate", "asr", "talks.csv", "--group-by", "folder", "--out", "out", "--json")
+    assert "missing file: 1 (gone.mp4)" in done.stderr
+    assert "empty text: 1" in done.stderr
+    return folder, json.loads(done.stdout)
+
+
+def test_the_report_has_what_the_documentation_names(judged):
+    _, found = judged
+    assert set(found) == {
+        "n", "audio_ms", "wer", "wer_ci95", "cer", "greedy_wer", "greedy_wer_ci95", "ins", "del", "sub", "ref_words",
+        "raw", "normalizer", "groups", "models", "recipe",
+    }  # fmt: skip
+    assert found["n"] == 4
+    assert found["normalizer"] == "nightscribe-1"
+    assert found["models"]["set"] == "demo"
+
+
+def test_the_figures_follow_from_the_transcripts(judged):
+    folder, found = judged
+    with (folder / "out" / "clips.tsv").open(newline="") as handle:
+        clips = list(csv.DictReader(handle, delimiter="\t"))
+    true, said, greedy = ([normalised(clip[name]) for clip in clips] for name in ("text", "said", "greedy"))
+    assert found["wer"] == pytest.approx(jiwer.wer(true, said), abs=1e-4)
+    assert found["greedy_wer"] == pytest.approx(jiwer.wer(true, greedy), abs=1e-4)
+    assert found["cer"] == pytest.approx(jiwer.cer(true, said), abs=1e-4)
+    assert found["wer"] == pytest.approx((found["ins"] + found["del"] + found["sub"]) / found["ref_words"], abs=1e-4)
+    assert found["wer_ci95"][0] <= found["wer"] <= found["wer_ci95"][1]
+    assert found["wer"] < found["greedy_wer"], "the language model helps"
+
+
+def test_groups_add_up_to_the_whole(judged):
+    _, found = judged
+    groups = found["groups"]["folder"].values()
+    for name in ("n", "audio_ms", "ins", "del", "sub", "ref_words"):
+        assert sum(group[name] for group in groups) == found[name], name
+
+
+def test_a_report_is_kept_in_the_lake_with_its_groups(judged):
+    folder, found = judged
+    rows = json.loads(
+        nightscribe(folder, "sql", "FROM evaluations ORDER BY group_value NULLS FIRST", "--format", "json").stdout
+    )
+    assert len(rows) == 1 + len(found["groups"]["folder"])
+    assert rows[0]["wer"] == found["wer"]
+    assert rows[0]["recipe"] == found["recipe"]
+    assert {row["group_column"] for row in rows[1:]} == {"folder"}
+    assert json.loads(rows[0]["report_json"]) == found
+
+
+def test_picture_table_and_json_lie_in_the_folder(judged):
+    folder, found = judged
+    out = folder / "out"
+    assert (out / "report.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((out / "report.json").read_text()) == found
+    assert (out / "report.md").read_text().strip() == markdown("asr", found)
+
+
+def test_a_card_gets_the_table_once(judged, tmp_path):
+    _, found = judged
+    card = tmp_path / "README.md"
+    card.write_text("# model\n\nWords.\n")
+    for text in ("old", markdown("asr", found)):
+        write_card(card, "talks", text)
+    text = card.read_text()
+    assert text.startswith("# model\n\nWords.\n")
+    assert text.count("<!-- evaluate talks -->") == 1
+    assert "old" not in text
+    with pytest.raises(Misconfigured, match="no model card"):
+        write_card(tmp_path / "none.md", "talks", "text")
+
+
+def test_an_unusable_manifest_is_a_sentence(tmp_path):
+    (tmp_path / "m.csv").write_text("path,text\ngone.wav,hello\n")
+    done = nightscribe(tmp_path, "evaluate", "asr", "m.csv", code=2)
+    assert "No row of m.csv can be used: missing file: 1 (gone.wav)." in done.stderr
+
+
+# -- topics -----------------------------------------------------------------------------------------------------------
+
+
+def test_topics_are_judged_in_three_forms_beside_a_linear_model():
+    model = load_topics(str(REPO / "data/models/topics-demo"))
+    pairs = [(f"{text} {i} Times!", label) for i in range(8) for label, text in SUBJECTS.items()]
+    found = evaluate_topics(model, pairs)
+    assert set(found["variants"]) == {"written", "speech", "speech_errors"}
+    assert found["n"] == 16
+    assert found["accuracy"] == found["variants"]["written"]["accuracy"]
+    assert sum(map(sum, found["confusion"])) == 16
+    right = sum(found["confusion"][i][i] for i in range(len(found["labels"])))
+    assert found["accuracy"] == pytest.approx(right / 16, abs=1e-4)
+    assert found["baseline_accuracy"] == 1.0
+    assert found["baseline"].endswith("5-fold cross-validation on the same texts")
+
+
+def test_near_copies_of_judged_texts_are_not_in_the_baselines_training():
+    model = load_topics(str(REPO / "data/models/topics-demo"))
+    pairs = [(" ".join(f"{label}{i}w{n}" for n in range(40)), label) for i in range(3) for label in SUBJECTS]
+    others = [(" ".join(f"{label}{i}x{n}" for n in range(40)), label) for i in range(3) for label in SUBJECTS]
+    found = evaluate_topics(model, pairs, train=[*pairs[:2], *others])
+    assert found["near_copies_dropped"] == 2
+    assert found["baseline"].endswith("trained on 6 texts")
+
+
+def test_a_label_that_the_model_lacks_is_said(tmp_path):
+    model = load_topics(str(REPO / "data/models/topics-demo"))
+    with pytest.raises(Misconfigured, match="has no label weather; it knows business"):
+        evaluate_topics(model, [("rain", "weather")])
+    (tmp_path / "t.csv").write_text("text,label\nhello,sport\n,sport\nbye,\n")
+    problems = Problems()
+    assert read_texts(tmp_path / "t.csv", problems) == [("hello", "sport")]
+    assert problems.found == {"empty text": ["row 2"], "no label": ["row 3"]}
+
+
+def test_a_confusion_matrix_can_be_drawn(tmp_path):
+    draw("topics", {"labels": ["a", "b"], "confusion": [[3, 1], [0, 4]]}, tmp_path / "c.png")
+    assert (tmp_path / "c.png").stat().st_size > 5000
+
+
+# -- compare ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_recipes(lake: Lake, result) -> Lake:
+    old, new = (
+        Recipes("a1", "d1", "c1", "t1", {"acoustic": {"model": "small"}, "decode": {"lm": "lm"}}),
+        Recipes("a2", "d2", "c2", "t2", {"acoustic": {"model": "large"}, "decode": {"lm": None}}),
+    )
+    texts = {
+        "one": ("the banc left rates", "the bank left rates"),
+        "two": ("same words here", "same words here"),
+        "three": ("banc and banc of england", "bank and bank of england today"),
+        "four": ("", "suddenly words"),
+    }
+    for number, (name, (before, after)) in enumerate(texts.items()):
+        for text, recipes in ((before, old), (after, new)):
+            status = "indexed" if text else "no_speech"
+            options = {"video_id": f"{number:020}", "key": f"{name}.mp4", "title": name, "status": status}
+            made = result(text, recipes=recipes, last_generation=1 if recipes is new else 0, **options)
+            commit(lake, [made], run_id="r", device="cpu")
+    commit(lake, [result("only old", video_id="9" * 20, key="nine.mp4", recipes=old)], run_id="r", device="cpu")
+    return lake
+
+
+def test_two_generations_are_compared_word_by_word(two_recipes):
+    connection = connect(two_recipes)
+    found = compare(connection, "d1", "d2").as_json(10)
+    assert (found["videos"], found["unchanged_videos"]) == (4, 1)
+    assert (found["words"], found["changed"], found["removed"], found["added"]) == (12, 3, 0, 3)
+    assert found["replaced"] == [{"old": "banc", "new": "bank", "n": 3}]
+    assert {(e["word"], e["n"]) for e in found["only_new"]} == {("today", 1), ("suddenly", 1), ("words", 1)}
+    assert [v["key"] for v in found["most_changed"]] == ["four.mp4", "three.mp4", "one.mp4", "two.mp4"]
+    assert found["most_changed"][1]["share"] == 0.5  # three of five words and one more
+
+
+def test_the_other_way_round_what_was_added_is_removed(two_recipes):
+    found = compare(connect(two_recipes), "d2", "d1").as_json(10)
+    assert (found["removed"], found["added"]) == (3, 0)
+
+
+def test_recipes_are_listed_and_found_by_how_they_begin(two_recipes):
+    connection = connect(two_recipes)
+    known = {entry["recipe"]: (entry["videos"], entry["model"]) for entry in known_recipes(connection)}
+    assert known == {"d1": (5, "small"), "d2": (4, "large")}
+    assert find_recipe(connection, "d2") == "d2"
+    with pytest.raises(Misconfigured, match="More than one recipe"):
+        find_recipe(connection, "d")
+    with pytest.raises(Misconfigured, match="No recipe of this lake begins with 'x'; it has"):
+        find_recipe(connection, "x")
+
+
+def test_the_command_compares(two_recipes, tmp_path):
+    shown = nightscribe(tmp_path, "compare", "d1", "d2", "--lake", two_recipes.uri).stdout
+    assert "4 videos have both; 1 are the same word by word." in shown
+    assert "banc > bank" in shown
+    listed = nightscribe(tmp_path, "compare", "--lake", two_recipes.uri).stdout
+    assert "d1  5 videos" in listed
+    nightscribe(tmp_path, "compare", "d1", "--lake", two_recipes.uri, code=2)

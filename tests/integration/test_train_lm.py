@@ -1,0 +1,141 @@
+"""A language model from text: in the model's letters, with the archive's names, without what it is judged by."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from conftest import BUCKET, REPO
+from test_evaluate import nightscribe
+
+from nightscribe.bench.material import talks
+from tasks.bucket import open_bucket
+from tasks.errors import Misconfigured, MissingTool
+from tasks.manifest import Problems
+from tasks.models import decoder_spec, find_set, language_model
+from tasks.settings import Settings
+from tasks.training.lm import LanguageModelOptions, build_lm, tool
+from tasks.training.lm_text import read_sentences, sidecar_sentences, text_sentences, without
+from tasks.training.scratch import ALPHABET
+
+SETTINGS = Settings(catalog=REPO / "data/models/catalog.toml", scratch_free_gb=0)
+OPTIONS = LanguageModelOptions(order=3, prune=(0, 0, 0), min_count=1, held_out=0.0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lmplz() -> None:
+    """KenLM's estimator, built when it is not there."""
+    try:
+        tool("lmplz")
+    except MissingTool as error:
+        pytest.skip(f"{error} {error.next}")
+
+
+@pytest.fixture
+def text(tmp_path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text("The cat sat. The cat ran!\nA dog sat on 2 mats.\n\n—\n" * 3, encoding="utf-8")
+    return path
+
+
+def test_text_becomes_sentences_in_the_letters_of_the_model(text):
+    assert Counter(read_sentences([text], ALPHABET)) == {
+        "the cat sat": 3, "the cat ran": 3, "a dog sat on two mats": 3,
+    }  # fmt: skip
+    assert next(read_sentences([text], ALPHABET.upper())) == "THE CAT SAT"
+
+
+def test_a_text_that_is_none_is_said(tmp_path):
+    (tmp_path / "x.txt").write_bytes(b"\xff\xfe\x00")
+    for name in ("x.txt", "none.txt"):
+        with pytest.raises(Misconfigured, match="cannot be read as text"):
+            list(text_sentences([tmp_path / name]))
+
+
+def test_probabilities_are_those_of_the_counts(text, tmp_path):
+    import kenlm
+
+    report = build_lm(read_sentences([text], ALPHABET), tmp_path / "lm", OPTIONS)
+    assert (report.sentences, report.words, report.vocabulary) == (9, 36, 9)
+    model = kenlm.Model(str(tmp_path / "lm" / "lm.binary"))
+    assert model.order == 3
+    assert model.score("the cat sat") > model.score("the dog sat") > model.score("mats cat a")
+    total = sum(10 ** next(model.full_scores(word, bos=True, eos=False))[0] for word in ("the", "a", "cat", "dog"))
+    assert 0.5 < total <= 1.0
+    assert math.isfinite(model.score("unheard of"))
+    assert (tmp_path / "lm" / "unigrams.txt").read_text().split() == sorted("a cat dog mats on ran sat the two".split())
+
+
+def test_rare_words_go_and_the_archives_names_stay(text, tmp_path):
+    options = LanguageModelOptions(order=2, prune=(0, 0), min_count=5, held_out=0.0)
+    build_lm(read_sentences([text], ALPHABET), tmp_path / "lm", options, own=["zebedee speaks"])
+    words = (tmp_path / "lm" / "unigrams.txt").read_text().split()
+    assert {"zebedee", "speaks", "the", "cat", "sat"} == set(words)
+
+
+def test_sentences_to_be_judged_by_are_left_out_with_those_that_hold_them():
+    judged = ["one two three four five six seven"]
+    sentences = [
+        "one two three four five six seven",
+        "so one two three four five six it is",
+        "one two three four five",
+        "nothing in common with the first one at all",
+    ]
+    assert list(without(sentences, judged)) == sentences[2:]
+
+
+def test_sidecars_of_a_bucket_are_read_and_a_broken_one_is_named(tmp_path):
+    folder = tmp_path / "bucket"
+    folder.mkdir()
+    shutil.copy(BUCKET / "business" / "interest-rates.mp4", folder / "talk.mp4")
+    (folder / "talk.json").write_text(json.dumps({"title": "Zebedee Quux speaks", "tags": ["Boing"]}))
+    (folder / "other.info.json").write_text("{")
+    problems = Problems()
+    found = list(sidecar_sentences(open_bucket(str(folder), SETTINGS), ALPHABET, problems))
+    assert found == ["zebedee quux speaks", "boing"]
+    assert problems.found == {"unreadable sidecar": ["other.info.json"]}
+
+
+def test_held_out_sentences_are_not_counted_and_give_the_perplexity(tmp_path):
+    sentences = [f"the number {a} and the number {b}" for a in "abcdefgh" for b in "abcdefgh"] * 3
+    options = LanguageModelOptions(order=3, prune=(0, 0, 0), min_count=1, held_out=0.3)
+    report = build_lm(sentences, tmp_path / "lm", options)
+    assert report.sentences < len(sentences) * 0.85
+    assert 1.5 < report.perplexity < 8  # two free words of eight in seven: 8 ** (2 / 7), and a little for the end
+    assert report.out_of_vocabulary == 0
+
+
+def test_the_command_makes_a_model_with_weights_that_index_uses(tmp_path):
+    models = tmp_path / "model"
+    shutil.copytree(REPO / "data/models/asr-demo", models)
+    (tmp_path / "text.txt").write_text("\n".join(talk.text for talk in talks()) + "\n")
+    (tmp_path / "dev.tsv").write_text("path\ttext\n" + "".join(f"{talk.path}\t{talk.text}\n" for talk in talks()[:2]))
+    command = ["train", "lm", "text.txt", "--models", models, "--tune", "dev.tsv", "--min-count", 1, "--json"]
+    done = json.loads(nightscribe(tmp_path, *command, "--prune", "0").stdout)
+    folder = models / "language_model"
+    assert {"lm.binary", "unigrams.txt", "attrs.json", "report.json", "README.md"} == {p.name for p in folder.iterdir()}
+    tuned = done["tuned"]
+    assert tuned["wer"] == min(wer for *_, wer in tuned["tried"])
+    assert len(tuned["tried"]) > 10
+    settings = Settings(models=str(models))
+    chosen = find_set(settings)
+    files = language_model(chosen)
+    assert files is not None
+    assert (files.lm_weight, files.word_bonus) == (tuned["lm_weight"], tuned["word_bonus"])
+    spec = decoder_spec(chosen, settings, ("", "a"), 0)
+    assert (spec.lm_weight, spec.word_bonus) == (tuned["lm_weight"], tuned["word_bonus"])
+    own = decoder_spec(chosen, Settings(models=str(models), lm_weight=0.1), ("", "a"), 0)
+    assert own.lm_weight == 0.1, "a setting comes first"
+    card = (folder / "README.md").read_text()
+    assert f"{tuned['lm_weight']:g}, bonus {tuned['word_bonus']:g}" in card
+    assert "perplexity" in card
+
+
+def test_without_text_or_folder_it_says_what_to_give(tmp_path):
+    assert "Give text files, or an archive" in nightscribe(tmp_path, "train", "lm", code=2).stderr
+    (tmp_path / "t.txt").write_text("a b c\n")
+    assert "--prune" in nightscribe(tmp_path, "train", "lm", "t.txt", "--prune", "x", "--out", "o", code=2).stderr
