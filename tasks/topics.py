@@ -13,6 +13,7 @@ import torch
 
 from tasks.arrays import Array
 from tasks.errors import ModelNotAvailable
+from tasks.quiet import quiet_transformers
 from tasks.records import Metadata, Topic, Word
 from tasks.speech.acoustic import choose_device
 
@@ -78,6 +79,7 @@ def load_topics(name: str, *, revision: str | None = None, device: str = "auto")
 def _load(name: str, revision: str | None, device: str) -> TopicModel:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+    quiet_transformers()
     where = torch.device(choose_device(device))
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)

@@ -6,6 +6,7 @@ import inspect
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,17 @@ from tasks.arrays import Array
 from tasks.errors import ModelNotAvailable, OutOfMemory
 from tasks.hardware import cpu_has_bf16
 from tasks.models import ModelSet
+from tasks.quiet import quiet_transformers
 from tasks.records import Audio
 from tasks.settings import Settings
+from tasks.speech.align import UNWRITABLE
 from tasks.speech.attention import speed_up
 from tasks.speech.decode import UtteranceSplitter
 from tasks.speech.features import MelFeatures, Waveforms
 from tasks.speech.windows import Geometry, geometry, stitch, window_starts
 
 SAMPLE_RATE = 16_000
+UNLIKELY = -1e4  # and not minus infinity, of which sums make no number
 _LOCK = threading.Lock()
 _LOADED: dict[tuple[object, ...], AcousticModel] = {}
 
@@ -103,10 +107,16 @@ class AcousticModel:
         for (number, start, _), row in zip(pool, log_probs, strict=True):
             yield number, start, row
 
+    @cached_property
+    def unwritable(self) -> list[int]:
+        """Tokens that stand for no text, like `<s>`: a model is not to say them."""
+        return [i for i, label in enumerate(self.labels) if label.startswith(UNWRITABLE)]
+
     @torch.inference_mode()
     def infer(self, inputs: Array) -> Array:
         """Inputs of one length, (batch, samples) or (batch, frames, features), to (batch, frames, tokens) log-probs."""
         logits = self.model(torch.from_numpy(inputs).to(self.device, self.dtype)).logits.float()
+        logits[..., self.unwritable] = UNLIKELY
         log_probs: Array = torch.log_softmax(logits, dim=-1).cpu().numpy()
         return log_probs
 
@@ -181,9 +191,8 @@ def _load(
     target_language: str | None,
 ) -> AcousticModel:
     from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
-    from transformers.utils import logging as transformers_logging
 
-    transformers_logging.disable_progress_bar()
+    quiet_transformers()
     where = torch.device(choose_device(device))
     dtype = choose_dtype(precision, where)
     common: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
@@ -199,7 +208,7 @@ def _load(
     speed_up(model, where, dtype)
     features = "input_values" not in inspect.signature(model.forward).parameters
     normalises = bool(getattr(extractor, "do_normalize", False))
-    labels, blank = token_labels(tokenizer, int(config.vocab_size))
+    labels, blank = token_labels(tokenizer, int(model.config.vocab_size))  # an adapter brings its own vocabulary
     return AcousticModel(
         name=name,
         model=model,
@@ -259,7 +268,7 @@ def token_labels(tokenizer: Any, size: int) -> tuple[tuple[str, ...], int]:
         elif token == border or token == " ":
             labels.append(" ")
         elif token in special or not token:
-            labels.append(f"⁇{i}")
+            labels.append(f"{UNWRITABLE}{i}")
         else:
             labels.append(token)
     return tuple(labels), int(blank)

@@ -13,7 +13,10 @@ from tasks.records import Word
 
 @lru_cache(maxsize=16)
 def _ids(labels: tuple[str, ...]) -> dict[str, int]:
-    return {label: i for i, label in enumerate(labels) if label and not label.startswith("⁇")}
+    return {label: i for i, label in enumerate(labels) if label and not label.startswith(UNWRITABLE)}
+
+
+UNWRITABLE = "⁇"  # how the label of a token begins that stands for no text
 
 
 def align(

@@ -18,7 +18,7 @@ import numpy as np
 
 from tasks.arrays import Array
 from tasks.records import Word
-from tasks.speech.align import align
+from tasks.speech.align import UNWRITABLE, align
 
 SURE_BLANK = float(np.log(0.99))
 
@@ -176,5 +176,5 @@ def greedy_words(utterance: Utterance, labels: Sequence[str], blank: int, frame_
     """Words without any search: the best token of each frame, repeats collapsed."""
     best = utterance.log_probs.argmax(axis=1)
     tokens = [int(t) for i, t in enumerate(best) if t != blank and (i == 0 or t != best[i - 1])]
-    text = "".join(labels[t] for t in tokens if not labels[t].startswith("⁇"))
+    text = "".join(labels[t] for t in tokens if not labels[t].startswith(UNWRITABLE))
     return align(text.split(), utterance.log_probs, labels, blank, utterance.first_frame, frame_ms)

@@ -34,6 +34,7 @@ from transformers import (
 from tasks.arrays import Array
 from tasks.errors import Misconfigured
 from tasks.hardware import cpu_has_bf16
+from tasks.quiet import quiet_transformers
 from tasks.training.augment import Augmentation
 from tasks.training.batches import Batch, make_batch, training_batches
 from tasks.training.clips import ClipStore
@@ -324,6 +325,7 @@ def load_for_training(name: str) -> tuple[PreTrainedModel, Any]:
     Raises:
         Misconfigured: it is not there, or is no model of speech.
     """
+    quiet_transformers()
     given: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False}
     try:
         extractor = AutoFeatureExtractor.from_pretrained(name)

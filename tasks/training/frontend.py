@@ -103,7 +103,7 @@ def teach_frontend(
         loss.backward()
         nn.utils.clip_grad_norm_(extractor.parameters(), 1.0)
         optimizer.step()
-        unexplained.append(float(loss) / float(wanted.square().mean()))
+        unexplained.append(float(loss.detach()) / float(wanted.square().mean()))
         on_step(number + 1, unexplained[-1])
     _start_projection(projection, head)
     return float(np.mean(unexplained[-50:]))
@@ -130,7 +130,9 @@ def _start_projection(projection: Any, head: nn.Sequential) -> None:
     norm, linear = head[0], head[1]
     hidden = projection.projection.out_features
     with torch.no_grad():
-        turned = torch.linalg.qr(torch.randn(hidden, 2 * BINS))[0] * (hidden / (2 * BINS)) ** 0.5
+        most, least = max(hidden, 2 * BINS), min(hidden, 2 * BINS)
+        turned = torch.linalg.qr(torch.randn(most, least))[0] * (hidden / (2 * BINS)) ** 0.5
+        turned = turned if hidden == most else turned.T
         projection.layer_norm.load_state_dict(norm.state_dict())
         projection.projection.weight.copy_(turned @ linear.weight)
         projection.projection.bias.copy_(turned @ linear.bias)

@@ -19,6 +19,7 @@ from torch.nn import functional
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tasks.arrays import Array
+from tasks.quiet import quiet_transformers
 from tasks.speech.acoustic import choose_device
 from tasks.training.folders import recover, replacing
 from tasks.training.linear import linear_baseline
@@ -56,6 +57,7 @@ def train_topics(
     of them is learnt as well (Hinton et al., "Distilling the knowledge in a neural network", 2015): a linear model finds
     the words that matter from fewer texts than a transformer does. A run that was killed goes on after its last epoch.
     """
+    quiet_transformers()
     labels = sorted({label for _, label in train})
     last = folder / "last"
     recover(last)

@@ -14,6 +14,7 @@ from torch.nn import functional
 from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 
 from tasks.hardware import cpu_has_bf16
+from tasks.quiet import quiet_transformers
 
 
 def make_tokenizer(texts: Iterable[str], size: int, folder: Path) -> Any:
@@ -58,6 +59,7 @@ def pretrain(
     on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> None:
     """Masked-language-model training from scratch on unlabelled texts; resumes from `folder`."""
+    quiet_transformers()
     torch.manual_seed(seed)
     model = BertForMaskedLM(config)
     start = 0

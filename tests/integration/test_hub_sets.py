@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -107,8 +108,9 @@ def test_a_set_in_the_hubs_cache_is_loaded_offline_as_it_is(name, hub):
         assert (spec.lm_weight, spec.word_bonus) == (0.7, 2.5), "the repository's own weights"
         assert spec.unigrams
         assert load_topics(chosen.topics, device="cpu").labels
-    log_probs = torch.log_softmax(torch.randn(60, len(model.labels), generator=torch.Generator().manual_seed(1)), -1)
-    said = decode_utterance(spec, Utterance(0, log_probs.numpy()), model.frame_ms)
+    log_probs = model.infer(np.random.default_rng(1).standard_normal((1, 32_000), np.float32))[0]
+    said = decode_utterance(spec, Utterance(0, log_probs), model.frame_ms)
+    assert np.exp(log_probs[:, 1:4]).max() == 0, "<s>, </s> and <unk> are never said"
     assert all(set(word.word) <= set("".join(model.labels[5:])) for word in said)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def base(tmp_path_factory) -> str:
 
 
 def test_labels_are_learnt_and_the_best_epoch_loads(base, tmp_path):
-    summary = train_topics(base, tmp_path, texts(120), texts(30, seed=1), QUICK)
+    summary = train_topics(base, tmp_path, texts(120), texts(30, seed=1), replace(QUICK, epochs=10))
     assert summary["best_accuracy"] > 0.9
     assert summary["labels"] == ["film", "sport", "tech"]
     model = load_topics(str(tmp_path / "best"))
@@ -92,7 +93,7 @@ def test_what_is_kept_back_has_no_near_copy_of_what_is_trained_on():
 def test_the_command_trains_from_nothing_and_says_what_it_left_out(tmp_path):
     rows = "".join(f"{text},{label}\n" for text, label in texts(90))
     (tmp_path / "news.csv").write_text("text,label\n" + rows + ",sport\n")
-    command = ["train", "topics", "news.csv", "--out", "run", "--pretrain-steps", 20, "--epochs", 1, "--max-tokens", 48]
+    command = ["train", "topics", "news.csv", "--out", "run", "--pretrain-steps", 4, "--epochs", 1, "--max-tokens", 32]
     done = nightscribe(tmp_path, *command, "--json")
     summary = json.loads(done.stdout)
     assert summary["texts"] + 0 < 90
