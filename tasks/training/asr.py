@@ -19,6 +19,7 @@ import jiwer
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
@@ -102,6 +103,7 @@ class Trainer:
         precision = options.precision
         if precision == "auto":
             precision = "bf16" if torch.cuda.is_available() or cpu_has_bf16() else "fp32"
+        AcceleratorState._reset_state()  # else a process could train with one precision only
         # Of a model with frozen or unused parts, not every parameter gets a gradient.
         unused = DistributedDataParallelKwargs(find_unused_parameters=True)
         self.accelerator = Accelerator(
