@@ -23,7 +23,6 @@ def command(recipes: tuple[str, ...], lake: str | None, limit: int, as_json: boo
 
     \b
     Example:
-      nightscribe index ~/videos --models english --refresh --limit 50
       nightscribe compare
       nightscribe compare 4f1d 92ab
     """

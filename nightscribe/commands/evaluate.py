@@ -82,7 +82,8 @@ def asr(
     found = report(heard, group_by, chosen, settings)
     if out:
         _write_clips(out, heard, group_by)
-    return _keep("asr", found, manifest, settings, Path(chosen.acoustic), out, card, as_json)
+    given = [*(f"--group-by {column}" for column in group_by), *([f"--limit {limit}"] if limit else [])]
+    return _keep("asr", found, manifest, settings, Path(chosen.acoustic), out, card, as_json, given)
 
 
 @command.command("topics")
@@ -127,7 +128,8 @@ def topics(
     model = load_topics(name, revision=chosen.topics_revision, device=settings.device)
     found = evaluate_topics(model, pairs, train=read_texts(train, Problems(), **columns) if train else ())
     _tell(problems)
-    return _keep("topics", found, manifest, settings, Path(name), out, card, as_json)
+    given = [*([f"--train {train.name}"] if train else []), *([f"--limit {limit}"] if limit else [])]
+    return _keep("topics", found, manifest, settings, Path(name), out, card, as_json, given)
 
 
 def _tell(problems: Any) -> None:
@@ -144,6 +146,7 @@ def _keep(
     out: Path | None,
     card: str | None,
     as_json: bool,
+    given: list[str],
 ) -> int:
     """The report wherever it is wanted: lake, folder, card, terminal."""
     import json
@@ -160,7 +163,7 @@ def _keep(
         (out / "report.md").write_text(table + "\n", encoding="utf-8")
         draw(kind, found, out / "report.png")
     if card:
-        command = f"nightscribe evaluate {kind} {manifest.name} --card {card}"
+        command = " ".join(["nightscribe evaluate", kind, manifest.name, *given, "--card", card])
         write_card(model / "README.md", card, f"{table}\n\n`{command}`")
     if as_json:
         print_json(found)

@@ -153,7 +153,8 @@ def _build_tools() -> None:
             pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-build-isolation"]
             _run([*pip, "--no-binary", "kenlm", "--dest", str(folder), KENLM])
             with tarfile.open(next(folder.glob("kenlm-*.tar.gz"))) as archive:
-                archive.extractall(folder, filter="data")
+                # Python 3.11 has the filter from 3.11.4 on.
+                archive.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
             source = next(path for path in folder.iterdir() if path.is_dir())
             _run(["cmake", "-S", str(source), "-B", str(folder / "build"), "-DCMAKE_BUILD_TYPE=Release"])
             _run(["make", "-C", str(folder / "build"), "-j2", "lmplz", "build_binary"])

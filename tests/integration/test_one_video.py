@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+from conftest import REPO, command_environment
 from sessions import cut, session_on, through
 
 from tasks import pipeline
@@ -172,6 +175,63 @@ def test_a_batch_that_one_video_brings_down_is_done_video_by_video(bucket, tmp_p
     found = rows(tmp_path, "SELECT key, status, reason, next_try_at IS NULL FROM videos ORDER BY key")
     assert (culprit, "failed", "decoder_died", False) in found
     assert sum(status == "indexed" for _, status, _, _ in found) == 3
+
+
+FAULTY = """
+import sys
+from tasks import pipeline
+
+real = pipeline.listen
+
+def listen(run, batch):
+    if any(work.key == "b.wav" for work in batch.work):
+        raise RuntimeError("b.wav was too much")
+    return real(run, batch)
+
+pipeline.listen = listen
+from nightscribe.cli import run
+run(sys.argv[1:])
+"""
+
+
+def test_the_flow_takes_such_a_batch_apart_and_keeps_the_other_videos(bucket, tmp_path):
+    command = [sys.executable, "-c", FAULTY, "index", str(bucket), "--json"]
+    done = subprocess.run(
+        command, env=command_environment(tmp_path, PYTHONPATH=str(REPO)), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["indexed"], report["failed"]) == (3, 1)
+    assert [(f["key"], f["reason"]) for f in report["failures"]] == [("b.wav", "unexpected")]
+    assert "done again video by video" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+PANICKING = """
+import sys
+import tasks.status
+
+class PanicException(BaseException):
+    pass
+
+def status_of(*_):
+    raise PanicException("index out of bounds")
+
+tasks.status.status_of = status_of
+from nightscribe.cli import run
+run(sys.argv[1:])
+"""
+
+
+def test_a_panic_of_a_library_is_a_sentence_and_no_traceback(tmp_path):
+    Lake(str(tmp_path / "lake")).create()
+    command = [sys.executable, "-c", PANICKING, "status"]
+    done = subprocess.run(
+        command, env=command_environment(tmp_path, PYTHONPATH=str(REPO)), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "index out of bounds" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 # -- names ----------------------------------------------------------------------------------------------------------------
