@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tasks.errors import Misconfigured, MissingTool
 from tasks.manifest import fraction
@@ -153,8 +154,9 @@ def _build_tools() -> None:
             pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-build-isolation"]
             _run([*pip, "--no-binary", "kenlm", "--dest", str(folder), KENLM])
             with tarfile.open(next(folder.glob("kenlm-*.tar.gz"))) as archive:
-                # Python 3.11 has the filter from 3.11.4 on.
-                archive.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+                # Python 3.11 has the filter from 3.11.4 on; this archive is a package of one known version.
+                options: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+                archive.extractall(folder, **options)  # noqa: S202
             source = next(path for path in folder.iterdir() if path.is_dir())
             _run(["cmake", "-S", str(source), "-B", str(folder / "build"), "-DCMAKE_BUILD_TYPE=Release"])
             _run(["make", "-C", str(folder / "build"), "-j2", "lmplz", "build_binary"])
