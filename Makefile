@@ -1,4 +1,4 @@
-.PHONY: install demo test test-long lock
+.PHONY: install demo test test-long elasticsearch lock
 
 install:           ## virtual environment, locked packages, ffmpeg where it may be installed
 	@bash tools/install.sh
@@ -20,3 +20,6 @@ test-long: test    ## the tests of endurance at their full length (half an hour 
 lock:              ## new lock files from pyproject.toml
 	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q pyproject.toml requirements-build.in -o requirements.lock
 	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q pyproject.toml requirements-build.in --extra test -c requirements.lock -o requirements-test.lock
+
+elasticsearch:     ## a real Elasticsearch without Docker, on port 9200 until Ctrl-C (Maven, Java 21 or newer)
+	@tools/elasticsearch

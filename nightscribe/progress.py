@@ -32,25 +32,42 @@ def following(session: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def counting(what: str) -> Iterator[Callable[..., None]]:
-    """A function (done, total, remark="") that shows how far `what` is, with the remaining time."""
-    if not sys.stderr.isatty():
-        last = -EVERY_S
+    """A function (done, total, remark="") that shows how far `what` is, with the remaining time.
 
-        def line(done: int, total: int, remark: str = "") -> None:
-            nonlocal last
-            if done >= total or time.monotonic() - last > EVERY_S:
-                last = time.monotonic()
-                print(f"{what}: {done} of {total}{', ' + remark if remark else ''}", file=sys.stderr, flush=True)
+    A bar is there from the first call until all is done, so that several may follow each other.
+    """
+    started, said = time.monotonic(), -EVERY_S
+    bar, row = (_bar() if sys.stderr.isatty() else None), None
 
-        yield line
-        return
-    with _bar() as bar:
-        row = bar.add_task(what, total=None)
+    def line(done: int, total: int, remark: str) -> None:
+        nonlocal started, said
+        now = time.monotonic()
+        if said < 0:
+            started = now
+        if done < total and now - said < EVERY_S:
+            return
+        said = now
+        left = (now - started) / max(1, done) * (total - done)
+        parts = [f"{what}: {done} of {total}", remark, f"{left / 60:.0f} min left" if done < total and left else ""]
+        print(", ".join(filter(None, parts)), file=sys.stderr, flush=True)
 
-        def advance(done: int, total: int, remark: str = "") -> None:
-            bar.update(row, completed=done, total=total, description=f"{what} {remark}".strip())
+    def show(done: int, total: int, remark: str = "") -> None:
+        nonlocal row
+        if bar is None:
+            line(done, total, remark)
+            return
+        if row is None:
+            bar.start()
+            row = bar.add_task(what, total=total)
+        bar.update(row, completed=done, total=total, description=f"{what} {remark}".strip())
+        if done >= total:
+            bar.stop()
 
-        yield advance
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.stop()
 
 
 def _bar() -> Any:

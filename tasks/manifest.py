@@ -36,44 +36,69 @@ class Problems:
         ]
 
 
-def read_manifest(path: Path, *columns: str) -> pa.Table:
-    """A CSV, TSV or Parquet manifest as a table of strings, which has these `columns`.
+def read_manifest(path: Path, *columns: str, problems: Problems | None = None) -> pa.Table:
+    """These `columns` of a CSV, TSV or Parquet manifest, as text. Lines with too many or few fields go to `problems`.
 
     Raises:
         Misconfigured: the file is missing, is none of the three, or lacks a column.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise Misconfigured(f"There is no manifest {path}.", next="Name a CSV, TSV or Parquet file.")
     try:
-        table = _read(path)
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        names = _columns(path)
+        for column in columns:
+            if names.count(column) != 1:
+                has = "two columns" if column in names else "no column"
+                raise Misconfigured(
+                    f"{path} has {has} {column!r}; it has {', '.join(names)}.",
+                    next="Say which columns to use: --path-column, --text-column, --label-column.",
+                )
+        return _read(path, list(dict.fromkeys(columns)), problems or Problems())
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         raise Misconfigured(
-            f"{path} cannot be read as a table: {error}", next="Save it as CSV, TSV or Parquet."
+            f"{path} cannot be read as a table: {str(error).splitlines()[0]}", next="Save it as CSV, TSV or Parquet."
         ) from error
-    for column in columns:
-        if column not in table.column_names:
-            raise Misconfigured(
-                f"{path} has no column {column!r}; it has {', '.join(table.column_names)}.",
-                next="Say which columns to use: --path-column, --text-column, --label-column.",
-            )
-    return table
 
 
-def _read(path: Path) -> pa.Table:
+def _columns(path: Path) -> list[str]:
     if path.suffix == ".parquet":
-        table = pyarrow.parquet.read_table(path)
-        return pa.table(
-            {name: column.cast(pa.string()) for name, column in zip(table.column_names, table.columns, strict=True)}
-        )
-    tabs = path.suffix in (".tsv", ".tab")
-    parse = pa.csv.ParseOptions(delimiter="\t" if tabs else ",", quote_char=False if tabs else '"')
-    parse.newlines_in_values = not tabs
-    with pa.csv.open_csv(path, parse_options=parse) as reader:
-        names = reader.schema.names
+        return list(pyarrow.parquet.read_schema(path).names)
+    with pa.csv.open_csv(path, parse_options=_parsing(path, Problems())) as reader:
+        return list(reader.schema.names)
+
+
+def _read(path: Path, columns: list[str], problems: Problems) -> pa.Table:
+    if path.suffix == ".parquet":
+        table = pyarrow.parquet.read_table(path, columns=columns)
+        return pa.table({name: table[name].cast(pa.string()) for name in columns})
     # As they are written: of a column of names that look like numbers, 007 must not become 7.
-    kinds = dict.fromkeys(names, pa.string())
-    convert = pa.csv.ConvertOptions(strings_can_be_null=False, column_types=kinds)
-    return pa.csv.read_csv(path, parse_options=parse, convert_options=convert)
+    convert = pa.csv.ConvertOptions(
+        strings_can_be_null=False, column_types=dict.fromkeys(columns, pa.string()), include_columns=columns
+    )
+    return pa.csv.read_csv(path, parse_options=_parsing(path, problems), convert_options=convert)
+
+
+def _parsing(path: Path, problems: Problems) -> pa.csv.ParseOptions:
+    tabs = path.suffix in (".tsv", ".tab")
+
+    def skip(row: pa.csv.InvalidRow) -> str:
+        problems.add(f"not {row.expected_columns} fields", row.text[:40])
+        return "skip"
+
+    return pa.csv.ParseOptions(
+        delimiter="\t" if tabs else ",",
+        quote_char=False if tabs else '"',
+        newlines_in_values=not tabs,
+        invalid_row_handler=skip,
+    )
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that no file can have is one that is not there."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def strings(table: pa.Table, column: str) -> list[str]:

@@ -41,6 +41,11 @@ class ModelSet:
     topics_revision: str | None = None
     target_language: str | None = None
 
+    @property
+    def spoken(self) -> str:
+        """The language that numbers are read in; English where a folder does not say."""
+        return "en" if self.language == "und" else self.language
+
 
 @dataclass(frozen=True)
 class LanguageModelFiles:

@@ -72,6 +72,7 @@ def asr(
 
     settings = settings_from(lake=lake, models=models)
     chosen, problems = find_set(settings), Problems()
+    card_file = _card(Path(chosen.acoustic)) if card else None
     clips = drawn(
         read_clips(manifest, problems, path_column=path_column, text_column=text_column, group_by=group_by), limit
     )
@@ -83,7 +84,10 @@ def asr(
     if out:
         _write_clips(out, heard, group_by)
     given = [*(f"--group-by {column}" for column in group_by), *([f"--limit {limit}"] if limit else [])]
-    return _keep("asr", found, manifest, settings, Path(chosen.acoustic), out, card, as_json, given)
+    _keep("asr", found, manifest, settings, out, as_json)
+    if card_file and card:
+        _write_card(card_file, card, "asr", found, [manifest.name, *given])
+    return 0
 
 
 @command.command("topics")
@@ -125,52 +129,55 @@ def topics(
     name = chosen.topics or chosen.acoustic  # a folder named by --models is the classifier itself
     if not chosen.topics and not Path(name).is_dir():
         raise Misconfigured(f"The set {chosen.name} has no topic model.", next="Name another with --models.")
+    card_file = _card(Path(name)) if card else None
     model = load_topics(name, revision=chosen.topics_revision, device=settings.device)
-    found = evaluate_topics(model, pairs, train=read_texts(train, Problems(), **columns) if train else ())
+    trained = Problems()
+    found = evaluate_topics(model, pairs, train=read_texts(train, trained, **columns) if train else ())
     _tell(problems)
+    _tell(trained, "training texts, ")
     given = [*([f"--train {train.name}"] if train else []), *([f"--limit {limit}"] if limit else [])]
-    return _keep("topics", found, manifest, settings, Path(name), out, card, as_json, given)
+    _keep("topics", found, manifest, settings, out, as_json)
+    if card_file and card:
+        _write_card(card_file, card, "topics", found, [manifest.name, *given])
+    return 0
 
 
-def _tell(problems: Any) -> None:
+def _tell(problems: Any, of: str = "") -> None:
     for line in problems.lines():
-        print(f"Left out: {line}", file=sys.stderr)
+        print(f"Left out: {of}{line}", file=sys.stderr)
 
 
-def _keep(
-    kind: str,
-    found: dict[str, Any],
-    manifest: Path,
-    settings: Any,
-    model: Path,
-    out: Path | None,
-    card: str | None,
-    as_json: bool,
-    given: list[str],
-) -> int:
-    """The report wherever it is wanted: lake, folder, card, terminal."""
+def _keep(kind: str, found: dict[str, Any], manifest: Path, settings: Any, out: Path | None, as_json: bool) -> None:
+    """The report wherever it is wanted: terminal, folder, lake."""
     import json
 
-    from tasks.evaluation.keep import draw, markdown, record, write_card
+    from tasks.evaluation.keep import draw, markdown, record
     from tasks.lake.store import Lake
 
-    table = markdown(kind, found)
-    kept = Lake(settings.lake)
-    record(kept, kind, found, manifest)
+    print_json(found) if as_json else print(markdown(kind, found))
     if out:
         out.mkdir(parents=True, exist_ok=True)
         (out / "report.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        (out / "report.md").write_text(table + "\n", encoding="utf-8")
+        (out / "report.md").write_text(markdown(kind, found) + "\n", encoding="utf-8")
         draw(kind, found, out / "report.png")
-    if card:
-        command = " ".join(["nightscribe evaluate", kind, manifest.name, *given, "--card", card])
-        write_card(model / "README.md", card, f"{table}\n\n`{command}`")
-    if as_json:
-        print_json(found)
-    else:
-        print(table)
-        print(f"Kept in the table evaluations of {kept.uri}.", file=sys.stderr)
-    return 0
+    kept = Lake(settings.lake)
+    record(kept, kind, found, manifest)
+    print(f"Kept in the table evaluations of {kept.uri}.", file=sys.stderr)
+
+
+def _card(model: Path) -> Path:
+    from tasks.errors import Misconfigured
+
+    if not (model / "README.md").is_file():
+        raise Misconfigured(f"{model} has no card (README.md) to write into.", next="Leave --card out.")
+    return model / "README.md"
+
+
+def _write_card(card_file: Path, name: str, kind: str, found: dict[str, Any], given: list[str]) -> None:
+    from tasks.evaluation.keep import markdown, write_card
+
+    command = " ".join(["nightscribe evaluate", kind, *given, "--card", name])
+    write_card(card_file, name, f"{markdown(kind, found)}\n\n`{command}`")
 
 
 def _write_clips(out: Path, heard: list[Any], group_by: tuple[str, ...]) -> None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import Misconfigured, Permanent, Transient
+from tasks.errors import Misconfigured
 from tasks.evaluation.scores import NORMALIZER, character_errors, normalised, rate_interval, summed, word_errors
-from tasks.manifest import Problems, read_manifest, strings
-from tasks.media import extract_audio, probe
+from tasks.manifest import Problems, is_file, read_manifest, strings
+from tasks.media import clip_sound
 from tasks.models import ModelSet, decoder_spec, recipes
 from tasks.records import Audio, Word
 from tasks.settings import Settings
@@ -50,14 +50,14 @@ def read_clips(
     Raises:
         Misconfigured: no manifest, a column is missing, or no row is left.
     """
-    table = read_manifest(manifest, path_column, text_column, *group_by)
+    table = read_manifest(manifest, path_column, text_column, *group_by, problems=problems)
     groups = zip(*(strings(table, column) for column in group_by), strict=True) if group_by else None
     clips = []
     for name, text in zip(strings(table, path_column), strings(table, text_column), strict=True):
         values = next(groups) if groups else ()
         if not normalised(text):
             problems.add("empty text", name)
-        elif not (manifest.parent / name).is_file():
+        elif not is_file(manifest.parent / name):
             problems.add("missing file", name)
         else:
             clips.append(Clip(manifest.parent / name, text, values))
@@ -110,19 +110,11 @@ def hear(
 
 
 def sounds(clips: Sequence[Clip], scratch: Path, settings: Settings, problems: Problems) -> list[tuple[Clip, Audio]]:
-    """The clips' sound in files of `scratch`; clips that cannot be read are added to `problems`."""
-
-    def one(number: int) -> Audio | str:
-        path = clips[number].path
-        try:
-            probed = probe(path, settings)
-            return extract_audio(path, probed, scratch / f"{number}.pcm", settings) if probed.tracks else "no sound"
-        except (Permanent, Transient) as error:
-            return error.reason
-
+    """The clips' sound in files of `scratch`; clips that cannot be used are added to `problems`."""
     good = []
     with ThreadPoolExecutor(2) as threads:
-        for clip, sound in zip(clips, threads.map(one, range(len(clips))), strict=True):
+        found = threads.map(lambda i: clip_sound(clips[i].path, scratch / f"{i}.pcm", settings), range(len(clips)))
+        for clip, sound in zip(clips, found, strict=True):
             if isinstance(sound, Audio):
                 good.append((clip, sound))
             else:
@@ -144,8 +136,14 @@ def _text(words: Iterable[Word]) -> str:
 
 
 def report(heard: Sequence[Heard], group_by: Sequence[str], chosen: ModelSet, settings: Settings) -> dict[str, Any]:
-    """What `evaluate asr --json` prints (see the docs)."""
-    language = chosen.language or "en"
+    """What `evaluate asr --json` prints (see the docs).
+
+    Raises:
+        Misconfigured: no clip was heard.
+    """
+    if not heard:
+        raise Misconfigured("No clip could be heard.", next="Look at what was left out.")
+    language = chosen.spoken
     made = recipes(chosen, settings)
     whole = _scores(heard, language)
     raw_words = summed([word_errors(h.clip.text.strip(), h.said) for h in heard])
@@ -158,6 +156,7 @@ def report(heard: Sequence[Heard], group_by: Sequence[str], chosen: ModelSet, se
         **whole,
         "raw": {"wer": round(raw_words.rate, 4), "cer": round(raw_characters.rate, 4)},
         "normalizer": NORMALIZER,
+        "language": language,
         "groups": groups,
         "models": {"set": chosen.name, "acoustic": chosen.acoustic, "lm": chosen.lm, "detail": made.detail},
         "recipe": made.decode,

@@ -103,7 +103,7 @@ def compare(connection: duckdb.DuckDBPyConnection, old: str, new: str) -> Compar
     """Align the transcripts that two decode recipes made of the same videos."""
     out = Comparison(old, new)
     for video_id, key, title, before, after, *confidence in _pairs(connection, old, new):
-        found = jiwer.process_words(before, after)
+        found = jiwer.process_words(before.lower(), after.lower())  # some models write capitals
         change = VideoChange(
             video_id, key, title, len(before.split()), found.substitutions, found.deletions, found.insertions,
             (confidence[0], confidence[1]),

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import Misconfigured
 from tasks.lake.store import Lake
+from tasks.training.folders import write_whole
 
 
 def rows(kind: str, report: Mapping[str, Any], manifest: Path, *, now: datetime | None = None) -> list[dict[str, Any]]:
@@ -104,21 +104,13 @@ def _topics_table(report: Mapping[str, Any]) -> str:
 
 
 def write_card(card: Path, name: str, text: str) -> None:
-    """Put `text` between the card's markers for `name`, or at its end.
-
-    Raises:
-        Misconfigured: there is no such card.
-    """
-    if not card.is_file():
-        raise Misconfigured(f"There is no model card {card}.", next="Only a model in a folder of its own has one.")
+    """Put `text` between the card's markers for `name`, or at its end."""
     begin, end = f"<!-- evaluate {name} -->", f"<!-- end {name} -->"
     block = f"{begin}\n{text}\n{end}"
     old = card.read_text(encoding="utf-8")
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.S)
     new = pattern.sub(lambda _: block, old) if pattern.search(old) else f"{old.rstrip()}\n\n{block}\n"
-    part = card.with_name(f".{card.name}.part")
-    part.write_text(new, encoding="utf-8")
-    part.replace(card)
+    write_whole(card, new)
 
 
 def draw(kind: str, report: Mapping[str, Any], target: Path) -> None:

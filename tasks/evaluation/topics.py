@@ -31,7 +31,7 @@ def read_texts(
     Raises:
         Misconfigured: no manifest, a column is missing, or no row is left.
     """
-    table = read_manifest(manifest, text_column, label_column)
+    table = read_manifest(manifest, text_column, label_column, problems=problems)
     pairs = []
     for row, (text, label) in enumerate(zip(strings(table, text_column), strings(table, label_column), strict=True), 1):
         if text and label:
@@ -49,11 +49,13 @@ def evaluate_topics(
     """What `evaluate topics --json` prints (see the docs).
 
     `variants` has the texts as written, as speech, and as speech with one word in five wrong. The baseline is trained on
-    `train`, from which near copies of the judged texts are dropped; without it, it is cross-validated on `pairs`.
+    `train`, and texts that are near copies of those are not judged; without it, it is cross-validated on `pairs`.
 
     Raises:
-        Misconfigured: a label that the model does not know.
+        Misconfigured: a label that the model does not know, or every text is a copy of one that was trained on.
     """
+    given = len(pairs)
+    pairs = _unseen(pairs, train)
     unknown = sorted({label for _, label in pairs} - set(model.labels))
     if unknown:
         raise Misconfigured(
@@ -69,7 +71,7 @@ def evaluate_topics(
         "speech": spoken,
         "speech_errors": [with_errors(text, ERRORS, rng, vocabulary) for text in spoken],
     }
-    baseline, dropped = _baseline(variants, true, texts, train)
+    baseline = _baseline(variants, true, train)
     said = {name: [model.labels[int(i)] for i in model.scores(rows).argmax(1)] for name, rows in variants.items()}
     scores = {name: {**_scores(true, said[name]), "baseline_accuracy": baseline[name]} for name in variants}
     return {
@@ -79,8 +81,8 @@ def evaluate_topics(
         "confusion": confusion_matrix(true, said["written"], labels=list(model.labels)).tolist(),
         "variants": scores,
         "baseline": "TF-IDF and logistic regression, "
-        + (f"trained on {len(train) - dropped} texts" if train else f"{FOLDS}-fold cross-validation on the same texts"),
-        "near_copies_dropped": dropped,
+        + (f"trained on {len(train)} texts" if train else f"{FOLDS}-fold cross-validation on the same texts"),
+        "near_copies_left_out": given - len(pairs),
         "models": {"topics": model.name},
     }
 
@@ -94,23 +96,31 @@ def _scores(true: Sequence[str], said: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _baseline(
-    variants: dict[str, list[str]], true: Sequence[str], texts: Sequence[str], train: Sequence[tuple[str, str]]
-) -> tuple[dict[str, float | None], int]:
-    """Accuracy on each variant, and how many training texts were near copies of judged ones."""
+def _unseen(pairs: Sequence[tuple[str, str]], train: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+    """The pairs that are no near copy of a training text."""
     if not train:
-        smallest = min(true.count(label) for label in set(true))
-        if smallest < FOLDS or len(set(true)) < 2:
-            return dict.fromkeys(variants), 0
-        folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-        return {
-            name: round(float(accuracy_score(true, cross_val_predict(linear_baseline(), rows, true, cv=folds))), 4)
-            for name, rows in variants.items()
-        }, 0
-    groups = near_copies([*texts, *(text for text, _ in train)])
-    judged = set(groups[: len(texts)])
-    kept = [pair for pair, group in zip(train, groups[len(texts) :], strict=True) if group not in judged]
-    fitted = linear_baseline().fit([as_speech(text) for text, _ in kept], [label for _, label in kept])
-    scores: dict[str, float | None]
-    scores = {name: round(float(accuracy_score(true, fitted.predict(rows))), 4) for name, rows in variants.items()}
-    return scores, len(train) - len(kept)
+        return pairs
+    groups = near_copies([text for text, _ in [*pairs, *train]])
+    seen = set(groups[len(pairs) :])
+    kept = [pair for pair, group in zip(pairs, groups, strict=False) if group not in seen]
+    if not kept:
+        raise Misconfigured("Every text is a copy of one that was trained on.", next="Judge by other texts.")
+    return kept
+
+
+def _baseline(
+    variants: dict[str, list[str]], true: Sequence[str], train: Sequence[tuple[str, str]]
+) -> dict[str, float | None]:
+    """Accuracy on each variant; none where there are too few texts for a linear model."""
+    try:
+        if train:
+            fitted = linear_baseline().fit([as_speech(text) for text, _ in train], [label for _, label in train])
+            said = {name: fitted.predict(rows) for name, rows in variants.items()}
+        else:
+            if min(true.count(label) for label in set(true)) < FOLDS:
+                return dict.fromkeys(variants)
+            folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+            said = {name: cross_val_predict(linear_baseline(), rows, true, cv=folds) for name, rows in variants.items()}
+    except ValueError:  # one label only, or no word that two texts have
+        return dict.fromkeys(variants)
+    return {name: round(float(accuracy_score(true, predicted)), 4) for name, predicted in said.items()}

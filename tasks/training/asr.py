@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 from transformers import (
@@ -37,7 +37,7 @@ from tasks.errors import Misconfigured
 from tasks.hardware import cpu_has_bf16
 from tasks.quiet import quiet_transformers
 from tasks.training.augment import Augmentation
-from tasks.training.batches import Batch, make_batch, training_batches
+from tasks.training.batches import Batch, epoch_batches, make_batch, training_batches
 from tasks.training.clips import ClipStore
 from tasks.training.folders import recover, replacing
 from tasks.training.inputs import ModelInputs
@@ -101,6 +101,8 @@ class Trainer:
         recorded: list[Array] | None = None,
     ) -> None:
         precision = options.precision
+        if precision == "fp16" and not torch.cuda.is_available():
+            raise Misconfigured("fp16 is for GPUs.", next="Leave --precision out, or say bf16 or fp32.")
         if precision == "auto":
             precision = "bf16" if torch.cuda.is_available() or cpu_has_bf16() else "fp32"
         AcceleratorState._reset_state()  # else a process could train with one precision only
@@ -187,7 +189,9 @@ class Trainer:
             return math.nan
         # Of what is not finite in one process, the sum over all of them is not finite either: all go on together.
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.options.clip_norm)
-        if norm is None or bool(torch.isfinite(torch.as_tensor(norm))):
+        # With fp16, the scaler looks for itself, and must see every step.
+        scaled = self.accelerator.scaler is not None
+        if scaled or norm is None or bool(torch.isfinite(torch.as_tensor(norm))):
             self.optimizer.step()
         return float(loss.detach())  # nan and inf are left out of the mean
 
@@ -233,12 +237,8 @@ class Trainer:
         """Greedy transcripts of every clip, in the store's order."""
         self.model.eval()
         bare = self.accelerator.unwrap_model(self.model)
-        order = np.argsort(store.lengths, kind="stable")
         texts = [""] * len(store)
-        start = 0
-        while start < len(order):
-            n = max(1, int(batch_s * 16_000 // store.lengths[order[min(start + 64, len(order) - 1)]]))
-            clips = order[start : start + n]
+        for clips in epoch_batches(store.lengths, batch_size=None, batch_s=batch_s, seed=0, epoch=0):
             batch = make_batch(
                 store, clips, step=0, seed=0, options=None, recorded=[], do_normalise=self.inputs.do_normalise
             )
@@ -246,15 +246,16 @@ class Trainer:
             with self.accelerator.autocast():
                 ids = self.model(**inputs).logits.argmax(-1).cpu()
             for clip, row, length in zip(clips, ids, frames, strict=True):
-                texts[int(clip)] = self.tokenizer.decode(row[: int(length)])
-            start += n
+                texts[int(clip)] = self.tokenizer.decode(row[: int(length)], skip_special_tokens=True)
         return texts
 
     def validate(self) -> dict[str, float]:
-        """Word and character error rate (greedy) on the validation clips."""
+        """Word and character error rate (greedy) on the validation clips, the same in every process."""
         said = self.transcribe(self.validation)
         true = self.validation.texts
-        return {"wer": float(jiwer.wer(true, said)), "cer": float(jiwer.cer(true, said))}
+        scores = {"wer": float(jiwer.wer(true, said)), "cer": float(jiwer.cer(true, said))}
+        agreed: list[dict[str, float]] = broadcast_object_list([scores])
+        return agreed[0]
 
     # -- checkpoints --------------------------------------------------------------------------------------------
 
@@ -275,7 +276,7 @@ class Trainer:
 
     def save(self, target: Path, *, whole: bool) -> None:
         """Write model and processor (and with `whole`, the optimiser) beside `target`, then take its place."""
-        with replacing(target) as part:
+        with replacing(target, keep="language_model") as part:  # which `train lm` puts there
             bare = self.accelerator.unwrap_model(self.model)
             bare.save_pretrained(part)
             self.processor.save_pretrained(part)
@@ -285,7 +286,15 @@ class Trainer:
                     f"{i}.{key}": value.contiguous() for i, slots in state.items() for key, value in slots.items()
                 }
                 save_file(tensors, part / "optimizer.safetensors")
-                run = {"step": self.step, "best": self.best, "stale": self.stale, "history": self.history}
+                scaler = self.accelerator.scaler
+                run = {
+                    "step": self.step,
+                    "best": self.best,
+                    "stale": self.stale,
+                    "history": self.history,
+                    "too_large": sorted(self.too_large),
+                    "scaler": scaler.state_dict() if scaler else None,
+                }
                 (part / "run.json").write_text(json.dumps(run), encoding="utf-8")
 
     def resume(self) -> None:
@@ -299,7 +308,12 @@ class Trainer:
         run = json.loads((last / "run.json").read_text(encoding="utf-8"))
         self.step, self.best, self.stale, self.history = run["step"], run["best"], run["stale"], run["history"]
         bare = self.accelerator.unwrap_model(self.model)
-        bare.load_state_dict(load_file(last / "model.safetensors"), strict=False)
+        self.too_large = set(run.get("too_large", ()))
+        if self.accelerator.scaler is not None and run.get("scaler"):
+            self.accelerator.scaler.load_state_dict(run["scaler"])
+        left = bare.load_state_dict(load_file(last / "model.safetensors"), strict=False)
+        if left.missing_keys or left.unexpected_keys:
+            raise Misconfigured(f"{last} holds a model of another shape.", next="Name another folder with --out.")
         tensors = load_file(last / "optimizer.safetensors")
         state: dict[int, dict[str, torch.Tensor]] = {}
         for name, value in tensors.items():
@@ -328,11 +342,12 @@ def load_for_training(name: str) -> tuple[PreTrainedModel, Any]:
         Misconfigured: it is not there, or is no model of speech.
     """
     quiet_transformers()
-    given: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False}
+    # Trained in fp32, whatever it was saved in: autocast does the rest.
+    given: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False, "dtype": torch.float32}
     try:
-        extractor = AutoFeatureExtractor.from_pretrained(name)
+        extractor = AutoFeatureExtractor.from_pretrained(name, trust_remote_code=False)
         try:
-            tokenizer = AutoTokenizer.from_pretrained(name)
+            tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
         except (OSError, ValueError, TypeError, KeyError):
             tokenizer = letters()
             given |= {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "ctc_zero_infinity": True}

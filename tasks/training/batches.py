@@ -79,7 +79,8 @@ def make_batch(
         audio, text = store.audio(int(clip)), store.texts[int(clip)]
         rng = np.random.default_rng((seed, step, int(clip)))
         if options is not None and rng.random() < options.nothing:
-            audio, text = any_noise(len(audio), rng, recorded), ""
+            level = np.sqrt(np.mean(audio**2) + 1e-12)
+            audio, text = any_noise(len(audio), rng, recorded) * np.float32(level), ""
         elif options is not None:
             audio = augment(audio, options, rng, recorded)
         texts.append(text)

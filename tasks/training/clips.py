@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
+import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,25 @@ import pyarrow.parquet
 from filelock import FileLock
 
 from tasks.arrays import Array
-from tasks.errors import Misconfigured
-from tasks.manifest import Problems, fraction, read_manifest, strings
+from tasks.errors import MediaTooLong, Misconfigured
+from tasks.manifest import Problems, fraction, is_file, read_manifest, strings
+from tasks.media import clip_sound
+from tasks.settings import Settings
 from tasks.speech.text import to_alphabet
+from tasks.training.folders import replacing
 
 SAMPLE_RATE = 16_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where clips come from: a manifest, its columns, the language of its numbers, and how long a clip may be."""
+
+    manifest: Path
+    path_column: str = "path"
+    text_column: str = "text"
+    max_clip_s: float = 20.0
+    language: str = "en"
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,7 @@ class ClipStore:
     texts: list[str]
     names: list[str]
     problems: Problems
+    folder: Path | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -55,7 +71,7 @@ class ClipStore:
         """A store of some of the clips, on the same file."""
         at = np.array(chosen, np.int64)
         texts, names = [self.texts[i] for i in at], [self.names[i] for i in at]
-        return ClipStore(self.samples, self.offsets[at], self.lengths[at], texts, names, self.problems)
+        return replace(self, offsets=self.offsets[at], lengths=self.lengths[at], texts=texts, names=names)
 
     def split(self, share: float) -> tuple[ClipStore, ClipStore]:
         """Two stores, the second with about `share` of the clips. Decided by the text: what is said alike stays together."""
@@ -65,87 +81,102 @@ class ClipStore:
 
 
 def open_store(
-    manifest: Path,
-    cache: Path,
-    *,
-    alphabet: str,
-    path_column: str = "path",
-    text_column: str = "text",
-    max_clip_s: float = 20.0,
-    workers: int = 2,
-    on_clip: Callable[[int, int], None] = lambda done, total: None,
+    source: Source, cache: Path, *, alphabet: str, on_clip: Callable[[int, int], None] = lambda done, total: None
 ) -> ClipStore:
-    """Decode what `manifest` names into `cache` (once: a second call with the same manifest only opens it).
+    """Decode what a manifest names into `cache`, once: as long as manifest and files stay as they are, it is only opened.
 
-    Rows that cannot be trained on are left out and reported: missing or unreadable file, empty text, a text of which
-    less than half is in the alphabet, a clip longer than `max_clip_s` or too short for its text.
+    Rows that cannot be trained on are left out and reported: missing or unreadable or cut-off file, empty text, a text of
+    which less than half is in the alphabet, a clip that is too long, or too short for its text.
+
+    Raises:
+        Misconfigured: the manifest cannot be read, or no row is left.
     """
-    table = read_manifest(manifest, path_column, text_column)
-    key = "\0".join((alphabet, path_column, text_column, str(max_clip_s), ""))
-    digest = hashlib.sha256(key.encode() + manifest.read_bytes()).hexdigest()[:16]
-    folder = cache / f"clips-{digest}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "lock"):  # of several processes that train together, one decodes
-        if not (folder / "problems.json").exists():
-            _decode_all(
-                table, manifest.parent, folder, alphabet, path_column, text_column, max_clip_s, workers, on_clip
-            )
-    rows = pyarrow.parquet.read_table(folder / "clips.parquet")
-    lengths = rows["samples"].to_numpy()
-    if not len(lengths):
+    problems = Problems()
+    table = read_manifest(source.manifest, source.path_column, source.text_column, problems=problems)
+    rows = list(zip(strings(table, source.path_column), strings(table, source.text_column), strict=True))
+    base = source.manifest.parent
+    key = json.dumps([alphabet, source.language, source.max_clip_s, rows, [_state(base / name) for name, _ in rows]])
+    folder = cache / f"clips-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):  # of several processes that train together, one decodes
+        if not folder.exists():
+            with replacing(folder) as part:
+                _decode_all(rows, base, part, alphabet, source, problems, on_clip)
+    found = json.loads((folder / "problems.json").read_text(encoding="utf-8"))
+    kept = pyarrow.parquet.read_table(folder / "clips.parquet")
+    if not len(kept):
         raise Misconfigured(
-            f"No row of {manifest} can be used: {'; '.join(Problems(_read(folder)).lines())}.",
+            f"No row of {source.manifest} can be used: {'; '.join(Problems(found).lines()) or 'it has none'}.",
             next="Check that paths are relative to the manifest and that texts match the audio.",
         )
     samples = np.memmap(folder / "clips.i16", np.int16, "r")
-    offsets, problems = rows["offset"].to_numpy(), Problems(_read(folder))
-    return ClipStore(samples, offsets, lengths, rows["text"].to_pylist(), rows["path"].to_pylist(), problems)
+    offsets, lengths = kept["offset"].to_numpy(), kept["samples"].to_numpy()
+    store = ClipStore(samples, offsets, lengths, kept["text"].to_pylist(), kept["path"].to_pylist(), Problems(found))
+    return replace(store, folder=folder)
 
 
-def _read(folder: Path) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = json.loads((folder / "problems.json").read_text(encoding="utf-8"))
-    return found
+def _state(path: Path) -> tuple[int, int] | None:
+    """Size and time of a file; none while it is missing."""
+    try:
+        info = path.stat()
+    except (OSError, ValueError):
+        return None
+    return info.st_size, info.st_mtime_ns
+
+
+def forget_other_stores(cache: Path, stores: Sequence[ClipStore]) -> None:
+    """Remove what was decoded for manifests as they were before."""
+    kept = {store.folder for store in stores}
+    for folder in cache.glob("clips-*"):
+        if folder.is_dir() and folder not in kept:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.with_suffix(".lock").unlink(missing_ok=True)
 
 
 def _decode_all(
-    table: pa.Table,
+    rows: Sequence[tuple[str, str]],
     base: Path,
     folder: Path,
     alphabet: str,
-    path_column: str,
-    text_column: str,
-    max_clip_s: float,
-    workers: int,
+    source: Source,
+    problems: Problems,
     on_clip: Callable[[int, int], None],
 ) -> None:
-    problems = Problems()
     outside: Counter[str] = Counter()
-    rows: list[tuple[str, str]] = []
-    for name, raw in zip(strings(table, path_column), strings(table, text_column), strict=True):
-        text, foreign = to_alphabet(raw, alphabet)
+    usable: list[tuple[str, str]] = []
+    for name, raw in rows:
+        text, foreign = to_alphabet(raw, alphabet, language=source.language)
         outside.update(foreign)
         if not text:
             problems.add("empty text", name)
         elif len(text) < len(raw) / 2:
             problems.add("characters outside the alphabet", name)
-        elif not (base / name).is_file():
+        elif not is_file(base / name):
             problems.add("missing file", name)
         else:
-            rows.append((name, text))
+            usable.append((name, text))
     for character, n in outside.most_common():
         problems.add("characters that the alphabet lacks, dropped from texts", f"{character!r} {n} times")
 
     kept: dict[str, list[object]] = {"path": [], "text": [], "offset": [], "samples": []}
+    settings = Settings(max_duration_h=(source.max_clip_s + 1) / 3600, scratch_free_gb=0.0)
     offset = 0
-    with (folder / "clips.i16").open("wb") as out, ThreadPoolExecutor(workers) as pool:
-        decoded = pool.map(lambda row: decode_clip(base / row[0], max_clip_s + 1), rows)
-        for done, ((name, text), pcm) in enumerate(zip(rows, decoded, strict=True), 1):
-            on_clip(done, len(rows))
+
+    def sound(number: int) -> bytes | str:
+        target = folder / f"{number}.pcm"
+        found = clip_sound(base / usable[number][0], target, settings)
+        pcm = found if isinstance(found, str) else target.read_bytes()
+        target.unlink(missing_ok=True)
+        return pcm
+
+    with (folder / "clips.i16").open("wb") as out, ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        for done, ((name, text), pcm) in enumerate(zip(usable, pool.map(sound, range(len(usable))), strict=True), 1):
+            on_clip(done, len(usable))
             n = len(pcm) // 2
-            if not n:
-                problems.add("unreadable audio", name)
-            elif n > max_clip_s * SAMPLE_RATE:
-                problems.add(f"longer than {max_clip_s:g} s", name)
+            if pcm == MediaTooLong.reason or (not isinstance(pcm, str) and n > source.max_clip_s * SAMPLE_RATE):
+                problems.add(f"longer than {source.max_clip_s:g} s", name)
+            elif isinstance(pcm, str):
+                problems.add(f"unreadable ({pcm})", name)
             elif n < len(text) * 0.025 * SAMPLE_RATE:  # 40 characters a second: nobody speaks so fast
                 problems.add("too short for its text", name)
             else:
@@ -155,13 +186,3 @@ def _decode_all(
                 offset += n
     pyarrow.parquet.write_table(pa.table(kept), folder / "clips.parquet")
     (folder / "problems.json").write_text(json.dumps(problems.found), encoding="utf-8")
-
-
-def decode_clip(path: Path, limit_s: float, command: Sequence[str] = ("ffmpeg",)) -> bytes:
-    """The first `limit_s` seconds of a file as 16 kHz mono int16 PCM; empty when ffmpeg cannot read it."""
-    options = ["-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe", "-i", f"file:{path}", "-t", str(limit_s)]
-    output = ["-vn", "-sn", "-dn", "-ac", "1", "-ar", str(SAMPLE_RATE), "-f", "s16le", "-"]
-    try:
-        return subprocess.run([*command, *options, *output], capture_output=True, check=False, timeout=120).stdout
-    except subprocess.TimeoutExpired:
-        return b""

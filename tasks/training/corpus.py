@@ -8,6 +8,8 @@ depends on the seed and the clip's number alone, so a run that was killed goes o
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -22,7 +24,9 @@ import numpy as np
 
 from tasks.arrays import Array
 from tasks.errors import Misconfigured, MissingTool
+from tasks.manifest import Problems
 from tasks.training.augment import add_echo, add_noise
+from tasks.training.folders import same_run
 from tasks.training.lm_text import text_sentences
 
 SPEAKABLE = re.compile(r"(?:[^\W\d_]|[ ,.'’!?;:-])+")
@@ -173,8 +177,8 @@ def plan_clips(
         )
 
 
-def render(clip: Clip, path: Path, *, seed: int) -> float:
-    """Make one clip as FLAC at `path` (written whole, then renamed); returns its length in seconds."""
+def render(clip: Clip, path: Path, *, seed: int) -> None:
+    """Make one clip as FLAC at `path`, written whole, then renamed."""
     rng = np.random.default_rng((seed, clip.number, 1))
     audio = speak(clip.text, clip.voice, rate=clip.rate, pitch=clip.pitch)
     if clip.echo_s is not None:
@@ -189,7 +193,6 @@ def render(clip: Clip, path: Path, *, seed: int) -> float:
     part = path.with_suffix(".part")
     _run(["ffmpeg", "-v", "error", "-y", *source, "-i", "-", "-ar", str(SAMPLE_RATE), "-f", "flac", str(part)], data)
     part.replace(path)
-    return len(pcm) / 2 / SAMPLE_RATE
 
 
 def make_corpus(
@@ -200,9 +203,19 @@ def make_corpus(
     seed: int = 0,
     effects: float = 0.4,
     workers: int = 2,
+    problems: Problems | None = None,
     on_clip: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
-    """Speak every text into `folder`; returns the manifest. Clips that are already there are kept."""
+    """Speak every text into `folder`; returns the manifest. A run that was killed goes on.
+
+    A text that an engine cannot say is added to `problems`.
+
+    Raises:
+        Misconfigured: `folder` holds another corpus.
+    """
+    said = hashlib.sha256(json.dumps([list(texts), [voice.name for voice in voices]]).encode()).hexdigest()
+    same_run(folder, {"texts_and_voices": said, "seed": seed, "effects": effects})
+    problems = problems or Problems()
     audio = folder / "audio"
     audio.mkdir(parents=True, exist_ok=True)
     clips = list(plan_clips(texts, voices, seed=seed, effects=effects))
@@ -210,10 +223,13 @@ def make_corpus(
     def one(clip: Clip) -> dict[str, object] | None:
         path = audio / f"{clip.number:06d}.flac"
         try:
-            seconds = _flac_seconds(path) if path.exists() else render(clip, path, seed=seed)
+            if not path.exists():
+                render(clip, path, seed=seed)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-            return None  # a text that an engine cannot say is left out of the manifest
-        return {"path": f"audio/{path.name}", "text": clip.text, "voice": clip.voice.name, "seconds": f"{seconds:.2f}"}
+            problems.add(f"{clip.voice.name} could not say", clip.text)
+            return None
+        seconds = f"{flac_seconds(path):.2f}"
+        return {"path": f"audio/{path.name}", "text": clip.text, "voice": clip.voice.name, "seconds": seconds}
 
     manifest = folder / "manifest.tsv"
     with ThreadPoolExecutor(workers) as pool:
@@ -222,9 +238,12 @@ def make_corpus(
     return manifest
 
 
-def _flac_seconds(path: Path) -> float:
-    command = ["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", str(path)]
-    return float(_run(command) or 0)
+def flac_seconds(path: Path) -> float:
+    """The length of a FLAC file by its first block (RFC 9639, section 8.2): 20 bits of rate, 36 of samples."""
+    with path.open("rb") as handle:
+        block = handle.read(26)[18:]
+    bits = int.from_bytes(block, "big")
+    return (bits & 0xFFFFFFFFF) / (bits >> 44)
 
 
 def _counted(items: Iterable[_T], total: int, on_clip: Callable[[int, int], None]) -> Iterator[_T]:

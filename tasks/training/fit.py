@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,29 +16,25 @@ import numpy as np
 from tasks.arrays import Array
 from tasks.errors import Misconfigured
 from tasks.manifest import NAMED
+from tasks.media import clip_sound
+from tasks.settings import Settings
 from tasks.training.asr import Progress, Trainer, TrainingOptions, load_for_training
 from tasks.training.cards import card, curves, flat_options, history_table
-from tasks.training.clips import ClipStore, decode_clip, open_store
+from tasks.training.clips import ClipStore, Source, forget_other_stores, open_store
+from tasks.training.folders import same_run, write_whole
 from tasks.training.frontend import teach_frontend
 from tasks.training.scratch import small_model, small_processor
 
 SCRATCH = "scratch"
 NOISE_S = 6.0
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where clips come from: a manifest, its columns, and how long a clip may be."""
-
-    manifest: Path
-    path_column: str = "path"
-    text_column: str = "text"
-    max_clip_s: float = 20.0
+LOUD = 200  # of 32768: quieter recordings are silence
+# A run may go on with another of these; any other change makes it another run.
+CHANGEABLE = ("learning_rate", "warmup_steps", "max_steps", "decay_steps", "validate_every", "patience", "precision")
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A model made from nothing: width, blocks, and steps for its convolutions before any word."""
+    """A model made from nothing: width (a multiple of 64), blocks, and steps for its convolutions before any word."""
 
     hidden: int = 256
     layers: int = 6
@@ -59,95 +57,108 @@ def fit(
 ) -> dict[str, Any]:
     """Train `base` (a folder, a hub id, or `scratch`) in `folder`; a run that was killed goes on.
 
-    Afterwards `folder/best` is a model for `--models`, with its card, its curves (`curves.png`) and their table
-    (`history.csv`).
+    From the first validation on, `folder/best` is a model for `--models`, with its card, its curves (`curves.png`) and
+    their table (`history.csv`).
 
     Raises:
         Misconfigured: the manifest or `base` cannot be used, or `folder` holds another run.
     """
     shape = shape or Shape()
-    same_run(folder, {"manifest": str(source.manifest.resolve()), "base": base, "seed": options.seed})
     scratch = base == SCRATCH
+    same_run(folder, _identity(source, validation, base, options, shape if scratch else None))
     if scratch:
         processor = small_processor()
         model: Any = small_model(len(processor.tokenizer), hidden=shape.hidden, layers=shape.layers, seed=options.seed)
     else:
         model, processor = load_for_training(base)
-    alphabet = alphabet_of(processor.tokenizer)
-    clips = _open(source, folder, alphabet, on_clip)
+    alphabet, cache = alphabet_of(processor.tokenizer), folder / "clips"
+    clips = open_store(source, cache, alphabet=alphabet, on_clip=on_clip)
+    problems = clips.problems.lines()
     if validation:
         # A longer clip than one trains on can still be judged by.
-        judged = _open(Source(validation, source.path_column, source.text_column, 60.0), folder, alphabet, on_clip)
+        judged = open_store(
+            replace(source, manifest=validation, max_clip_s=60.0), cache, alphabet=alphabet, on_clip=on_clip
+        )
         train = clips
+        problems += [f"validation, {line}" for line in judged.problems.lines()]
     else:
         train, judged = clips.split(validation_share)
-        if not len(judged) or not len(train):
-            raise Misconfigured(
-                f"{len(clips)} clips are too few to keep {validation_share:.0%} back.", next="Give --validation."
-            )
+    forget_other_stores(cache, [clips, judged])
+    if not len(judged) or not len(train):
+        raise Misconfigured(
+            f"{len(clips)} clips are too few to keep {validation_share:.0%} back.", next="Give --validation."
+        )
     if scratch and shape.frontend_steps and not (folder / "last").exists():
         teach_frontend(model, train, steps=shape.frontend_steps, seed=options.seed, on_step=on_frontend)
     trainer = Trainer(model, processor, train, judged, folder, options, recorded=_recorded(noise))
-    summary = trainer.fit(on_progress)
-    problems = clips.problems.lines()
-    if large := summary["too_large"]:
-        problems.append(f"did not fit into memory: {len(large)} ({', '.join(large[:NAMED])})")
-    summary |= {"problems": problems, "clips": len(train), "hours": round(train.hours, 2)}
-    if trainer.accelerator.is_main_process:
-        _finish(folder, summary, source, base, train, judged)
-    return summary
+
+    def summarised() -> dict[str, Any]:
+        summary = trainer.summary()
+        large = summary["too_large"]
+        left = [f"did not fit into memory: {len(large)} ({', '.join(large[:NAMED])})"] if large else []
+        return {**summary, "problems": [*problems, *left], "clips": len(train), "hours": round(train.hours, 2)}
+
+    def noted(progress: Progress) -> None:
+        if progress.wer is not None and trainer.accelerator.is_main_process:
+            _write_card(folder, summarised(), source, base, train, judged)
+        on_progress(progress)
+
+    trainer.fit(noted)
+    return summarised()
+
+
+def _identity(
+    source: Source, validation: Path | None, base: str, options: TrainingOptions, shape: Shape | None
+) -> dict[str, Any]:
+    """All that decides what a step of this run is."""
+    kept = {name: value for name, value in asdict(options).items() if name not in CHANGEABLE}
+    clips = {**asdict(source), "manifest": str(source.manifest.resolve()), "manifest_sha256": _digest(source.manifest)}
+    judged = {"validation": str(validation.resolve()), "validation_sha256": _digest(validation)} if validation else {}
+    whole = {**clips, **judged, "base": base, "options": kept, "shape": asdict(shape) if shape else None}
+    compared: dict[str, Any] = json.loads(json.dumps(whole))
+    return compared
+
+
+def _digest(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
 def alphabet_of(tokenizer: Any) -> str:
-    """The letters that a CTC tokenizer can write."""
-    special = set(tokenizer.all_special_tokens) | {tokenizer.word_delimiter_token}
-    letters = [token for token in tokenizer.get_vocab() if len(token) == 1 and token not in special]
-    if not letters:
+    """The letters that a CTC tokenizer can write.
+
+    Raises:
+        Misconfigured: it writes longer pieces.
+    """
+    special = {*tokenizer.all_special_tokens, getattr(tokenizer, "word_delimiter_token", None)}
+    tokens = [token for token in tokenizer.get_vocab() if token not in special]
+    letters = [token for token in tokens if len(token) == 1]
+    if not letters or len(letters) < len(tokens) / 2:
         raise Misconfigured("This model's tokens are no single letters.", next="Choose a character CTC model.")
     return "".join(sorted(letters))
 
 
-def same_run(folder: Path, this: Mapping[str, Any]) -> None:
-    """Make `folder` and note what the run in it is of.
+def _recorded(folder: Path | None) -> list[Array]:
+    """Recordings to mix in as noise, the first seconds of each; what is silent or unreadable is left out.
 
     Raises:
-        Misconfigured: it holds another run.
+        Misconfigured: there is none.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "run.json"
-    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != this:
-        raise Misconfigured(
-            f"{folder} holds a run on other data, from another model or seed: {path.read_text(encoding='utf-8').strip()}",
-            next="Name another folder with --out.",
-        )
-    path.write_text(json.dumps(dict(this)) + "\n", encoding="utf-8")
-
-
-def _open(source: Source, folder: Path, alphabet: str, on_clip: Callable[[int, int], None]) -> ClipStore:
-    return open_store(
-        source.manifest,
-        folder / "clips",
-        alphabet=alphabet,
-        path_column=source.path_column,
-        text_column=source.text_column,
-        max_clip_s=source.max_clip_s,
-        on_clip=on_clip,
-    )
-
-
-def _recorded(folder: Path | None) -> list[Array]:
-    """Recordings to mix in as noise, the first seconds of each; what is silent or unreadable is left out."""
     if folder is None:
         return []
-    if not folder.is_dir():
-        raise Misconfigured(f"There is no folder {folder} with noise.", next="Name one with --noise, or leave it out.")
-    sounds = [
-        np.frombuffer(decode_clip(path, NOISE_S), np.int16) for path in sorted(folder.iterdir()) if path.is_file()
-    ]
-    return [sound for sound in sounds if len(sound) > 16_000 and int(np.abs(sound.astype(np.int32)).max()) > 200]
+    paths = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    sounds = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for path in paths:
+            target = Path(scratch, "noise.pcm")
+            if not isinstance(clip_sound(path, target, Settings(scratch_free_gb=0.0)), str):
+                sounds.append(np.fromfile(target, np.int16, count=int(NOISE_S * 16_000)))
+    loud = [sound for sound in sounds if len(sound) > 16_000 and int(np.abs(sound.astype(np.int32)).max()) > LOUD]
+    if not loud:
+        raise Misconfigured(f"{folder} has no recording that can be used as noise.", next="Leave --noise out.")
+    return loud
 
 
-def _finish(
+def _write_card(
     folder: Path, summary: Mapping[str, Any], source: Source, base: str, train: ClipStore, judged: ClipStore
 ) -> None:
     """Curves, their table and the card, beside the best model."""
@@ -155,7 +166,7 @@ def _finish(
     if not best.is_dir():
         return
     history = summary["history"]
-    (best / "history.csv").write_text(history_table(history), encoding="utf-8")
+    write_whole(best / "history.csv", history_table(history))
     curves(history, best / "curves.png")
     lowest = min(history, key=lambda row: row["wer"])
     made = {
@@ -167,4 +178,4 @@ def _finish(
         "made": datetime.now(UTC).strftime("%Y-%m-%d"),
     }
     text = card(folder.name, "A CTC speech model.", made, flat_options(summary["options"]), summary["problems"])
-    (best / "README.md").write_text(text, encoding="utf-8")
+    write_whole(best / "README.md", text)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,9 +17,10 @@ from tasks.errors import Misconfigured
 from tasks.manifest import Problems
 from tasks.training.cards import card, flat_options
 from tasks.training.copies import near_copies
-from tasks.training.fit import SCRATCH, same_run
-from tasks.training.lm_text import read_sentences
-from tasks.training.noise import ALPHABET, as_speech
+from tasks.training.fit import SCRATCH
+from tasks.training.folders import recover, same_run
+from tasks.training.lm_text import text_sentences
+from tasks.training.noise import as_speech
 from tasks.training.topics import TopicTraining, train_topics
 from tasks.training.topics_scratch import make_tokenizer, pretrain, small_bert
 
@@ -48,7 +53,7 @@ def fit_topics(
     Raises:
         Misconfigured: too few texts or labels, or `folder` holds another run.
     """
-    same_run(folder, {"manifest": str(manifest.resolve()), "base": base, "seed": options.seed})
+    same_run(folder, _identity(train, validation, unlabelled, base, options, pretrain_steps))
     kept, judged = (train, validation) if validation else split(train, validation_share, seed=options.seed)
     labels = {label for _, label in kept}
     if len(labels) < 2 or not judged:
@@ -73,12 +78,31 @@ def fit_topics(
 
 def split(pairs: Pairs, share: float, *, seed: int) -> tuple[Pairs, Pairs]:
     """About `share` of the texts kept back, none of them a near copy of one that is trained on."""
-    groups = np.array(near_copies([text for text, _ in pairs]))
-    order = np.random.default_rng(seed).permutation(np.unique(groups))
-    sizes = np.bincount(groups)[order]
-    back = set(order[np.cumsum(sizes) <= share * len(pairs)].tolist())
-    kept = [pair for pair, group in zip(pairs, groups, strict=True) if int(group) not in back]
-    return kept, [pair for pair, group in zip(pairs, groups, strict=True) if int(group) in back]
+    groups = near_copies([text for text, _ in pairs])
+    sizes = Counter(groups)
+    left = Counter(label for _, label in pairs)  # of each label, one text at least is trained on
+    labels: dict[int, Counter[str]] = defaultdict(Counter)
+    for (_, label), group in zip(pairs, groups, strict=True):
+        labels[group][label] += 1
+    back: set[int] = set()
+    room = share * len(pairs)
+    for group in np.random.default_rng(seed).permutation(sorted(sizes)):
+        own = labels[int(group)]
+        if sizes[int(group)] <= room and all(left[label] > n for label, n in own.items()):
+            back.add(int(group))
+            room -= sizes[int(group)]
+            left -= own
+    kept = [pair for pair, group in zip(pairs, groups, strict=True) if group not in back]
+    return kept, [pair for pair, group in zip(pairs, groups, strict=True) if group in back]
+
+
+def _identity(
+    train: Pairs, validation: Pairs, unlabelled: Sequence[Path], base: str, options: TopicTraining, steps: int
+) -> dict[str, Any]:
+    """All that decides what a step of this run is."""
+    texts = hashlib.sha256(json.dumps([list(train), list(validation)]).encode()).hexdigest()
+    read = [hashlib.sha256(path.read_bytes()).hexdigest() for path in unlabelled if path.is_file()]
+    return {"texts": texts, "unlabelled": read, "base": base, "options": asdict(options), "pretrain_steps": steps}
 
 
 def _pretrained(
@@ -91,9 +115,9 @@ def _pretrained(
 ) -> None:
     """A small BERT in `folder` that has read the texts, without their labels, and the unlabelled ones."""
     own = [as_speech(text) for text, _ in pairs]
-    lines = list(read_sentences(unlabelled, ALPHABET))
+    lines = [spoken for sentence in text_sentences(unlabelled) if (spoken := as_speech(sentence))]
     others = [" ".join(lines[i : i + LINES]) for i in range(0, len(lines), LINES)]
-    folder.mkdir(parents=True, exist_ok=True)
+    recover(folder)
     tokenizer = make_tokenizer([*others, *own * 3], VOCABULARY, folder)
     texts = [*own * REPEATS, *others]
     mixed = [texts[int(i)] for i in np.random.default_rng(options.seed).permutation(len(texts))]

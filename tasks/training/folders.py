@@ -1,25 +1,56 @@
-"""Folders that are replaced whole, so that a kill leaves the old one or the new one."""
+"""Files and folders that are replaced whole, so that a kill leaves the old one or the new one."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+from tasks.errors import Misconfigured
 
 
 @contextlib.contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """A new folder beside `target` that takes its place when the context ends well."""
+def replacing(target: Path, keep: str = "") -> Iterator[Path]:
+    """A new folder beside `target` that takes its place when the context ends well; the folder `keep` in it stays."""
     part, old = _beside(target, "part"), _beside(target, "old")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     yield part
+    if keep and (target / keep).is_dir():
+        shutil.copytree(target / keep, part / keep)
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
         target.rename(old)
     part.rename(target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file so that a kill leaves the old one or the new one."""
+    part = _beside(path, "part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def same_run(folder: Path, this: Mapping[str, Any]) -> None:
+    """Make `folder` and note what the run in it is of.
+
+    Raises:
+        Misconfigured: it holds another run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "run.json"
+    if not path.exists():
+        write_whole(path, json.dumps(dict(this), indent=1) + "\n")
+        return
+    old = json.loads(path.read_text(encoding="utf-8"))
+    if differing := sorted(name for name in {*old, *this} if old.get(name) != this.get(name)):
+        raise Misconfigured(
+            f"{folder} holds another run: {', '.join(differing)} differ.", next="Name another folder with --out."
+        )
 
 
 def recover(target: Path) -> None:

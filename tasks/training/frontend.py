@@ -115,8 +115,7 @@ def _batch(clips: ClipStore, rng: np.random.Generator) -> Array:
     out: list[Array] = []
     while len(out) < CLIPS:
         audio = augment(clips.audio(int(rng.integers(len(clips)))), options, rng)
-        if len(audio) < CLIP:
-            continue
+        audio = audio if len(audio) >= CLIP else np.resize(audio, CLIP)  # of short clips, again and again
         start = int(rng.integers(0, len(audio) - CLIP + 1))
         audio = audio[start : start + CLIP] + rng.standard_normal(CLIP, dtype=np.float32) * 1e-5
         scaled = (audio - audio.mean()) / np.sqrt(audio.var() + 1e-7)

@@ -20,8 +20,10 @@ from typing import Any
 
 from tasks.errors import Misconfigured, MissingTool
 from tasks.manifest import fraction
+from tasks.training.folders import replacing
 
 KENLM = "kenlm==0.3.0"
+JUDGED = 20_000  # held-out sentences that the perplexity is measured on, at most
 TOOLS = Path.home() / ".cache" / "nightscribe" / "kenlm-0.3.0"
 
 
@@ -44,9 +46,10 @@ class LanguageModelReport:
     sentences: int
     words: int
     vocabulary: int
-    perplexity: float
-    perplexity_known: float
-    out_of_vocabulary: float
+    held_out_sentences: int
+    perplexity: float | None
+    perplexity_known: float | None
+    out_of_vocabulary: float | None
     bytes: int
     options: dict[str, object]
 
@@ -54,78 +57,89 @@ class LanguageModelReport:
 def build_lm(
     sentences: Iterable[str], folder: Path, options: LanguageModelOptions, *, own: Sequence[str] = ()
 ) -> LanguageModelReport:
-    """Write `lm.binary`, `unigrams.txt` and `report.json` into `folder`.
+    """Write `lm.binary`, `unigrams.txt` and `report.json` into `folder`, in place of what was there.
 
     Every word of the sentences in `own`, the archive's, is in the vocabulary, however rare.
 
     Raises:
-        MissingTool: there is no `lmplz` and it could not be built. Misconfigured: the text is too small for the order.
+        MissingTool: there is no `lmplz` and it could not be built. Misconfigured: the text is too small for the options.
     """
-    import kenlm
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="nightscribe-lm-") as name:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="nightscribe-lm-") as name, replacing(folder) as made:
         scratch = Path(name)
         counts: Counter[str] = Counter()
         kept: list[str] = []
         total = 0
         with (scratch / "text").open("w", encoding="utf-8") as out:
             for sentence in own:
-                counts.update(dict.fromkeys(sentence.split(), options.min_count))
+                counts.update(sentence.split())
                 out.write(sentence + "\n")
                 total += 1
             for sentence in sentences:
-                if fraction(sentence) < options.held_out and len(kept) < 20_000:
-                    kept.append(sentence)
+                if fraction(sentence) < options.held_out:
+                    if len(kept) < JUDGED:
+                        kept.append(sentence)
                     continue
                 counts.update(sentence.split())
                 out.write(sentence + "\n")
                 total += 1
-        words = sorted(word for word, n in counts.items() if n >= options.min_count)
+        always = {word for sentence in own for word in sentence.split()}
+        words = sorted(word for word, n in counts.items() if n >= options.min_count or word in always)
+        if not words:
+            raise Misconfigured(
+                f"No word of these texts occurs {options.min_count} times.",
+                next="Give more text, or a lower --min-count.",
+            )
         (scratch / "words").write_text("\n".join(words) + "\n", encoding="utf-8")
-        command = [str(tool("lmplz")), "-o", str(options.order), "-S", options.memory, "-T", str(scratch)]
-        command += ["--limit_vocab_file", str(scratch / "words"), "--prune", *map(str, options.prune[: options.order])]
-        command += ["--text", str(scratch / "text"), "--arpa", str(scratch / "arpa")]
-        # Small texts lack the counts that Kneser-Ney discounts are estimated from.
-        _run([*command, "--discount_fallback"])
-        bits = str(options.quantise_bits)
-        _run(
-            [
-                str(tool("build_binary")),
-                "-q",
-                bits,
-                "-b",
-                bits,
-                "-a",
-                "22",
-                "trie",
-                str(scratch / "arpa"),
-                str(scratch / "bin"),
-            ]
+        _estimate(scratch, options)
+        shutil.copy(scratch / "bin", made / "lm.binary")
+        (made / "unigrams.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
+        report = LanguageModelReport(
+            sentences=total,
+            words=sum(counts.values()),
+            vocabulary=len(words),
+            **_judged(made / "lm.binary", kept),
+            bytes=(made / "lm.binary").stat().st_size,
+            options=asdict(options),
         )
-        shutil.copy(scratch / "bin", folder / ".lm.part")
-        (folder / ".lm.part").replace(folder / "lm.binary")
-    (folder / "unigrams.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
-    model = kenlm.Model(str(folder / "lm.binary"))
-    logs, known_logs, n, unknown = 0.0, 0.0, 0, 0
-    for sentence in kept:
-        for log10, _, is_unknown in model.full_scores(sentence):
-            logs += log10
-            n += 1
-            unknown += is_unknown
-            known_logs += 0.0 if is_unknown else log10
-    report = LanguageModelReport(
-        sentences=total,
-        words=sum(counts.values()),
-        vocabulary=len(words),
-        perplexity=round(10 ** (-logs / max(1, n)), 1),
-        perplexity_known=round(10 ** (-known_logs / max(1, n - unknown)), 1),
-        out_of_vocabulary=round(unknown / max(1, n), 5),
-        bytes=(folder / "lm.binary").stat().st_size,
-        options=asdict(options),
-    )
-    (folder / "report.json").write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
+        (made / "report.json").write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
     return report
+
+
+def _estimate(scratch: Path, options: LanguageModelOptions) -> None:
+    """From `text` and `words` in `scratch` to the quantised trie `bin`."""
+    command = [str(tool("lmplz")), "-o", str(options.order), "-S", options.memory, "-T", str(scratch)]
+    command += ["--limit_vocab_file", str(scratch / "words"), "--prune", *map(str, options.prune[: options.order])]
+    command += ["--text", str(scratch / "text"), "--arpa", str(scratch / "arpa")]
+    # Small texts lack the counts that Kneser-Ney discounts are estimated from.
+    _run([*command, "--discount_fallback"])
+    bits = str(options.quantise_bits)
+    trie = ["-q", bits, "-b", bits, "-a", "22", "trie"]
+    _run([str(tool("build_binary")), *trie, str(scratch / "arpa"), str(scratch / "bin")])
+
+
+def _judged(model: Path, sentences: Sequence[str]) -> dict[str, Any]:
+    """Perplexity with and without unknown words (ends of sentences count, as KenLM's own tool has it), and the share of
+    words that are unknown; nothing without sentences."""
+    import kenlm
+
+    loaded = kenlm.Model(str(model))
+    logs, known, tokens, unknown, words = 0.0, 0.0, 0, 0, 0
+    for sentence in sentences:
+        words += len(sentence.split())
+        for log10, _, is_unknown in loaded.full_scores(sentence):
+            logs += log10
+            tokens += 1
+            unknown += is_unknown
+            known += 0.0 if is_unknown else log10
+    if not tokens:
+        return {"held_out_sentences": 0, "perplexity": None, "perplexity_known": None, "out_of_vocabulary": None}
+    return {
+        "held_out_sentences": len(sentences),
+        "perplexity": round(10 ** (-logs / tokens), 1),
+        "perplexity_known": round(10 ** (-known / max(1, tokens - unknown)), 1),
+        "out_of_vocabulary": round(unknown / max(1, words), 5),
+    }
 
 
 def tool(name: str) -> Path:
@@ -152,14 +166,14 @@ def _build_tools() -> None:
         folder = Path(name)
         try:
             pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-build-isolation"]
-            _run([*pip, "--no-binary", "kenlm", "--dest", str(folder), KENLM])
+            _made([*pip, "--no-binary", "kenlm", "--dest", str(folder), KENLM])
             with tarfile.open(next(folder.glob("kenlm-*.tar.gz"))) as archive:
                 # Python 3.11 has the filter from 3.11.4 on; this archive is a package of one known version.
                 options: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
                 archive.extractall(folder, **options)  # noqa: S202
             source = next(path for path in folder.iterdir() if path.is_dir())
-            _run(["cmake", "-S", str(source), "-B", str(folder / "build"), "-DCMAKE_BUILD_TYPE=Release"])
-            _run(["make", "-C", str(folder / "build"), "-j2", "lmplz", "build_binary"])
+            _made(["cmake", "-S", str(source), "-B", str(folder / "build"), "-DCMAKE_BUILD_TYPE=Release"])
+            _made(["make", "-C", str(folder / "build"), "-j2", "lmplz", "build_binary"])
         except (subprocess.CalledProcessError, StopIteration) as error:
             detail = getattr(error, "stderr", b"") or b""
             raise MissingTool(
@@ -171,10 +185,14 @@ def _build_tools() -> None:
             shutil.copy2(folder / "build" / "bin" / program, TOOLS / program)
 
 
+def _made(command: list[str]) -> None:
+    subprocess.run(command, capture_output=True, check=True)
+
+
 def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
-        text = done.stderr.decode("utf-8", "replace")
-        if "discount" in text.lower() or "pruned" in text.lower():
-            raise Misconfigured(f"lmplz: {text.strip()[-300:]}", next="Give more text, a lower order or less pruning.")
-        raise subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr)
+        said = done.stderr.decode("utf-8", "replace").strip()
+        raise Misconfigured(
+            f"{Path(command[0]).name}: {said[-300:]}", next="Give more text, a lower --order, or less --prune."
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import lzma
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tasks.bucket import Bucket
@@ -18,10 +18,10 @@ RUN = 6  # words in a row that two texts do not share by chance
 SENTENCE_END = re.compile(r"(?<=[.!?;:])[\"')\]]*\s+")
 
 
-def read_sentences(paths: Sequence[Path], alphabet: str) -> Iterator[str]:
+def read_sentences(paths: Sequence[Path], alphabet: str, language: str = "en") -> Iterator[str]:
     """Sentences of text files in the letters of an alphabet; see `text_sentences`."""
     for sentence in text_sentences(paths):
-        if said := to_alphabet(sentence, alphabet)[0]:
+        if said := to_alphabet(sentence, alphabet, language=language)[0]:
             yield said
 
 
@@ -42,19 +42,19 @@ def text_sentences(paths: Sequence[Path]) -> Iterator[str]:
 
 
 def without(sentences: Iterable[str], held_back: Iterable[str], run: int = RUN) -> Iterator[str]:
-    """The sentences that share no run of `run` words with a text that the model is to be judged by."""
+    """The sentences that are none of the texts that the model is to be judged by, and share no `run` words in a row."""
+    held_back = set(held_back)
     seen = {tuple(words[i : i + run]) for words in map(str.split, held_back) for i in range(len(words) - run + 1)}
     for sentence in sentences:
         words = sentence.split()
-        if not any(tuple(words[i : i + run]) in seen for i in range(len(words) - run + 1)):
+        if sentence not in held_back and not any(
+            tuple(words[i : i + run]) in seen for i in range(len(words) - run + 1)
+        ):
             yield sentence
 
 
-def sidecar_sentences(
-    bucket: Bucket, alphabet: str, problems: Problems, on_sidecar: Callable[[int], None] = lambda done: None
-) -> Iterator[str]:
+def sidecar_sentences(bucket: Bucket, alphabet: str, problems: Problems, language: str = "en") -> Iterator[str]:
     """Titles, descriptions and tags of a bucket's sidecars; one that cannot be read is added to `problems`."""
-    done = 0
     for found in bucket.list():
         if not found.key.endswith(SIDECAR_SUFFIXES):
             continue
@@ -64,5 +64,5 @@ def sidecar_sentences(
             problems.add("unreadable sidecar", found.key)
             continue
         for text in (metadata.title, metadata.description, *metadata.tags):
-            yield from filter(None, (to_alphabet(part, alphabet)[0] for part in SENTENCE_END.split(text)))
-        on_sidecar(done := done + 1)
+            parts = SENTENCE_END.split(text)
+            yield from filter(None, (to_alphabet(part, alphabet, language=language)[0] for part in parts))

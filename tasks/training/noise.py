@@ -6,14 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tasks.speech.text import to_alphabet
-
-ALPHABET = "abcdefghijklmnopqrstuvwxyz'"
+from tasks.evaluation.scores import normalised
 
 
-def as_speech(text: str) -> str:
-    """A written text as it would be transcribed without a mistake."""
-    return to_alphabet(text, ALPHABET)[0]
+def as_speech(text: str, language: str = "en") -> str:
+    """A written text as it would be transcribed without a mistake, in any script."""
+    return normalised(text, language)
 
 
 def with_errors(text: str, share: float, rng: np.random.Generator, vocabulary: Sequence[str]) -> str:
@@ -28,7 +26,8 @@ def with_errors(text: str, share: float, rng: np.random.Generator, vocabulary: S
             out.append(vocabulary[int(rng.integers(len(vocabulary)))])
         elif kind < 0.75 and len(word) > 2:
             at = int(rng.integers(len(word)))
-            out.append(word[:at] + ALPHABET[int(rng.integers(26))] + word[at + int(rng.integers(2)) :])
+            other = vocabulary[int(rng.integers(len(vocabulary)))]
+            out.append(word[:at] + other[int(rng.integers(len(other)))] + word[at + int(rng.integers(2)) :])
         elif kind < 0.9:
             continue
         else:

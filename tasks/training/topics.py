@@ -19,6 +19,7 @@ from torch.nn import functional
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tasks.arrays import Array
+from tasks.errors import Misconfigured
 from tasks.quiet import quiet_transformers
 from tasks.speech.acoustic import choose_device
 from tasks.training.folders import recover, replacing
@@ -56,6 +57,9 @@ def train_topics(
     With `distil`, as many texts again are made of stretches of several articles, and what TF-IDF with a linear model says
     of them is learnt as well (Hinton et al., "Distilling the knowledge in a neural network", 2015): a linear model finds
     the words that matter from fewer texts than a transformer does. A run that was killed goes on after its last epoch.
+
+    Raises:
+        Misconfigured: `base` cannot be loaded.
     """
     quiet_transformers()
     labels = sorted({label for _, label in train})
@@ -63,14 +67,8 @@ def train_topics(
     recover(last)
     recover(folder / "best")
     state = _state(last)
-    tokenizer = AutoTokenizer.from_pretrained(base)
     torch.manual_seed(options.seed)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        str(last) if state else base,
-        num_labels=len(labels),
-        id2label=dict(enumerate(labels)),
-        label2id={n: i for i, n in enumerate(labels)},
-    )
+    model, tokenizer = _load(str(last) if state else base, labels)
     device = torch.device(choose_device("auto"))
     model.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
@@ -89,6 +87,7 @@ def train_topics(
         for number in range(per_epoch):
             step = epoch * per_epoch + number
             rng = np.random.default_rng((options.seed, epoch, number))
+            torch.manual_seed(options.seed * 1_000_003 + step)  # dropout too is that of an unbroken run
             chosen = order[number * options.batch_size : (number + 1) * options.batch_size]
             texts, target = data.batch(chosen, options, rng, teacher)
             rows = tokenizer(texts, truncation=True, max_length=options.max_tokens).input_ids
@@ -121,6 +120,28 @@ def train_topics(
         "labels": labels,
         "options": asdict(options),
     }
+
+
+def _load(name: str, labels: Sequence[str]) -> tuple[Any, Any]:
+    common: dict[str, Any] = {"trust_remote_code": False}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, **common)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            name,
+            num_labels=len(labels),
+            id2label=dict(enumerate(labels)),
+            label2id={n: i for i, n in enumerate(labels)},
+            ignore_mismatched_sizes=True,  # a classifier of other labels gets a new last layer
+            use_safetensors=True,
+            dtype=torch.float32,
+            **common,
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise Misconfigured(
+            f"No model could be loaded from {name!r}: {str(error).splitlines()[0]}",
+            next=f"Name a folder, or fetch it first: nightscribe models fetch {name}",
+        ) from error
+    return model, tokenizer
 
 
 @dataclass(frozen=True)

@@ -13,21 +13,30 @@ import torch
 from torch.nn import functional
 from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 
+from tasks.arrays import Array
 from tasks.hardware import cpu_has_bf16
 from tasks.quiet import quiet_transformers
+from tasks.speech.acoustic import choose_device
+from tasks.training.folders import replacing
 
 
 def make_tokenizer(texts: Iterable[str], size: int, folder: Path) -> Any:
-    """A lower-case WordPiece vocabulary of `size` learnt from texts, saved to `folder`."""
+    """A lower-case WordPiece vocabulary of `size` learnt from texts and kept in `folder`; one that is there is taken.
+
+    Learning it again would give the same pieces other numbers.
+    """
     from tokenizers import BertWordPieceTokenizer
 
+    if (folder / "tokenizer.json").exists():
+        return BertTokenizerFast.from_pretrained(folder)
     learner = BertWordPieceTokenizer(lowercase=True)
     learner.train_from_iterator(texts, vocab_size=size, min_frequency=2, show_progress=False)
     with tempfile.TemporaryDirectory() as name:
         learner.save_model(name)
         vocab = {line: i for i, line in enumerate(Path(name, "vocab.txt").read_text(encoding="utf-8").splitlines())}
     tokenizer = BertTokenizerFast(vocab=vocab, do_lower_case=True, model_max_length=512)
-    tokenizer.save_pretrained(folder)
+    with replacing(folder) as part:
+        tokenizer.save_pretrained(part)
     return tokenizer
 
 
@@ -58,38 +67,59 @@ def pretrain(
     seed: int = 0,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> None:
-    """Masked-language-model training from scratch on unlabelled texts; resumes from `folder`."""
+    """Masked-language-model training from scratch on unlabelled texts; goes on from what is in `folder`."""
     quiet_transformers()
     torch.manual_seed(seed)
-    model = BertForMaskedLM(config)
+    device = torch.device(choose_device("auto"))
     start = 0
+    model = BertForMaskedLM(config)
     if (folder / "mlm.json").exists():
         model = BertForMaskedLM.from_pretrained(folder)
         start = json.loads((folder / "mlm.json").read_text(encoding="utf-8"))["step"]
+    model.to(device)
     ids = np.concatenate([np.array(tokenizer(text, add_special_tokens=False).input_ids, np.int32) for text in texts])
+    ids = ids if len(ids) > tokens else np.resize(ids, tokens + 1)
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.01)
+    if start:
+        optimizer.load_state_dict(torch.load(folder / "optimizer.pt", weights_only=True))
     model.train()
+
+    def keep(step: int) -> None:
+        with replacing(folder) as part:
+            model.save_pretrained(part)
+            tokenizer.save_pretrained(part)
+            torch.save(optimizer.state_dict(), part / "optimizer.pt")
+            (part / "mlm.json").write_text(json.dumps({"step": step}), encoding="utf-8")
+
     for step in range(start, steps):
-        rng = np.random.default_rng((seed, step))
+        torch.manual_seed(seed * 1_000_003 + step)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * min(1.0, (step + 1) / 200, (steps - step) / max(1, steps * 0.5))
-        at = rng.integers(0, len(ids) - tokens, batch_size)
-        inputs = np.stack([ids[i : i + tokens] for i in at]).astype(np.int64)
-        chosen = rng.random(inputs.shape) < 0.15
-        labels = np.where(chosen, inputs, -100)
-        kind = rng.random(inputs.shape)
-        inputs = np.where(chosen & (kind < 0.8), tokenizer.mask_token_id, inputs)
-        inputs = np.where(chosen & (kind >= 0.9), rng.integers(5, config.vocab_size, inputs.shape), inputs)
-        with torch.autocast("cpu", torch.bfloat16, enabled=cpu_has_bf16()):
-            hidden = model.bert(torch.from_numpy(inputs)).last_hidden_state
-            picked = torch.from_numpy(chosen)
+        inputs, labels, chosen = _masked(ids, tokens, batch_size, config.vocab_size, tokenizer, (seed, step))
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" or cpu_has_bf16()):
+            hidden = model.bert(inputs.to(device)).last_hidden_state
+            picked = chosen.to(device)
             scores = model.cls(hidden[picked])
-        loss = functional.cross_entropy(scores.float(), torch.from_numpy(labels)[picked])
+        loss = functional.cross_entropy(scores.float(), labels.to(device)[picked])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         on_step(step + 1, float(loss.detach()))
-        if (step + 1) % 500 == 0 or step + 1 == steps:
-            model.save_pretrained(folder)
-            (folder / "mlm.json").write_text(json.dumps({"step": step + 1}), encoding="utf-8")
+        if (step + 1) % 500 == 0:
+            keep(step + 1)
+    if start < steps or not start:
+        keep(steps)
+
+
+def _masked(
+    ids: Array, tokens: int, batch_size: int, vocabulary: int, tokenizer: Any, seed: tuple[int, int]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Inputs, labels and which tokens are asked for: 15 %, of which 80 % are masked and 10 % are another token."""
+    rng = np.random.default_rng(seed)
+    at = rng.integers(0, len(ids) - tokens, batch_size)
+    labels = np.stack([ids[i : i + tokens] for i in at]).astype(np.int64)
+    chosen, kind = rng.random(labels.shape) < 0.15, rng.random(labels.shape)
+    inputs = np.where(chosen & (kind < 0.8), tokenizer.mask_token_id, labels)
+    inputs = np.where(chosen & (kind >= 0.9), rng.integers(5, vocabulary, inputs.shape), inputs)
+    return torch.from_numpy(inputs), torch.from_numpy(labels), torch.from_numpy(chosen)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tasks.errors import Misconfigured
 from tasks.evaluation.asr import Clip, sounds, utterances_of
 from tasks.evaluation.scores import normalised, summed, word_errors
 from tasks.manifest import Problems
@@ -22,11 +23,12 @@ BONUSES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 
 @dataclass(frozen=True)
 class Tuned:
-    """The best pair, its word error, and all that was tried: (weight, bonus, word error)."""
+    """The best pair, its word error, on how many clips, and all that was tried: (weight, bonus, word error)."""
 
     lm_weight: float
     word_bonus: float
     wer: float
+    clips: int
     tried: tuple[tuple[float, float, float], ...]
 
 
@@ -38,11 +40,17 @@ def tune(
     problems: Problems,
     on_point: Callable[[int, int], None] = lambda done, total: None,
 ) -> Tuned:
-    """Search weight and bonus in turn, twice over; emissions are computed once."""
+    """Search weight and bonus in turn, twice over; emissions are computed once.
+
+    Raises:
+        Misconfigured: no clip could be heard.
+    """
     model = acoustic_of(chosen, settings)
     good = sounds(clips, scratch, settings, problems)
     heard = utterances_of(model, [audio for _, audio in good], settings)
-    true = [normalised(clip.text, chosen.language) for clip, _ in good]
+    if not good:
+        raise Misconfigured("No clip to tune on could be heard.", next="Look at what was left out.")
+    true = [normalised(clip.text, chosen.spoken) for clip, _ in good]
     base = decoder_spec(chosen, settings, model.labels, model.blank)
     tried: dict[tuple[float, float], float] = {}
     total = 2 * (len(WEIGHTS) + len(BONUSES))
@@ -52,7 +60,7 @@ def tune(
             spec = replace(base, lm_weight=weight, word_bonus=bonus)
             pool = DecoderPool(spec, frame_ms=model.frame_ms, processes=settings.decoders)
             try:
-                tried[weight, bonus] = _error(pool, heard, true, chosen.language)
+                tried[weight, bonus] = _error(pool, heard, true, chosen.spoken)
             finally:
                 pool.close()
         on_point(len(tried), total)
@@ -63,7 +71,9 @@ def tune(
         weight = min(WEIGHTS, key=lambda w: error(w, bonus))
         bonus = min(BONUSES, key=lambda b: error(weight, b))
     on_point(total, total)
-    return Tuned(weight, bonus, error(weight, bonus), tuple((w, b, e) for (w, b), e in sorted(tried.items())))
+    return Tuned(
+        weight, bonus, error(weight, bonus), len(good), tuple((w, b, e) for (w, b), e in sorted(tried.items()))
+    )
 
 
 def _error(pool: DecoderPool, heard: Sequence[list[Utterance]], true: Sequence[str], language: str) -> float:

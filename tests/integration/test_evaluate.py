@@ -22,7 +22,9 @@ from tasks.lake.commit import commit
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.manifest import Problems
+from tasks.models import find_set
 from tasks.records import Recipes
+from tasks.settings import Settings
 from tasks.topics import load_topics
 
 SUBJECTS = {
@@ -66,7 +68,7 @@ def test_the_report_has_what_the_documentation_names(judged):
     _, found = judged
     assert set(found) == {
         "n", "audio_ms", "wer", "wer_ci95", "cer", "greedy_wer", "greedy_wer_ci95", "ins", "del", "sub", "ref_words",
-        "raw", "normalizer", "groups", "models", "recipe",
+        "raw", "normalizer", "language", "groups", "models", "recipe",
     }  # fmt: skip
     assert found["n"] == 4
     assert found["normalizer"] == "nightscribe-1"
@@ -123,8 +125,25 @@ def test_a_card_gets_the_table_once(judged, tmp_path):
     assert text.startswith("# model\n\nWords.\n")
     assert text.count("<!-- evaluate talks -->") == 1
     assert "old" not in text
-    with pytest.raises(Misconfigured, match="no model card"):
-        write_card(tmp_path / "none.md", "talks", "text")
+
+
+def test_a_model_without_a_card_is_said_before_any_work(judged, tmp_path):
+    folder, _ = judged
+    done = nightscribe(folder, "evaluate", "asr", "talks.csv", "--models", "english", "--card", "x", code=2)
+    assert "has no card" in done.stderr
+
+
+def test_clips_that_nobody_can_hear_are_no_zero_errors(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"nonsense")
+    (tmp_path / "m.csv").write_text("path,text\na.wav,hello\n")
+    done = nightscribe(tmp_path, "evaluate", "asr", "m.csv", code=2)
+    assert "No clip could be heard." in done.stderr
+    assert "unreadable" in done.stderr
+
+
+def test_numbers_count_for_a_model_in_a_folder_too():
+    chosen = find_set(Settings(models=str(REPO / "data/models/asr-demo"), catalog=REPO / "data/models/catalog.toml"))
+    assert (chosen.language, chosen.spoken) == ("und", "en")
 
 
 def test_an_unusable_manifest_is_a_sentence(tmp_path):
@@ -150,13 +169,15 @@ def test_topics_are_judged_in_three_forms_beside_a_linear_model():
     assert found["baseline"].endswith("5-fold cross-validation on the same texts")
 
 
-def test_near_copies_of_judged_texts_are_not_in_the_baselines_training():
+def test_near_copies_of_training_texts_are_not_judged():
     model = load_topics(str(REPO / "data/models/topics-demo"))
     pairs = [(" ".join(f"{label}{i}w{n}" for n in range(40)), label) for i in range(3) for label in SUBJECTS]
     others = [(" ".join(f"{label}{i}x{n}" for n in range(40)), label) for i in range(3) for label in SUBJECTS]
     found = evaluate_topics(model, pairs, train=[*pairs[:2], *others])
-    assert found["near_copies_dropped"] == 2
-    assert found["baseline"].endswith("trained on 6 texts")
+    assert (found["n"], found["near_copies_left_out"]) == (4, 2)
+    assert found["baseline"].endswith("trained on 8 texts")
+    with pytest.raises(Misconfigured, match="copy of one that was trained on"):
+        evaluate_topics(model, pairs, train=pairs)
 
 
 def test_a_label_that_the_model_lacks_is_said(tmp_path):

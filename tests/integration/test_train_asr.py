@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,8 @@ from test_families import CONVOLUTIONS, FAMILIES, POSITIONS, SMALL, make_model
 
 from tasks.errors import Misconfigured
 from tasks.training.asr import Trainer, TrainingOptions, learning_rate_at, load_for_training
-from tasks.training.clips import open_store
-from tasks.training.fit import Shape, Source, alphabet_of, fit
+from tasks.training.clips import Source, open_store
+from tasks.training.fit import Shape, alphabet_of, fit
 from tasks.training.frontend import cosine_bank, log_mel, teach_frontend
 from tasks.training.scratch import ALPHABET, small_model
 
@@ -53,7 +54,7 @@ def base(tmp_path_factory) -> str:
 
 def trainer(corpus: Path, base: str, folder: Path, options: TrainingOptions = QUICK) -> Trainer:
     model, processor = load_for_training(base)
-    clips = open_store(corpus, corpus.parent / "cache", alphabet=ALPHABET)
+    clips = open_store(Source(corpus), corpus.parent / "cache", alphabet=ALPHABET)
     return Trainer(model, processor, clips, clips.only(range(4)), folder, options)
 
 
@@ -87,10 +88,12 @@ def test_a_run_that_is_broken_off_again_and_again_ends_as_an_unbroken_one(corpus
     assert [row["step"] for row in again.history] == [3, 6, 9]
     # The first mean after a break lacks the steps before it; all else is the same.
     assert [row["wer"] for row in again.history] == [row["wer"] for row in whole.history]
-    one, two = (load_file(tmp_path / name / "last" / "model.safetensors") for name in ("whole", "broken"))
-    assert one.keys() == two.keys()
-    for name in one:
-        assert torch.allclose(one[name], two[name], atol=1e-6), name
+    assert again.stale == whole.stale
+    for kept in ("last", "best"):
+        one, two = (load_file(tmp_path / name / kept / "model.safetensors") for name in ("whole", "broken"))
+        assert one.keys() == two.keys()
+        for name in one:
+            assert torch.allclose(one[name], two[name], atol=1e-6), (kept, name)
 
 
 def test_a_killed_command_goes_on_and_its_model_indexes(corpus, base, tmp_path):
@@ -183,8 +186,49 @@ def test_manifest_problems_are_told_by_name_and_training_goes_on(corpus, base, t
 
 def test_a_folder_holds_one_run(corpus, base, tmp_path):
     fit(Source(corpus), tmp_path / "run", base=base, options=QUICK, validation=corpus)
-    with pytest.raises(Misconfigured, match="another model or seed"):
-        fit(Source(corpus), tmp_path / "run", base="scratch", options=QUICK, validation=corpus)
+    for options in ({"base": "scratch"}, {"validation": None}, {"options": replace(QUICK, batch_size=3)}):
+        given = {"base": base, "options": QUICK, "validation": corpus} | options
+        with pytest.raises(Misconfigured, match="holds another run"):
+            fit(Source(corpus), tmp_path / "run", **given)
+    longer = fit(Source(corpus), tmp_path / "run", base=base, options=replace(QUICK, max_steps=12), validation=corpus)
+    assert longer["steps"] == 12, "a run may go on for longer"
+
+
+def test_what_lies_in_the_best_model_stays_there(corpus, base, tmp_path):
+    fit(Source(corpus), tmp_path / "run", base=base, options=QUICK, validation=corpus)
+    best = tmp_path / "run" / "best"
+    (best / "language_model").mkdir()
+    (best / "language_model" / "lm.binary").write_bytes(b"x")
+    with (best / "README.md").open("a") as handle:
+        handle.write("<!-- evaluate test -->\nfigures\n<!-- end test -->\n")
+    fit(Source(corpus), tmp_path / "run", base=base, options=QUICK, validation=corpus)
+    assert "figures" in (best / "README.md").read_text(), "a run that is over changes nothing"
+    run = trainer(corpus, base, tmp_path / "run", replace(QUICK, max_steps=10))
+    run.validate = lambda: {"wer": 0.0, "cer": 0.0}
+    run.fit()
+    assert (best / "language_model" / "lm.binary").read_bytes() == b"x"
+
+
+def test_a_checkpoint_in_half_precision_is_trained_in_full(base, tmp_path):
+    model, processor = load_for_training(base)
+    model.to(torch.bfloat16).save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    assert {p.dtype for p in load_for_training(str(tmp_path))[0].parameters()} == {torch.float32}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU computes with fp16")
+def test_half_precision_without_a_gpu_is_refused(corpus, base, tmp_path):
+    with pytest.raises(Misconfigured, match="fp16 is for GPUs"):
+        trainer(corpus, base, tmp_path, replace(QUICK, precision="fp16"))
+
+
+def test_noise_that_is_none_is_said(corpus, base, tmp_path):
+    (tmp_path / "noise" / "deep").mkdir(parents=True)
+    with pytest.raises(Misconfigured, match="has no recording that can be used"):
+        fit(Source(corpus), tmp_path / "a", base=base, options=QUICK, validation=corpus, noise=tmp_path / "noise")
+    cut(tmp_path / "noise" / "deep" / "hum.wav", 3)
+    done = fit(Source(corpus), tmp_path / "b", base=base, options=QUICK, validation=corpus, noise=tmp_path / "noise")
+    assert done["steps"] == 9
 
 
 @pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")  # inside WavLM
@@ -223,7 +267,7 @@ def test_the_rate_rises_stays_and_falls():
 
 
 def test_convolutions_learn_to_be_a_mel_filterbank(corpus):
-    clips = open_store(corpus, corpus.parent / "cache", alphabet=ALPHABET)
+    clips = open_store(Source(corpus), corpus.parent / "cache", alphabet=ALPHABET)
     model = small_model(30, hidden=256, layers=1)
     seen = []
     unexplained = teach_frontend(model, clips, steps=30, on_step=lambda step, share: seen.append(share))
@@ -233,6 +277,16 @@ def test_convolutions_learn_to_be_a_mel_filterbank(corpus):
     assert torch.allclose(bank.norm(dim=2), torch.ones(64, 1), atol=1e-5)
     spectrum = torch.fft.rfft(bank[:, 0], 16_000).abs().argmax(1)
     assert (spectrum[4:] - spectrum[:-4] >= 0).all(), "four phases of each centre, centres rising"
+
+
+def test_convolutions_learn_from_clips_of_one_second_too(tmp_path):
+    lines = []
+    for number in range(3):
+        cut(tmp_path / f"{number}.wav", 1)
+        lines.append(f"{number}.wav\thello\n")
+    (tmp_path / "m.tsv").write_text("path\ttext\n" + "".join(lines))
+    clips = open_store(Source(tmp_path / "m.tsv"), tmp_path / "cache", alphabet=ALPHABET)
+    assert np.isfinite(teach_frontend(small_model(30, hidden=64, layers=1), clips, steps=2))
 
 
 def test_log_mel_energies_follow_the_pitch_and_not_the_channel():

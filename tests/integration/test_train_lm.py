@@ -15,7 +15,7 @@ from test_evaluate import nightscribe
 from nightscribe.bench.material import talks
 from tasks.bucket import open_bucket
 from tasks.errors import Misconfigured, MissingTool
-from tasks.manifest import Problems
+from tasks.manifest import Problems, fraction
 from tasks.models import decoder_spec, find_set, language_model
 from tasks.settings import Settings
 from tasks.training.lm import LanguageModelOptions, build_lm, tool
@@ -78,14 +78,15 @@ def test_rare_words_go_and_the_archives_names_stay(text, tmp_path):
 
 
 def test_sentences_to_be_judged_by_are_left_out_with_those_that_hold_them():
-    judged = ["one two three four five six seven"]
+    judged = ["one two three four five six seven", "short one"]
     sentences = [
         "one two three four five six seven",
         "so one two three four five six it is",
         "one two three four five",
+        "short one",
         "nothing in common with the first one at all",
     ]
-    assert list(without(sentences, judged)) == sentences[2:]
+    assert list(without(sentences, judged)) == [sentences[2], sentences[4]]
 
 
 def test_sidecars_of_a_bucket_are_read_and_a_broken_one_is_named(tmp_path):
@@ -107,6 +108,34 @@ def test_held_out_sentences_are_not_counted_and_give_the_perplexity(tmp_path):
     assert report.sentences < len(sentences) * 0.85
     assert 1.5 < report.perplexity < 8  # two free words of eight in seven: 8 ** (2 / 7), and a little for the end
     assert report.out_of_vocabulary == 0
+    assert report.held_out_sentences > 5
+
+
+def test_unknown_words_are_counted_among_words_and_not_among_ends_of_sentences(tmp_path):
+    judged = [f"zz{i} yy{i}" for i in range(200) if fraction(f"zz{i} yy{i}") < 0.3]
+    options = LanguageModelOptions(order=2, prune=(0, 0), min_count=2, held_out=0.3)
+    report = build_lm(["a b"] * 4 + ["b a"] * 4 + judged, tmp_path / "lm", options)
+    assert report.held_out_sentences >= len(judged)
+    assert report.out_of_vocabulary > 0.9
+
+
+def test_without_held_out_sentences_there_is_no_perplexity(text, tmp_path):
+    report = build_lm(read_sentences([text], ALPHABET), tmp_path / "lm", OPTIONS)
+    assert (report.perplexity, report.out_of_vocabulary) == (None, None)
+
+
+def test_words_that_are_all_too_rare_are_said(text, tmp_path):
+    options = LanguageModelOptions(order=2, prune=(0, 0), min_count=99, held_out=0.0)
+    with pytest.raises(Misconfigured, match="No word of these texts occurs 99 times"):
+        build_lm(read_sentences([text], ALPHABET), tmp_path / "lm", options)
+
+
+def test_a_new_model_takes_the_place_of_the_old_one_with_its_weights(text, tmp_path):
+    folder = tmp_path / "lm"
+    build_lm(read_sentences([text], ALPHABET), folder, OPTIONS)
+    (folder / "attrs.json").write_text('{"alpha": 9}')
+    build_lm(read_sentences([text], ALPHABET), folder, OPTIONS)
+    assert not (folder / "attrs.json").exists(), "they were tuned to another model"
 
 
 def test_the_command_makes_a_model_with_weights_that_index_uses(tmp_path):
@@ -132,7 +161,7 @@ def test_the_command_makes_a_model_with_weights_that_index_uses(tmp_path):
     assert own.lm_weight == 0.1, "a setting comes first"
     card = (folder / "README.md").read_text()
     assert f"{tuned['lm_weight']:g}, bonus {tuned['word_bonus']:g}" in card
-    assert "perplexity" in card
+    assert "too short to keep one back" in card
 
 
 def test_without_text_or_folder_it_says_what_to_give(tmp_path):

@@ -40,6 +40,15 @@ def texts(n: int, seed: int = 0) -> list[tuple[str, str]]:
     return out
 
 
+def test_a_label_with_few_texts_is_trained_on_and_a_large_group_keeps_nothing_from_being_judged():
+    pairs = [*texts(60), ("a single text about the weather", "weather")]
+    cluster = [("one long story told again and again by many papers " * 3, "film")] * 30
+    for seed in range(20):
+        kept, judged = split([*pairs, *cluster], 0.2, seed=seed)
+        assert "weather" in {label for _, label in kept}
+        assert 8 <= len(judged) <= 18
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory) -> str:
     """A tiny BERT that has read the texts."""
@@ -78,6 +87,40 @@ def test_a_run_that_was_killed_goes_on_to_the_same_end(base, tmp_path):
     assert [row["accuracy"] for row in again["history"]] == [row["accuracy"] for row in whole["history"]]
     one, two = (load_file(tmp_path / name / "last" / "model.safetensors") for name in ("whole", "broken"))
     assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
+
+
+def test_from_nothing_too_a_killed_run_goes_on_with_the_same_words(tmp_path):
+    options = {
+        "manifest": Path("m.csv"),
+        "base": "scratch",
+        "options": replace(QUICK, epochs=2),
+        "problems": Problems(),
+    }
+    given = {"validation": texts(12, seed=1), "pretrain_steps": 3, **options}
+    whole = fit_topics(texts(30), tmp_path / "whole", **given)
+
+    class Killed(Exception):
+        pass
+
+    def kill(step, total, loss, accuracy):
+        if accuracy is not None:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit_topics(texts(30), tmp_path / "broken", **given, on_progress=kill)
+    vocabulary = (tmp_path / "broken" / "pretrained" / "tokenizer.json").read_bytes()
+    again = fit_topics(texts(30), tmp_path / "broken", **given)
+    assert (tmp_path / "broken" / "pretrained" / "tokenizer.json").read_bytes() == vocabulary
+    assert len(again["history"]) == len(whole["history"]) == 2
+
+
+def test_a_classifier_of_other_labels_can_be_trained_on(base, tmp_path):
+    train_topics(base, tmp_path / "one", texts(30), texts(12, seed=1), replace(QUICK, epochs=1))
+    two = [(text, "film" if label == "film" else "other") for text, label in texts(30)]
+    done = train_topics(str(tmp_path / "one" / "best"), tmp_path / "two", two, two, replace(QUICK, epochs=1))
+    assert done["labels"] == ["film", "other"]
+    with pytest.raises(Misconfigured, match="No model could be loaded"):
+        train_topics(str(tmp_path / "none"), tmp_path / "three", two, two, QUICK)
 
 
 def test_what_is_kept_back_has_no_near_copy_of_what_is_trained_on():

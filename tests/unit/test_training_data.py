@@ -9,10 +9,10 @@ import pytest
 from sessions import cut
 
 from tasks.errors import Misconfigured
-from tasks.manifest import drawn, fraction, read_manifest, strings
+from tasks.manifest import Problems, drawn, fraction, read_manifest, strings
 from tasks.training.augment import Augmentation, add_echo, add_noise, augment, change_speed
 from tasks.training.batches import epoch_batches, make_batch, training_batches
-from tasks.training.clips import ClipStore, open_store
+from tasks.training.clips import ClipStore, Source, forget_other_stores, open_store
 from tasks.training.copies import near_copies
 from tasks.training.noise import as_speech, with_errors
 from tasks.training.scratch import ALPHABET
@@ -40,7 +40,7 @@ def corpus(tmp_path):
 
 
 def test_what_cannot_be_trained_on_is_named_and_the_rest_is_used(corpus, tmp_path):
-    store = open_store(corpus, tmp_path / "cache", alphabet=ALPHABET, max_clip_s=10)
+    store = open_store(Source(corpus, max_clip_s=10), tmp_path / "cache", alphabet=ALPHABET)
     assert store.names == ["a.wav", "b.mp4"]
     assert store.texts == ["the first clip", "ca va the second"]
     found = {kind: names for kind, names in store.problems.found.items() if "dropped" not in kind}
@@ -50,7 +50,7 @@ def test_what_cannot_be_trained_on_is_named_and_the_rest_is_used(corpus, tmp_pat
         "missing file": ["missing.wav"],
         "longer than 10 s": ["long.wav"],
         "too short for its text": ["short.wav"],
-        "unreadable audio": ["broken.wav"],
+        "unreadable (not_media)": ["broken.wav"],
     }
     assert "missing file: 1 (missing.wav)" in store.problems.lines()
     dropped = next(names for kind, names in store.problems.found.items() if "dropped" in kind)
@@ -58,19 +58,60 @@ def test_what_cannot_be_trained_on_is_named_and_the_rest_is_used(corpus, tmp_pat
 
 
 def test_a_second_opening_decodes_nothing(corpus, tmp_path):
-    first = open_store(corpus, tmp_path / "cache", alphabet=ALPHABET, max_clip_s=10)
+    first = open_store(Source(corpus, max_clip_s=10), tmp_path / "cache", alphabet=ALPHABET)
     again = open_store(
-        corpus, tmp_path / "cache", alphabet=ALPHABET, max_clip_s=10, on_clip=lambda *_: pytest.fail("decoded again")
+        Source(corpus, max_clip_s=10),
+        tmp_path / "cache",
+        alphabet=ALPHABET,
+        on_clip=lambda *_: pytest.fail("decoded again"),
     )
     assert again.texts == first.texts
     assert np.array_equal(again.audio(0), first.audio(0))
     assert len(first.audio(0)) == pytest.approx(3 * 16_000, abs=400)
 
 
+def test_a_file_that_comes_or_changes_is_decoded_then_and_the_old_store_goes(corpus, tmp_path):
+    cache = tmp_path / "cache"
+    first = open_store(Source(corpus, max_clip_s=10), cache, alphabet=ALPHABET)
+    cut(corpus.parent / "missing.wav", 2)
+    cut(corpus.parent / "a.wav", 4)
+    second = open_store(Source(corpus, max_clip_s=10), cache, alphabet=ALPHABET)
+    assert second.names == ["a.wav", "b.mp4", "missing.wav"]
+    assert len(second.audio(0)) == pytest.approx(4 * 16_000, abs=400)
+    forget_other_stores(cache, [second])
+    assert [path.name for path in cache.glob("clips-*") if path.is_dir()] == [second.folder.name]
+    assert first.folder != second.folder
+
+
+def test_a_clip_is_heard_as_index_hears_it_and_no_list_of_files_is_followed(tmp_path):
+    cut(tmp_path / "secret.wav", 2)
+    (tmp_path / "clip.wav").write_text("ffconcat version 1.0\nfile secret.wav\n")
+    (tmp_path / "m.csv").write_text("path,text\nclip.wav,hello\nsecret.wav,a word\n" + "x" * 300 + ".wav,hello\n")
+    store = open_store(Source(tmp_path / "m.csv"), tmp_path / "cache", alphabet=ALPHABET)
+    assert store.names == ["secret.wav"]
+    assert next(kind for kind, names in store.problems.found.items() if "clip.wav" in names).startswith("unreadable")
+
+
+def test_a_clip_that_is_cut_off_is_left_out(tmp_path):
+    cut(tmp_path / "whole.flac", 10)
+    data = (tmp_path / "whole.flac").read_bytes()
+    (tmp_path / "cut.flac").write_bytes(data[: len(data) // 3])
+    (tmp_path / "m.csv").write_text("path,text\nwhole.flac,hello\ncut.flac,hello\n")
+    store = open_store(Source(tmp_path / "m.csv"), tmp_path / "cache", alphabet=ALPHABET)
+    assert store.problems.found == {"unreadable (cut off)": ["cut.flac"]}
+
+
+def test_numbers_are_read_in_the_language_of_the_manifest(tmp_path):
+    cut(tmp_path / "a.wav", 5)
+    (tmp_path / "m.csv").write_text("path,text\na.wav,Es war 42\n")
+    store = open_store(Source(tmp_path / "m.csv", language="de"), tmp_path / "cache", alphabet=ALPHABET)
+    assert store.texts == ["es war zweiundvierzig"]
+
+
 def test_a_manifest_without_a_usable_row_is_refused_with_the_reasons(tmp_path):
     (tmp_path / "m.csv").write_text("path,text\ngone.wav,hello\n")
     with pytest.raises(Misconfigured, match=r"No row of .*missing file: 1 \(gone.wav\)"):
-        open_store(tmp_path / "m.csv", tmp_path / "cache", alphabet=ALPHABET)
+        open_store(Source(tmp_path / "m.csv"), tmp_path / "cache", alphabet=ALPHABET)
 
 
 def test_manifests_are_read_as_they_are_written(tmp_path):
@@ -83,12 +124,27 @@ def test_manifests_are_read_as_they_are_written(tmp_path):
         assert strings(table, "text") == rows["text"]
 
 
+def test_a_line_with_too_many_fields_is_left_out_by_name(tmp_path):
+    (tmp_path / "m.csv").write_text("path,text\na.wav,one\nb.wav,two,three\nc.wav,four\n")
+    problems = Problems()
+    table = read_manifest(tmp_path / "m.csv", "path", "text", problems=problems)
+    assert strings(table, "text") == ["one", "four"]
+    assert problems.found == {"not 2 fields": ["b.wav,two,three"]}
+
+
+def test_columns_that_nobody_asked_for_may_hold_anything(tmp_path):
+    table = pa.table({"path": ["a.wav"], "text": ["one"], "audio": [[1, 2]], "raw": [b"\xff"], "n": [7]})
+    pa.parquet.write_table(table, tmp_path / "m.parquet")
+    assert strings(read_manifest(tmp_path / "m.parquet", "path", "n"), "n") == ["7"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
         ("none.csv", None, "There is no manifest"),
         ("m.csv", b"path,words\na,b\n", "has no column 'text'; it has path, words"),
-        ("m.csv", b"path,text\na,b,c\n", "cannot be read as a table"),
+        ("m.csv", b"path,text,text\na,b,c\n", "has two columns 'text'"),
+        ("m.csv", b"", "cannot be read as a table"),
         ("m.parquet", b"nonsense", "cannot be read as a table"),
     ],
 )
@@ -208,6 +264,24 @@ def test_near_copies_are_found_and_texts_on_one_subject_are_not():
     assert groups[0] == groups[2]
     assert len(set(groups)) == 3
     assert near_copies([]) == []
+
+
+def test_short_texts_are_copies_of_the_same_words_only():
+    groups = near_copies(["Rates are up", "rates are up!", "rates are down", "", "the same words " * 20] + ["x y"] * 60)
+    assert groups[0] == groups[1] != groups[2]
+    assert len({groups[i] for i in (0, 2, 3, 4)}) == 4
+    assert len(set(groups[5:])) == 1
+
+
+def test_a_phrase_that_many_texts_share_makes_no_copies_of_them():
+    boilerplate = "this article was first printed in the evening paper of the town"
+    groups = near_copies([f"{boilerplate} only{i}" for i in range(60)])
+    assert len(set(groups)) == 60
+
+
+def test_speech_of_any_script_keeps_its_letters():
+    assert as_speech("Straße, 2 Äpfel!", "de") == "straße zwei äpfel"
+    assert as_speech("سلام دنیا") == "سلام دنیا"
 
 
 def test_errors_of_recognition_hit_the_share_that_was_asked_for():

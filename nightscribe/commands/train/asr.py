@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -24,15 +25,21 @@ from nightscribe.progress import counting
 @click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
 @click.option("--max-clip-s", type=click.FloatRange(min=1), default=20.0, show_default=True, help="Longer: left out.")
 @click.option("--learning-rate", type=float, help="Default 1e-4; from scratch 6e-4.")
-@click.option("--weight-decay", type=float, default=0.005, show_default=True)
+@click.option("--weight-decay", type=float, default=0.005, show_default=True, help="Of AdamW.")
 @click.option("--warmup-steps", type=click.IntRange(min=0), help="Default 1000; from scratch 400.")
 @click.option("--decay-steps", type=click.IntRange(min=0), help="Steps at the end with a falling rate; default all.")
-@click.option("--max-steps", type=click.IntRange(min=1), default=10_000, show_default=True)
+@click.option("--max-steps", type=click.IntRange(min=1), default=10_000, show_default=True, help="At most.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Clips in a batch; default 4.")
 @click.option("--batch-s", type=click.FloatRange(min=1), help="Seconds in a batch instead; from scratch 60.")
 @click.option("--validate-every", type=click.IntRange(min=1), default=500, show_default=True, help="Steps.")
 @click.option("--patience", type=click.IntRange(min=1), default=10, show_default=True, help="Validations without gain.")
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+    default="auto",
+    show_default=True,
+    help="Arithmetic.",
+)
 @click.option("--gradient-checkpointing", is_flag=True, help="Less memory, a third slower.")
 @click.option("--train-encoder", is_flag=True, help="Train the feature encoder too; it is frozen otherwise.")
 @click.option("--no-augment", is_flag=True, help="No changes of speed, noise and echo.")
@@ -40,7 +47,8 @@ from nightscribe.progress import counting
 @click.option("--hidden", type=click.IntRange(min=64), default=256, show_default=True, help="Width, from scratch.")
 @click.option("--layers", type=click.IntRange(min=1), default=6, show_default=True, help="Blocks, from scratch.")
 @click.option("--frontend-steps", type=click.IntRange(min=0), default=600, show_default=True, help="From scratch.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--language", default="en", show_default=True, help="Language that numbers in texts are read in.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another one, another run.")
 @json_option
 def command(
     manifest: Path,
@@ -67,6 +75,7 @@ def command(
     hidden: int,
     layers: int,
     frontend_steps: int,
+    language: str,
     seed: int,
     as_json: bool,
 ) -> int:
@@ -83,9 +92,14 @@ def command(
     """
     from tasks.training.asr import Progress, TrainingOptions
     from tasks.training.augment import Augmentation
-    from tasks.training.fit import SCRATCH, Shape, Source, fit
+    from tasks.training.clips import Source
+    from tasks.training.fit import SCRATCH, Shape, fit
 
     scratch = base == SCRATCH
+    if hidden % 64:
+        raise click.BadParameter("a multiple of 64", param_hint="--hidden")
+    if batch_size and batch_s:
+        raise click.UsageError("Either --batch-size or --batch-s.")
     options = TrainingOptions(
         learning_rate=learning_rate or (6e-4 if scratch else 1e-4),
         weight_decay=weight_decay,
@@ -108,10 +122,12 @@ def command(
         counting("convolutions") as convolutions,
         counting("training") as training,
     ):
-        scores = ""
+        scores, first = "", os.environ.get("RANK", "0") == "0"  # of several processes, one speaks
 
         def show(progress: Progress) -> None:
             nonlocal scores
+            if not first:
+                return
             if progress.wer is not None:
                 scores = f", validation WER {progress.wer:.1%} CER {progress.cer:.1%}"
                 print(f"step {progress.step}: loss {progress.loss:.3f}{scores}", file=sys.stderr, flush=True)
@@ -119,18 +135,19 @@ def command(
             training(progress.step, max_steps, remark)
 
         summary = fit(
-            Source(manifest, path_column, text_column, max_clip_s),
+            Source(manifest, path_column, text_column, max_clip_s, language),
             out,
             base=base,
             options=options,
             validation=validation,
             shape=Shape(hidden, layers, frontend_steps),
             noise=noise,
-            on_clip=clips,
+            on_clip=clips if first else lambda done, total: None,
             on_frontend=lambda step, unexplained: convolutions(step, frontend_steps, f"unexplained {unexplained:.2f}"),
             on_progress=show,
         )
-    _tell(summary, out, as_json)
+    if first:
+        _tell(summary, out, as_json)
     return 0
 
 

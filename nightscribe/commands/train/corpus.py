@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -23,7 +24,7 @@ from nightscribe.progress import counting
     "--voice", "voices", multiple=True, metavar="NAME", help="Only voices that begin so (flite/rms); may be repeated."
 )
 @click.option("--without", "unwanted", multiple=True, metavar="NAME", help="No voices that begin so; may be repeated.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Another one, other sentences and voices.")
 def command(
     texts: tuple[Path, ...],
     out: Path,
@@ -45,6 +46,7 @@ def command(
       nightscribe train corpus books.txt --clips 200 --voice flite/rms --seed 1 --effects 0 --out unseen
     """
     from tasks.errors import Misconfigured
+    from tasks.manifest import Problems
     from tasks.training.corpus import available_voices, choose_sentences, make_corpus
 
     known = available_voices()
@@ -58,6 +60,9 @@ def command(
         )
     sentences = choose_sentences(texts, clips, shortest=words[0], longest=words[1], seed=seed)
     with counting("clips spoken") as show:
-        made = make_corpus(sentences, out, voices=chosen, seed=seed, effects=effects, on_clip=show)
+        problems = Problems()
+        made = make_corpus(sentences, out, voices=chosen, seed=seed, effects=effects, problems=problems, on_clip=show)
+    for line in problems.lines():
+        print(f"Left out: {line}", file=sys.stderr)
     print(made)
     return 0

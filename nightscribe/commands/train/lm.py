@@ -29,12 +29,15 @@ from nightscribe.progress import counting
 )
 @click.option("--tune", type=click.Path(path_type=Path), metavar="MANIFEST", help="Find the weights on these clips.")
 @click.option("--tune-clips", type=click.IntRange(min=1), default=200, show_default=True, help="So many of them.")
+@click.option("--language", help="Language that numbers are read in, as ISO 639; default the set's.")
 @click.option("--order", type=click.IntRange(2, 6), default=5, show_default=True, help="Words of the longest n-gram.")
 @click.option(
     "--prune", default="0,0,1,2,2", show_default=True, help="For each length: n-grams seen so often or less go."
 )
 @click.option("--min-count", type=click.IntRange(min=1), default=2, show_default=True, help="Rarer words go.")
-@click.option("--quantise-bits", type=click.IntRange(2, 24), default=8, show_default=True)
+@click.option(
+    "--quantise-bits", type=click.IntRange(2, 24), default=8, show_default=True, help="Of the trie's numbers."
+)
 @click.option("--memory", default="2G", show_default=True, help="For lmplz.")
 @json_option
 def command(
@@ -45,6 +48,7 @@ def command(
     without: tuple[Path, ...],
     tune: Path | None,
     tune_clips: int,
+    language: str | None,
     order: int,
     prune: str,
     min_count: int,
@@ -77,23 +81,23 @@ def command(
     if out is None and not Path(chosen.acoustic).is_dir():
         raise Misconfigured(f"{chosen.acoustic} is no folder to put a language model into.", next="Say --out.")
     options = LanguageModelOptions(order, _pruning(prune, order), min_count, memory, quantise_bits)
-    alphabet = _alphabet(chosen)
-    own = _own(bucket, alphabet, settings, problems)
-    sentences: Iterable[str] = read_sentences(texts, alphabet)
+    alphabet, language = _alphabet(chosen), language or chosen.spoken
+    own = _own(bucket, alphabet, language, settings, problems)
+    sentences: Iterable[str] = read_sentences(texts, alphabet, language)
     if without:
-        sentences = left_out(sentences, _held_back(without, alphabet))
+        held_back = _held_back(without, alphabet, language)
+        sentences, own = left_out(sentences, held_back), list(left_out(own, held_back))
     print("Counting and estimating.", file=sys.stderr)
     report = build_lm(sentences, folder, options, own=own)
     made = {
         "text": ", ".join([*(path.name for path in texts), *(["sidecars of the archive"] if bucket else [])]),
         "size": f"{report.words:,} words in {report.sentences:,} sentences; {report.vocabulary:,} different, {report.bytes / 1e6:.1f} MB",
-        "held-out sentences": f"perplexity {report.perplexity:g}, {report.perplexity_known:g} without unknown words; "
-        f"{report.out_of_vocabulary:.2%} of the words unknown",
+        "held-out sentences": _judged(report),
         "for": f"the letters {alphabet}",
     }
     tuned = _tuned(tune, tune_clips, chosen, folder, settings, problems) if tune else None
     if tuned:
-        made["weights"] = f"{tuned.lm_weight:g}, bonus {tuned.word_bonus:g}: WER {tuned.wer:.1%} on {tune_clips} clips"
+        made["weights"] = f"{tuned.lm_weight:g}, bonus {tuned.word_bonus:g}: WER {tuned.wer:.1%} on {tuned.clips} clips"
     text = card(folder.name, f"A word {order}-gram language model (KenLM).", made, report.options, problems.lines())
     (folder / "README.md").write_text(text, encoding="utf-8")
     for problem in problems.lines():
@@ -103,6 +107,15 @@ def command(
     else:
         print("\n".join(f"{key}: {value}" for key, value in made.items()) + f"\n{folder}")
     return 0
+
+
+def _judged(report: Any) -> str:
+    if report.perplexity is None:
+        return "none: the text is too short to keep one back"
+    return (
+        f"{report.held_out_sentences}: perplexity {report.perplexity:g}, {report.perplexity_known:g} without unknown "
+        f"words; {report.out_of_vocabulary:.2%} of the words unknown"
+    )
 
 
 def _pruning(text: str, order: int) -> tuple[int, ...]:
@@ -120,21 +133,21 @@ def _alphabet(chosen: Any) -> str:
     return alphabet_of(tokenizer_of(chosen))
 
 
-def _own(bucket: str | None, alphabet: str, settings: Any, problems: Any) -> list[str]:
+def _own(bucket: str | None, alphabet: str, language: str, settings: Any, problems: Any) -> list[str]:
     if bucket is None:
         return []
     from tasks.bucket import open_bucket
     from tasks.training.lm_text import sidecar_sentences
 
-    return list(sidecar_sentences(open_bucket(bucket, settings), alphabet, problems))
+    return list(sidecar_sentences(open_bucket(bucket, settings), alphabet, problems, language))
 
 
-def _held_back(manifests: tuple[Path, ...], alphabet: str) -> list[str]:
+def _held_back(manifests: tuple[Path, ...], alphabet: str, language: str) -> list[str]:
     from tasks.manifest import read_manifest, strings
     from tasks.speech.text import to_alphabet
 
     return [
-        to_alphabet(text, alphabet)[0]
+        to_alphabet(text, alphabet, language=language)[0]
         for manifest in manifests
         for text in strings(read_manifest(manifest, "text"), "text")
     ]

@@ -19,8 +19,8 @@ from nightscribe.progress import counting
 )
 @click.option("--base", default="scratch", show_default=True, help="Checkpoint (folder or hub id), or `scratch`.")
 @click.option("--validation", type=click.Path(path_type=Path), help="Texts to judge by; else a share is kept back.")
-@click.option("--text-column", default="text", show_default=True)
-@click.option("--label-column", default="label", show_default=True)
+@click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
+@click.option("--label-column", default="label", show_default=True, help="Column of the labels.")
 @click.option(
     "--text",
     "unlabelled",
@@ -29,17 +29,17 @@ from nightscribe.progress import counting
     help="Unlabelled text for the pretraining, from scratch; may be repeated.",
 )
 @click.option("--pretrain-steps", type=click.IntRange(min=0), default=3000, show_default=True, help="From scratch.")
-@click.option("--max-tokens", type=click.IntRange(16, 512), default=512, show_default=True)
+@click.option("--max-tokens", type=click.IntRange(16, 512), default=512, show_default=True, help="Of a text.")
 @click.option("--learning-rate", type=float, help="Default 1e-5; from scratch 3e-4.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=8, show_default=True)
-@click.option("--epochs", type=click.IntRange(min=1), default=4, show_default=True)
+@click.option("--batch-size", type=click.IntRange(min=1), default=8, show_default=True, help="Texts in a batch.")
+@click.option("--epochs", type=click.IntRange(min=1), default=4, show_default=True, help="Times through the texts.")
 @click.option(
     "--noise", type=click.FloatRange(0, 0.6), default=0.2, show_default=True, help="Share of wrong words to expect."
 )
 @click.option(
     "--distil/--no-distil", default=None, help="Learn from TF-IDF with a linear model too; default from scratch."
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Another one, another run.")
 @json_option
 def command(
     manifest: Path,
@@ -75,7 +75,7 @@ def command(
     from tasks.training.fit_topics import fit_topics
     from tasks.training.topics import TopicTraining
 
-    scratch, problems = base == SCRATCH, Problems()
+    scratch, problems, judged = base == SCRATCH, Problems(), Problems()
     options = TopicTraining(
         max_tokens=max_tokens,
         min_tokens=min(64, max_tokens // 2),
@@ -102,13 +102,13 @@ def command(
             base=base,
             options=options,
             problems=problems,
-            validation=read_texts(validation, Problems(), **columns) if validation else (),
+            validation=read_texts(validation, judged, **columns) if validation else (),
             unlabelled=unlabelled,
             pretrain_steps=pretrain_steps,
             on_pretrain=lambda step, loss: reading(step, pretrain_steps, f"loss {loss:.2f}"),
             on_progress=show,
         )
-    for problem in summary["problems"]:
+    for problem in [*summary["problems"], *(f"validation, {line}" for line in judged.lines())]:
         print(f"Left out: {problem}", file=sys.stderr)
     if as_json:
         print_json(summary)

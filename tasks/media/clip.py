@@ -1,0 +1,27 @@
+"""Labelled clips: sound that is whole, or the reason why there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks.errors import Permanent, Transient
+from tasks.media.audio import extract_audio
+from tasks.media.probe import probe
+from tasks.records import Audio
+from tasks.settings import Settings
+
+
+def clip_sound(path: Path, target: Path, settings: Settings) -> Audio | str:
+    """The speech of a clip in the file `target`, or why it cannot be used: its text would not be what is heard.
+
+    Raises:
+        MissingTool: there is no ffmpeg.
+    """
+    try:
+        probed = probe(path, settings)
+        if not probed.tracks:
+            return "no sound"
+        sound = extract_audio(path, probed, target, settings)
+    except (Permanent, Transient) as error:
+        return error.reason
+    return "cut off" if sound.incomplete else sound
