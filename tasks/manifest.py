@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import random
 from collections.abc import Sequence
@@ -54,7 +55,7 @@ def read_manifest(path: Path, *columns: str, problems: Problems | None = None) -
                     next="Say which columns to use: --path-column, --text-column, --label-column.",
                 )
         return _read(path, list(dict.fromkeys(columns)), problems or Problems())
-    except (pa.ArrowException, UnicodeDecodeError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
         raise Misconfigured(
             f"{path} cannot be read as a table: {str(error).splitlines()[0]}", next="Save it as CSV, TSV or Parquet."
         ) from error
@@ -63,8 +64,15 @@ def read_manifest(path: Path, *columns: str, problems: Problems | None = None) -
 def _columns(path: Path) -> list[str]:
     if path.suffix == ".parquet":
         return list(pyarrow.parquet.read_schema(path).names)
-    with pa.csv.open_csv(path, parse_options=_parsing(path, Problems())) as reader:
-        return list(reader.schema.names)
+    # Not by Arrow's streaming reader: its threads may outlive it and bring an ending process down.
+    with path.open(encoding="utf-8-sig", newline="") as handle:
+        if _tabs(path):
+            return next(csv.reader(handle, delimiter="\t", quoting=csv.QUOTE_NONE), [])
+        return next(csv.reader(handle), [])
+
+
+def _tabs(path: Path) -> bool:
+    return path.suffix in (".tsv", ".tab")
 
 
 def _read(path: Path, columns: list[str], problems: Problems) -> pa.Table:
@@ -75,11 +83,12 @@ def _read(path: Path, columns: list[str], problems: Problems) -> pa.Table:
     convert = pa.csv.ConvertOptions(
         strings_can_be_null=False, column_types=dict.fromkeys(columns, pa.string()), include_columns=columns
     )
-    return pa.csv.read_csv(path, parse_options=_parsing(path, problems), convert_options=convert)
+    reading = pa.csv.ReadOptions(use_threads=False)
+    return pa.csv.read_csv(path, reading, parse_options=_parsing(path, problems), convert_options=convert)
 
 
 def _parsing(path: Path, problems: Problems) -> pa.csv.ParseOptions:
-    tabs = path.suffix in (".tsv", ".tab")
+    tabs = _tabs(path)
 
     def skip(row: pa.csv.InvalidRow) -> str:
         problems.add(f"not {row.expected_columns} fields", row.text[:40])

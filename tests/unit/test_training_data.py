@@ -144,7 +144,7 @@ def test_columns_that_nobody_asked_for_may_hold_anything(tmp_path):
         ("none.csv", None, "There is no manifest"),
         ("m.csv", b"path,words\na,b\n", "has no column 'text'; it has path, words"),
         ("m.csv", b"path,text,text\na,b,c\n", "has two columns 'text'"),
-        ("m.csv", b"", "cannot be read as a table"),
+        ("m.csv", b"", "has no column 'path'; it has "),
         ("m.parquet", b"nonsense", "cannot be read as a table"),
     ],
 )
