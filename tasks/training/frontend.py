@@ -51,12 +51,14 @@ def cosine_bank(filters: int, taps: int) -> torch.Tensor:
     return unit[:, None, :]
 
 
-def log_mel(audio: torch.Tensor, frames: int, receptive: int) -> torch.Tensor:
-    """Shape (clips, frames, 160): for each 20 ms frame the 80 log energies of the two 25 ms windows at its middle.
+def log_mel(audio: torch.Tensor, frames: int, receptive: int, stride: int) -> torch.Tensor:
+    """Shape (clips, frames, n * 80): for each frame the 80 log energies of the 25 ms windows at its middle, one each 10 ms.
 
     `audio` is (clips, samples); each channel's mean over the clip is taken away, as group norm takes it away.
     """
-    first = receptive // 2 - WINDOW // 2 - HOP // 2 - (FFT - WINDOW) // 2  # stft puts a window in the middle of its FFT
+    windows = stride // HOP
+    # stft puts a window in the middle of its FFT.
+    first = receptive // 2 - (WINDOW + (windows - 1) * HOP) // 2 - (FFT - WINDOW) // 2
     padded = nn.functional.pad(audio[:, first:], (0, FFT))
     spectrum = torch.stft(padded, FFT, HOP, WINDOW, torch.hann_window(WINDOW), center=False, return_complex=True)
     bins = torch.linspace(0, SAMPLE_RATE / 2, FFT // 2 + 1)
@@ -65,7 +67,7 @@ def log_mel(audio: torch.Tensor, frames: int, receptive: int) -> torch.Tensor:
     falling = (edges[2:, None] - bins[None]) / (edges[2:] - edges[1:-1])[:, None]
     bank = torch.minimum(rising, falling).clamp(min=0)
     energies = torch.log(spectrum.abs().square().transpose(1, 2) @ bank.T + 1e-2)
-    stacked = energies[:, : 2 * frames].reshape(len(audio), frames, 2 * BINS)
+    stacked = energies[:, : windows * frames].reshape(len(audio), frames, windows * BINS)
     return stacked - stacked.mean(1, keepdim=True)
 
 
@@ -85,13 +87,13 @@ def teach_frontend(
     frames = (CLIP - receptive) // stride + 1
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    head = nn.Sequential(nn.LayerNorm(config.conv_dim[-1]), nn.Linear(config.conv_dim[-1], 2 * BINS))
+    head = nn.Sequential(nn.LayerNorm(config.conv_dim[-1]), nn.Linear(config.conv_dim[-1], stride // HOP * BINS))
     optimizer = torch.optim.AdamW([*extractor.parameters(), *head.parameters()], betas=(0.9, 0.98), weight_decay=0.0)
     spread: torch.Tensor | None = None
     unexplained: list[float] = []
     for number in range(steps):
         audio = torch.from_numpy(_batch(clips, rng))
-        wanted = log_mel(audio, frames, receptive)
+        wanted = log_mel(audio, frames, receptive, stride)
         spread = wanted.std((0, 1)) + 0.1 if spread is None else spread
         wanted = wanted / spread
         for group in optimizer.param_groups:
@@ -129,8 +131,9 @@ def _start_projection(projection: Any, head: nn.Sequential) -> None:
     norm, linear = head[0], head[1]
     hidden = projection.projection.out_features
     with torch.no_grad():
-        most, least = max(hidden, 2 * BINS), min(hidden, 2 * BINS)
-        turned = torch.linalg.qr(torch.randn(most, least))[0] * (hidden / (2 * BINS)) ** 0.5
+        values = linear.out_features
+        most, least = max(hidden, values), min(hidden, values)
+        turned = torch.linalg.qr(torch.randn(most, least))[0] * (hidden / values) ** 0.5
         turned = turned if hidden == most else turned.T
         projection.layer_norm.load_state_dict(norm.state_dict())
         projection.projection.weight.copy_(turned @ linear.weight)

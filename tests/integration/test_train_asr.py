@@ -293,10 +293,11 @@ def test_log_mel_energies_follow_the_pitch_and_not_the_channel():
     time_ = torch.arange(32_000) / 16_000
     low, high = (torch.sin(2 * torch.pi * hz * time_)[None] for hz in (300, 3000))
     both = torch.cat([torch.cat([low[:, :16_000], high[:, :16_000]], 1)])
-    found = log_mel(both, 98, 1120)
+    found = log_mel(both, 98, 1120, 320)
     assert found.shape == (1, 98, 160)
+    assert log_mel(both, 46, 2080, 640).shape == (1, 46, 320)
     assert found[0, 10, :80].argmax() < found[0, 90, :80].argmax()
-    louder = log_mel(both * 3, 98, 1120)
+    louder = log_mel(both * 3, 98, 1120, 320)
     assert torch.equal(found[0, :, :80].argmax(1)[5:45], louder[0, :, :80].argmax(1)[5:45])
 
 
