@@ -117,7 +117,8 @@ def draw(kind: str, report: Mapping[str, Any], target: Path) -> None:
     """A picture of the report (PNG or SVG by the name's ending): error by group, or the confusion matrix."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    bars = 1 + sum(map(len, report.get("groups", {}).values()))
+    figure = Figure(figsize=(8, max(2.5, 1.5 + 0.35 * bars) if kind == "asr" else 5), layout="constrained")
     axes = figure.subplots()
     if kind == "asr":
         _draw_errors(axes, report)
@@ -138,7 +139,7 @@ def _draw_errors(axes: Any, report: Mapping[str, Any]) -> None:
     axes.plot([100 * s["greedy_wer"] for _, s in entries], names, "o", color="#c4622d", label="greedy")
     axes.set_xlabel("words wrong, %, with 95 % interval")
     axes.set_xlim(left=0)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
     axes.spines[["top", "right"]].set_visible(False)
 
 
