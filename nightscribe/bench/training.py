@@ -15,7 +15,8 @@ from nightscribe.bench.table import Table
 from tasks.hardware import cpu_has_bf16
 from tasks.manifest import Problems
 from tasks.settings import Settings
-from tasks.training.asr import Trainer, TrainingOptions, load_for_training
+from tasks.training.asr import Trainer, TrainingOptions
+from tasks.training.base_model import load_for_training
 from tasks.training.clips import SAMPLE_RATE, ClipStore
 
 LETTERS_A_SECOND = 14

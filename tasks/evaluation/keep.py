@@ -15,13 +15,13 @@ from tasks.lake.store import Lake
 from tasks.training.folders import write_whole
 
 
-def rows(kind: str, report: Mapping[str, Any], manifest: Path, *, now: datetime | None = None) -> list[dict[str, Any]]:
+def rows(kind: str, report: Mapping[str, Any], manifest: Path) -> list[dict[str, Any]]:
     """Rows of the table `evaluations`: the whole set first, then one for each group."""
     models = report["models"]
     common = {
         "evaluation_id": uuid.uuid4().hex,
         "kind": kind,
-        "evaluated_at": now or datetime.now(UTC),
+        "evaluated_at": datetime.now(UTC),
         "manifest": str(manifest),
         "manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest(),
         "model": models.get("acoustic") or models.get("topics"),
@@ -69,14 +69,18 @@ def markdown(kind: str, report: Mapping[str, Any]) -> str:
     return _asr_table(report) if kind == "asr" else _topics_table(report)
 
 
+def _entries(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The whole set and then each group, with their scores."""
+    groups = [(value, scores) for values in report["groups"].values() for value, scores in values.items()]
+    return [("all", report), *groups]
+
+
 def _asr_table(report: Mapping[str, Any]) -> str:
     lines = [
         "| clips | n | minutes | greedy | with beam search | 95 % | CER |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    entries = [("all", report)]
-    entries += [(f"{value}", scores) for values in report["groups"].values() for value, scores in values.items()]
-    for name, s in entries:
+    for name, s in _entries(report):
         low, high = s["wer_ci95"]
         lines.append(
             f"| {name} | {s['n']} | {s['audio_ms'] / 60_000:.1f} | {s['greedy_wer']:.1%} | {s['wer']:.1%} "
@@ -117,8 +121,8 @@ def draw(kind: str, report: Mapping[str, Any], target: Path) -> None:
     """A picture of the report (PNG or SVG by the name's ending): error by group, or the confusion matrix."""
     from matplotlib.figure import Figure
 
-    bars = 1 + sum(map(len, report.get("groups", {}).values()))
-    figure = Figure(figsize=(8, max(2.5, 1.5 + 0.35 * bars) if kind == "asr" else 5), layout="constrained")
+    height = max(2.5, 1.5 + 0.35 * len(_entries(report))) if kind == "asr" else 5
+    figure = Figure(figsize=(8, height), layout="constrained")
     axes = figure.subplots()
     if kind == "asr":
         _draw_errors(axes, report)
@@ -128,9 +132,7 @@ def draw(kind: str, report: Mapping[str, Any], target: Path) -> None:
 
 
 def _draw_errors(axes: Any, report: Mapping[str, Any]) -> None:
-    entries = [("all", report)]
-    entries += [(value, scores) for values in report["groups"].values() for value, scores in values.items()]
-    entries.reverse()
+    entries = _entries(report)[::-1]
     names = [f"{name} ({s['n']})" for name, s in entries]
     rates = [100 * s["wer"] for _, s in entries]
     low = [rate - 100 * s["wer_ci95"][0] for rate, (_, s) in zip(rates, entries, strict=True)]

@@ -6,7 +6,6 @@ that is killed and started again ends as an unbroken one does.
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
 import time
@@ -23,25 +22,16 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
-from transformers import (
-    AutoFeatureExtractor,
-    AutoModelForCTC,
-    AutoTokenizer,
-    PreTrainedModel,
-    Wav2Vec2BertProcessor,
-    Wav2Vec2Processor,
-)
+from transformers import PreTrainedModel
 
 from tasks.arrays import Array
 from tasks.errors import Misconfigured
 from tasks.hardware import cpu_has_bf16
-from tasks.quiet import quiet_transformers
 from tasks.training.augment import Augmentation
 from tasks.training.batches import Batch, epoch_batches, make_batch, training_batches
 from tasks.training.clips import ClipStore
 from tasks.training.folders import recover, replacing
 from tasks.training.inputs import ModelInputs
-from tasks.training.scratch import letters
 
 
 @dataclass(frozen=True)
@@ -75,7 +65,6 @@ class Progress:
     loss: float
     learning_rate: float
     audio_per_s: float
-    remaining_s: float
     wer: float | None = None
     cer: float | None = None
 
@@ -135,7 +124,6 @@ class Trainer:
         """Train until `max_steps`, or until validation has not improved `patience` times; returns a summary."""
         self.resume()
         started, seconds, losses = time.monotonic(), 0.0, []
-        first = self.step
         if self.step >= self.options.max_steps or self.stale >= self.options.patience:
             return self.summary()
         for step, epoch, batch in training_batches(
@@ -163,9 +151,8 @@ class Trainer:
                 self.record(epoch, mean, scores)
                 losses = []
                 ended = ended or self.stale >= self.options.patience
-            remaining = spent / (self.step - first) * (self.options.max_steps - self.step)
             rate = learning_rate_at(step, self.options)
-            on_progress(Progress(self.step, epoch, loss, rate, seconds / spent, remaining, **scores))
+            on_progress(Progress(self.step, epoch, loss, rate, seconds / spent, **scores))
             if ended:
                 break
         return self.summary()
@@ -331,32 +318,3 @@ class Trainer:
             "history": self.history,
             "too_large": sorted(self.too_large),
         }
-
-
-def load_for_training(name: str) -> tuple[PreTrainedModel, Any]:
-    """A CTC checkpoint and its processor, from a folder or a hub id (safetensors only, no code of its own).
-
-    One that was only pretrained has no letters yet: it gets those of `tasks.training.scratch` and a new last layer.
-
-    Raises:
-        Misconfigured: it is not there, or is no model of speech.
-    """
-    quiet_transformers()
-    # Trained in fp32, whatever it was saved in: autocast does the rest.
-    given: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False, "dtype": torch.float32}
-    try:
-        extractor = AutoFeatureExtractor.from_pretrained(name, trust_remote_code=False)
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-        except (OSError, ValueError, TypeError, KeyError):
-            tokenizer = letters()
-            given |= {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "ctc_zero_infinity": True}
-        model = AutoModelForCTC.from_pretrained(name, **given)
-    except (OSError, ValueError, KeyError) as error:
-        raise Misconfigured(
-            f"No speech model could be loaded from {name!r}: {str(error).splitlines()[0]}",
-            next=f"Name a folder, or fetch it first: nightscribe models fetch {name}",
-        ) from error
-    mel = "input_features" in inspect.signature(model.forward).parameters
-    kind = Wav2Vec2BertProcessor if mel else Wav2Vec2Processor
-    return model, kind(feature_extractor=extractor, tokenizer=tokenizer)

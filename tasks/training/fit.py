@@ -18,7 +18,8 @@ from tasks.errors import Misconfigured
 from tasks.manifest import NAMED
 from tasks.media import clip_sound
 from tasks.settings import Settings
-from tasks.training.asr import Progress, Trainer, TrainingOptions, load_for_training
+from tasks.training.asr import Progress, Trainer, TrainingOptions
+from tasks.training.base_model import load_for_training
 from tasks.training.cards import card, curves, flat_options, history_table
 from tasks.training.clips import ClipStore, Source, forget_other_stores, open_store
 from tasks.training.folders import same_run, write_whole

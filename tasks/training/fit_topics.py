@@ -18,7 +18,7 @@ from tasks.manifest import Problems
 from tasks.training.cards import card, flat_options
 from tasks.training.copies import near_copies
 from tasks.training.fit import SCRATCH
-from tasks.training.folders import recover, same_run
+from tasks.training.folders import recover, same_run, write_whole
 from tasks.training.lm_text import text_sentences
 from tasks.training.noise import as_speech
 from tasks.training.topics import TopicTraining, train_topics
@@ -64,15 +64,24 @@ def fit_topics(
     if base == SCRATCH:
         base = str(folder / "pretrained")
         _pretrained(Path(base), kept, unlabelled, options, pretrain_steps, on_pretrain)
-    summary = train_topics(base, folder, kept, judged, options, on_progress)
+    trained = False
+
+    def noted(step: int, total: int, loss: float, accuracy: float | None) -> None:
+        nonlocal trained
+        trained = True
+        on_progress(step, total, loss, accuracy)
+
+    summary = train_topics(base, folder, kept, judged, options, noted)
     made = {
         "data": f"{manifest.name}: {len(kept)} texts, {len(labels)} labels",
         "labels": ", ".join(sorted(labels)),
         "validation": f"accuracy {summary['best_accuracy']:.1%} on {len(judged)} texts as speech",
         "made": datetime.now(UTC).strftime("%Y-%m-%d"),
     }
-    text = card(folder.name, "A topic classifier.", made, flat_options(summary["options"]), problems.lines())
-    (folder / "best" / "README.md").write_text(text, encoding="utf-8")
+    card_file = folder / "best" / "README.md"
+    if trained or not card_file.exists():  # a run that was over keeps the tables that `evaluate --card` put there
+        text = card(folder.name, "A topic classifier.", made, flat_options(summary["options"]), problems.lines())
+        write_whole(card_file, text)
     return {**summary, "texts": len(kept), "problems": problems.lines()}
 
 

@@ -23,7 +23,8 @@ from sessions import cut
 from test_families import CONVOLUTIONS, FAMILIES, POSITIONS, SMALL, make_model
 
 from tasks.errors import Misconfigured
-from tasks.training.asr import Trainer, TrainingOptions, learning_rate_at, load_for_training
+from tasks.training.asr import Trainer, TrainingOptions, learning_rate_at
+from tasks.training.base_model import load_for_training
 from tasks.training.clips import Source, open_store
 from tasks.training.fit import Shape, alphabet_of, fit
 from tasks.training.frontend import cosine_bank, log_mel, teach_frontend

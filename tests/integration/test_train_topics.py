@@ -112,6 +112,10 @@ def test_from_nothing_too_a_killed_run_goes_on_with_the_same_words(tmp_path):
     again = fit_topics(texts(30), tmp_path / "broken", **given)
     assert (tmp_path / "broken" / "pretrained" / "tokenizer.json").read_bytes() == vocabulary
     assert len(again["history"]) == len(whole["history"]) == 2
+    card = tmp_path / "broken" / "best" / "README.md"
+    card.write_text(card.read_text() + "figures of evaluate\n")
+    fit_topics(texts(30), tmp_path / "broken", **given)
+    assert "figures of evaluate" in card.read_text(), "a run that is over changes nothing"
 
 
 def test_a_classifier_of_other_labels_can_be_trained_on(base, tmp_path):
