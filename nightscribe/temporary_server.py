@@ -1,7 +1,8 @@
 """A Prefect server for one run, where none is set: on loopback, over Prefect's own database, ended with its parent.
 
 Prefect's own temporary server outlives a parent that was killed. This one looks every second whether the parent still
-lives, and it starts while the parent is still importing.
+lives, and it starts while the parent is still importing. Runs that start at the same moment share Prefect's database:
+its migrations are no work for two at once, so servers start one after the other.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from types import TracebackType
+
+from tasks.errors import OrchestrationUnavailable
 
 START_S = 120.0
 
@@ -23,25 +27,29 @@ class TemporaryServer:
     """Starts on entry without waiting; `wait()` returns when it answers."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/api"
+        # Bound here and handed down: a port that is only looked up may be another's by the time the server starts.
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/api"
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> TemporaryServer:
         environment = {**os.environ, "PREFECT_UI_ENABLED": "false"}
         environment.pop("PREFECT_API_URL", None)
-        command = [sys.executable, "-m", "nightscribe.temporary_server", str(self.port), str(os.getpid())]
+        listener = self._socket.fileno()
+        command = [sys.executable, "-m", "nightscribe.temporary_server", str(listener), str(os.getpid())]
         # A session of its own: Ctrl-C in the terminal must not end it before the run has said that it was interrupted.
-        self._process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+        self._process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=[listener]
+        )
+        self._socket.close()
         return self
 
     def wait(self) -> None:
         """Return when the server answers.
 
         Raises:
-            RuntimeError: it ended, or gave no answer in two minutes.
+            OrchestrationUnavailable: it ended, or gave no answer in two minutes.
         """
         assert self._process is not None
         limit = time.monotonic() + START_S
@@ -49,7 +57,10 @@ class TemporaryServer:
             if answers(self.url, timeout=1):
                 return
             time.sleep(0.1)
-        raise RuntimeError("Prefect's temporary server did not start; set PREFECT_API_URL to one that runs.")
+        raise OrchestrationUnavailable(
+            "Prefect's temporary server did not start; nothing was begun.",
+            next="Run the same command again, or set PREFECT_API_URL to a server that runs.",
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -73,7 +84,7 @@ def answers(url: str, *, timeout: float = 5) -> bool:
         return False
 
 
-def _serve(port: int, parent: int) -> None:
+def _serve(listener: int, parent: int) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(1)
@@ -81,10 +92,22 @@ def _serve(port: int, parent: int) -> None:
 
     threading.Thread(target=watch, daemon=True).start()
     import uvicorn
+    from filelock import FileLock
     from prefect.server.api.server import create_app
+    from prefect.settings import get_current_settings
+
+    home = Path(get_current_settings().home)
+    home.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(home / "nightscribe-start.lock", timeout=START_S)
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            with lock:
+                await super().startup(sockets)
 
     # Ephemeral: no scheduler, no late-run marking; this server has one run to keep.
-    uvicorn.run(create_app(ephemeral=True), host="127.0.0.1", port=port, log_level="error", lifespan="on")
+    config = uvicorn.Config(create_app(ephemeral=True), log_level="error", lifespan="on")
+    Server(config).run(sockets=[socket.socket(fileno=listener)])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
     ├── Transient              tried again, by the flow or by the next run
     │   ├── StorageBusy            bucket or lake did not answer, or another writer won
     │   ├── SearchUnavailable      Elasticsearch did not answer
+    │   ├── OrchestrationUnavailable   no Prefect server answers, and none could be started
     │   ├── StageTimeout           a decoder took longer than its limit
     │   ├── ObjectChanged          the object was rewritten while it was read
     │   ├── ScratchFull            no space for the files of a run
@@ -73,6 +74,10 @@ class StorageBusy(Transient):
 
 class SearchUnavailable(Transient):
     code = "search_unavailable"
+
+
+class OrchestrationUnavailable(Transient):
+    code = "orchestration_unavailable"
 
 
 class StageTimeout(Transient):

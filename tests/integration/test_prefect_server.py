@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -69,6 +70,31 @@ def test_the_temporary_server_ends_when_its_parent_is_killed(environment):
     while answers(url, timeout=1) and time.monotonic() < limit:
         time.sleep(0.2)
     assert not answers(url, timeout=1)
+
+
+def test_servers_that_start_at_the_same_moment_make_the_database_once(environment):
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(TemporaryServer()) for _ in range(3)]
+        for server in servers:
+            server.wait()
+        assert all(answers(server.url) for server in servers)
+    assert len({server.url for server in servers}) == 3
+
+
+def test_a_server_that_cannot_start_is_a_sentence_and_nothing_is_begun(tmp_path, environment):
+    (tmp_path / "a-file").write_text("not a folder")
+    done = subprocess.run(
+        [sys.executable, "-m", "nightscribe", "index", str(BUCKET / "unsorted"), "--json"],
+        env={**environment, "PREFECT_HOME": str(tmp_path / "a-file")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 1
+    error = json.loads(done.stdout)["error"]
+    assert error["code"] == "orchestration_unavailable"
+    assert "PREFECT_API_URL" in error["next"]
 
 
 def test_the_address_in_prefects_active_profile_counts(tmp_path, monkeypatch):
