@@ -219,7 +219,7 @@ class Trainer:
 
     # -- validation ---------------------------------------------------------------------------------------------
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference_mode: a Conformer keeps its rotary tables for the training step that follows
     def transcribe(self, store: ClipStore, batch_s: float = 120.0) -> list[str]:
         """Greedy transcripts of every clip, in the store's order."""
         self.model.eval()

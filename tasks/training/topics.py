@@ -205,7 +205,7 @@ def _varied(
     return with_errors(spoken, rng.uniform(0, 1.5 * options.noise), rng, vocabulary)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def accuracy(
     model: Any, tokenizer: Any, pairs: Sequence[tuple[str, str]], labels: Sequence[str], max_tokens: int
 ) -> float:

@@ -28,7 +28,7 @@ from tasks.training.base_model import load_for_training
 from tasks.training.clips import Source, open_store
 from tasks.training.fit import Shape, alphabet_of, fit
 from tasks.training.frontend import cosine_bank, log_mel, teach_frontend
-from tasks.training.scratch import ALPHABET, small_model
+from tasks.training.scratch import ALPHABET, small_model, small_processor
 
 TEXTS = ("a small film", "the story of a keeper", "wins the festival", "of light")
 QUICK = TrainingOptions(
@@ -309,6 +309,14 @@ def test_a_model_from_nothing_learns_twelve_clips(corpus, tmp_path):
     )  # fmt: skip
     summary = fit(Source(corpus), tmp_path, base="scratch", options=options, validation=corpus, shape=Shape(128, 2, 20))
     assert summary["history"][-1]["loss"] < summary["history"][0]["loss"]
+
+
+def test_a_step_on_clips_as_long_as_those_just_validated(corpus, tmp_path):
+    clips = open_store(Source(corpus), corpus.parent / "cache", alphabet=ALPHABET)
+    options = replace(QUICK, batch_size=None, batch_s=120.0, max_steps=2, validate_every=1, augmentation=None)
+    run = Trainer(small_model(30, hidden=128, layers=1), small_processor(), clips, clips, tmp_path, options)
+    assert len(run.transcribe(clips)) == 12
+    assert run.fit()["steps"] == 2
 
 
 def test_two_processes_train_one_model(corpus, base, tmp_path):
