@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 REPO = Path(__file__).resolve().parent.parent
@@ -96,6 +96,36 @@ class Settings(BaseSettings):
     sweep_grace_h: Annotated[
         float, Field(ge=0, description="Rows and files of unfinished batches are kept so long.")
     ] = 24.0
+
+    elasticsearch_url: Annotated[
+        str | None, Field(description="Elasticsearch to keep in step and to search; without it the lake answers.")
+    ] = None
+    elasticsearch_api_key: Annotated[SecretStr | None, Field(description="API key, as Elasticsearch encodes it.")] = (
+        None
+    )
+    elasticsearch_user: Annotated[str | None, Field(description="User, where there is no API key.")] = None
+    elasticsearch_password: Annotated[SecretStr | None, Field(description="Password of the user.")] = None
+    elasticsearch_ca: Annotated[
+        Path | None, Field(description="Certificate that signed the server's; default the system's.")
+    ] = None
+    elasticsearch_check_tls: Annotated[bool, Field(description="Refuse a server whose certificate does not fit.")] = (
+        True
+    )
+    elasticsearch_prefix: Annotated[
+        str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,99}$", description="How the names of indices and aliases begin.")
+    ] = "nightscribe"
+    elasticsearch_timeout_s: Annotated[float, Field(gt=0, description="Longest wait for one answer.")] = 60.0
+    elasticsearch_shards: Annotated[int, Field(ge=1, description="Shards of a new index.")] = 1
+    elasticsearch_keep_old_h: Annotated[
+        float, Field(ge=0, description="How long `maintain` leaves an index that a rebuild replaced.")
+    ] = 72.0
+    synonyms: Annotated[
+        Path | None, Field(description="File of sayings that mean the same to a search, a line each with commas.")
+    ] = None
+    golden_queries: Annotated[
+        Path | None,
+        Field(description="File of queries, one a line, that a rebuilt index must answer as the lake does."),
+    ] = None
 
     price_machine_hour: Annotated[float, Field(ge=0, description="Cost of a machine hour, for reports.")] = 0.0
     currency: Annotated[str, Field(description="Currency of prices.")] = "USD"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.lake.commit import commit
 from tasks.lake.maintain import check
 from tasks.lake.store import MARKER, Lake
 from tasks.records import Cue, Metadata, Recipes, Result, Topic, Word, Work
@@ -122,6 +123,18 @@ def result() -> Callable[..., Result]:
         )
 
     return make
+
+
+@pytest.fixture
+def say(lake: Lake, result: Callable[..., Result]) -> Callable[..., int]:
+    """Commits a video that says a text: words of 300 ms every 400 ms, `|` is a pause of 2 s. Returns its generation."""
+
+    def put(text: str, key: str = "talk.mp4", **fields: object) -> int:
+        video_id = key.encode().hex()[:20].ljust(20, "0")
+        made = result(text, key=key, video_id=video_id, **fields)
+        return commit(lake, [made], run_id="r", device="cpu")[0].generation
+
+    return put
 
 
 @pytest.fixture

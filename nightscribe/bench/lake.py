@@ -17,8 +17,10 @@ from nightscribe.bench.table import Table
 from tasks.lake.schema import STATISTICS, arrow_schema
 from tasks.lake.store import Lake, writer_properties
 from tasks.lake.views import Snapshot, connect
+from tasks.lake.vocabulary import add_words
+from tasks.passages import CARRIED_WORDS, OWN_WORDS
 from tasks.search.duck import search
-from tasks.search.query import Query, query_words
+from tasks.search.query import make_query
 
 WORDS_PER_VIDEO = 100
 BYTES_PER_MILLION = 25_000_000  # of disk, with room to spare; a size that does not fit is left out
@@ -66,8 +68,8 @@ def _times(lake: Lake) -> dict[str, float]:
     connection = connect(lake, Snapshot.of(lake))
     times = {"open": time.perf_counter() - started}
     queries: dict[str, Callable[[], object]] = {
-        "phrase of two words": lambda: search(connection, Query(PHRASE, query_words(PHRASE), "phrase")),
-        "one word": lambda: search(connection, Query(ONE, query_words(ONE))),
+        "phrase of two words": lambda: search(connection, make_query(PHRASE, phrase=True)),
+        "one word": lambda: search(connection, make_query(ONE)),
         "count of all words": lambda: connection.execute(COUNT).fetchall(),
         "one video's cues": lambda: connection.execute(CUES).fetchall(),
         "month's talk time by topic": lambda: connection.execute(TALK_TIME).fetchall(),
@@ -90,6 +92,7 @@ def generate(lake: Lake, videos: int) -> None:
     words = _vocabulary()
     connection.execute("CREATE TABLE vocabulary AS SELECT unnest($words) AS word, unnest(range($n)) AS rank",
                        {"words": words, "n": len(words)})  # fmt: skip
+    add_words(lake, [("en", {*words, *PHRASE.split(), ONE})], batch_id="bench")
     for first in range(0, videos, CHUNK_VIDEOS):
         _chunk(connection, lake, first, min(videos, first + CHUNK_VIDEOS))
 
@@ -116,13 +119,20 @@ _TABLES = {
     "words": "SELECT * FROM w ORDER BY video_id, word_no",
     "cues": "SELECT video_id, generation, cue_no, min(start_ms) AS start_ms, max(end_ms) AS end_ms, "
     "string_agg(word, ' ' ORDER BY word_no) AS text, avg(confidence)::FLOAT AS confidence FROM w GROUP BY ALL ORDER BY video_id, cue_no",
-    "transcripts": "SELECT video_id, generation, ' ' || string_agg(word, ' ' ORDER BY word_no) || ' ' AS text FROM w GROUP BY ALL "
-    "ORDER BY video_id",
+    "passages": f"""
+SELECT video_id, generation, p AS passage_no, min(start_ms) FILTER (own) AS start_ms, max(end_ms) FILTER (own) AS end_ms,
+    min(word_no) AS first_carried, min(word_no) FILTER (own) AS first_word, max(word_no) FILTER (own) AS last_word,
+    ' ' || string_agg(word, ' ' ORDER BY word_no) FILTER (own) || ' ' AS text,
+    coalesce(' ' || string_agg(word, ' ' ORDER BY word_no) FILTER (NOT own) || ' ', ' ') AS carried
+FROM (SELECT *, word_no // {OWN_WORDS} = p AS own FROM w JOIN range({-(-WORDS_PER_VIDEO // OWN_WORDS)}) r(p)
+      ON word_no BETWEEN p * {OWN_WORDS} - {CARRIED_WORDS} AND (p + 1) * {OWN_WORDS} - 1)
+GROUP BY ALL ORDER BY video_id, passage_no""",
     "topics": "SELECT DISTINCT video_id, generation, 'video' AS scope, 0::BIGINT AS start_ms, 40000::BIGINT AS end_ms, 1::INT AS rank, "
     "['business', 'entertainment', 'politics', 'sport', 'tech'][1 + (hash(video_id) % 5)::INT] AS label, 0.9::FLOAT AS score, "
     "'bench' AS model FROM w ORDER BY video_id",
     "videos": f"SELECT DISTINCT video_id, generation, 'bench' AS bucket, video_id || '.mp4' AS key, 'A talk' AS title, "
-    f"40000::BIGINT AS duration_ms, 'en' AS language, 'indexed' AS status, {WORDS_PER_VIDEO}::INT AS n_words, 10::INT AS n_cues, "
+    f"40000::BIGINT AS duration_ms, 'en' AS language, 'indexed' AS status, {WORDS_PER_VIDEO}::INT AS n_words, "
+    f"{-(-WORDS_PER_VIDEO // OWN_WORDS)}::INT AS n_passages, 10::INT AS n_cues, "
     "38000::BIGINT AS speech_ms, 0.75::DOUBLE AS confidence, TIMESTAMPTZ '2015-01-01 00:00:00+00' "
     "+ to_days((hash(video_id) % 4000)::INT) AS published_at FROM w ORDER BY video_id",
 }  # fmt: skip

@@ -51,13 +51,11 @@ def command(
     """
     from tasks.lake.views import connect
     from tasks.search.duck import search
-    from tasks.search.query import Query, query_words
+    from tasks.search.query import make_query
 
-    text = " ".join(words)
-    query = Query(
-        text=text,
-        words=query_words(text),
-        mode="phrase" if phrase or (len(text) > 2 and text[0] == text[-1] == '"') else "words",
+    query = make_query(
+        " ".join(words),
+        phrase=phrase,
         topic=topic,
         since=since.date() if since else None,
         until=until.date() if until else None,

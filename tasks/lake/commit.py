@@ -12,7 +12,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tasks.folding import fold_word
+from tasks.lake.schema import CONTENT
 from tasks.lake.store import Lake
+from tasks.lake.vocabulary import add_words
+from tasks.passages import cut_passages
 from tasks.records import Result
 
 
@@ -31,10 +34,11 @@ def commit(lake: Lake, results: Sequence[Result], *, run_id: str, device: str) -
     now_ms = time.time_ns() // 1_000_000
     results = [replace(r, generation=new_generation(r.work.last_generation, now_ms)) for r in results]
     batch_id = f"index-{uuid.uuid4().hex}"
-    content: dict[str, list[dict[str, Any]]] = {"words": [], "cues": [], "transcripts": [], "topics": []}
+    content: dict[str, list[dict[str, Any]]] = {name: [] for name in CONTENT}
     for result in results:
         for name, rows in content_rows(result).items():
             content[name].extend(rows)
+    add_words(lake, [(r.language, {fold_word(w.word) for w in r.words}) for r in results], batch_id=batch_id)
     for name, rows in content.items():
         lake.append(name, rows, batch_id=batch_id)
     videos = [video_row(r, run_id=run_id, device=device, now=now) for r in results]
@@ -64,10 +68,21 @@ def content_rows(result: Result) -> dict[str, list[dict[str, Any]]]:
         {**key, "cue_no": n, "start_ms": c.start_ms, "end_ms": c.end_ms, "text": c.text, "confidence": c.confidence}
         for n, c in enumerate(result.cues)
     ]
-    # One space at each end: ` word ` then finds whole words without a regular expression.
-    text = " " + " ".join(w.word for w in result.words) + " "
-    same = f" {' '.join(folded)} "
-    transcripts = [{**key, "text": text, "folded": None if same == text else same}] if result.words else []
+    passages = [
+        {
+            **key,
+            "passage_no": n,
+            "start_ms": result.words[p.first].start_ms,
+            "end_ms": max(w.end_ms for w in result.words[p.first : p.last + 1]),
+            "first_carried": p.carried,
+            "first_word": p.first,
+            "last_word": p.last,
+            "text": (text := _spaced(folded[p.first : p.last + 1])),
+            "carried": _spaced(folded[p.carried : p.first]),
+            "said": None if (said := _spaced([w.word for w in result.words[p.first : p.last + 1]])) == text else said,
+        }
+        for n, p in enumerate(cut_passages(result.words))
+    ]
     topics = [
         {
             **key,
@@ -81,7 +96,12 @@ def content_rows(result: Result) -> dict[str, list[dict[str, Any]]]:
         }
         for t in result.topics
     ]
-    return {"words": words, "cues": cues, "transcripts": transcripts, "topics": topics}
+    return {"words": words, "cues": cues, "passages": passages, "topics": topics}
+
+
+def _spaced(words: Sequence[str]) -> str:
+    """Words as a text with one space at each end: ` word ` then finds whole words without a regular expression."""
+    return f" {' '.join(words)} " if words else " "
 
 
 def video_row(result: Result, *, run_id: str, device: str, now: datetime) -> dict[str, Any]:
@@ -120,6 +140,7 @@ def video_row(result: Result, *, run_id: str, device: str, now: datetime) -> dic
         "next_try_at": result.next_try_at,
         "n_cues": len(result.cues),
         "n_words": len(result.words),
+        "n_passages": sum(1 for _ in cut_passages(result.words)),
         "speech_ms": result.speech_ms,
         "confidence": confidence,
         "recipes": result.recipes.joined(),

@@ -154,7 +154,7 @@ def check(lake: Lake) -> list[str]:
     """
     connection = connect(lake)
     problems = []
-    for name, column in (("words", "n_words"), ("cues", "n_cues")):
+    for name, column in (("words", "n_words"), ("cues", "n_cues"), ("passages", "n_passages")):
         rows = connection.execute(
             f"SELECT v.video_id, v.generation, v.{column}, coalesce(c.n, 0) FROM videos_all v "
             f"LEFT JOIN (SELECT video_id, generation, count(*) AS n FROM {name}_all GROUP BY ALL) c USING (video_id, generation) "
@@ -175,8 +175,10 @@ def check(lake: Lake) -> list[str]:
         "generation {1}, has words outside their cue": "SELECT DISTINCT w.video_id, w.generation FROM words_all w "
         "LEFT JOIN cues_all c USING (video_id, generation, cue_no) "
         "WHERE c.cue_no IS NULL OR w.start_ms < c.start_ms - 1 OR w.start_ms > c.end_ms",
-        "generation {1}, has words without a transcript": "SELECT video_id, generation FROM videos_all v WHERE n_words > 0 "
-        "AND NOT EXISTS (FROM transcripts_all t WHERE t.video_id = v.video_id AND t.generation = v.generation)",
+        "generation {1}, has passages that are not its words": "SELECT v.video_id, v.generation FROM videos_all v LEFT JOIN "
+        "(SELECT video_id, generation, sum(last_word - first_word + 1) AS n, max(last_word) AS last, "
+        "count(DISTINCT passage_no) AS passages FROM passages_all GROUP BY ALL) p USING (video_id, generation) "
+        "WHERE coalesce(v.n_words, 0) <> coalesce(p.n, 0) OR p.last <> p.n - 1",
     }
     for sentence, sql in queries.items():
         problems += [f"Video {row[0]} {sentence.format(*row)}." for row in connection.execute(sql).fetchall()]

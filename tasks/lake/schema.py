@@ -41,6 +41,7 @@ VIDEOS = {
     "next_try_at": "TIMESTAMPTZ",
     "n_cues": "INTEGER",
     "n_words": "INTEGER",
+    "n_passages": "INTEGER",
     "speech_ms": "BIGINT",
     "confidence": "DOUBLE",
     "recipes": "VARCHAR",
@@ -59,9 +60,24 @@ VIDEOS = {
     "indexed_at": "TIMESTAMPTZ",
 }
 
-TRANSCRIPTS = {"video_id": "VARCHAR", "generation": "BIGINT", "text": "VARCHAR", "folded": "VARCHAR"}
+# What a search looks through (tasks/passages.py): `text` is the passage as search compares it (tasks/folding.py), one
+# space between words and one at each end; `carried` likewise the words before it, from `first_carried` on; `said` is the
+# passage as it was said, null where that is `text`.
+PASSAGES = {
+    "video_id": "VARCHAR",
+    "generation": "BIGINT",
+    "passage_no": "INTEGER",
+    "start_ms": "BIGINT",
+    "end_ms": "BIGINT",
+    "first_carried": "INTEGER",
+    "first_word": "INTEGER",
+    "last_word": "INTEGER",
+    "text": "VARCHAR",
+    "carried": "VARCHAR",
+    "said": "VARCHAR",
+}
 
-# `folded` is a word or text as search compares it (tasks/folding.py), and null where that is the word or text itself.
+# `folded` is a word as search compares it, and null where that is the word itself.
 WORDS = {
     "video_id": "VARCHAR",
     "generation": "BIGINT",
@@ -95,6 +111,9 @@ TOPICS = {
     "score": "FLOAT",
     "model": "VARCHAR",
 }
+
+# Every word ever said in a language, as search compares it, and its stem; `language` is empty where stems are unknown.
+VOCABULARY = {"language": "VARCHAR", "word": "VARCHAR", "stem": "VARCHAR"}
 
 RUNS = {
     "run_id": "VARCHAR",
@@ -133,17 +152,51 @@ EVALUATIONS = {
     "report_json": "VARCHAR",
 }
 
-CONTENT = {"words": WORDS, "cues": CUES, "transcripts": TRANSCRIPTS, "topics": TOPICS}
-TABLES = {"videos": VIDEOS, **CONTENT, "runs": RUNS, "evaluations": EVALUATIONS}
+# One row a sync with Elasticsearch that sent something or failed, and one for each video that it could not bring there.
+SYNCS = {
+    "sync_id": "VARCHAR",
+    "kind": "VARCHAR",
+    "index_name": "VARCHAR",
+    "started_at": "TIMESTAMPTZ",
+    "ended_at": "TIMESTAMPTZ",
+    "outcome": "VARCHAR",
+    "lake_version": "BIGINT",
+    "videos": "BIGINT",
+    "passages": "BIGINT",
+    "deleted": "BIGINT",
+    "failed": "BIGINT",
+    "report_json": "VARCHAR",
+}
+SYNC_FAILURES = {
+    "failed_at": "TIMESTAMPTZ",
+    "index_name": "VARCHAR",
+    "video_id": "VARCHAR",
+    "generation": "BIGINT",
+    "reason": "VARCHAR",
+}
+
+CONTENT = {"words": WORDS, "cues": CUES, "passages": PASSAGES, "topics": TOPICS}
+EVENTS = {
+    "vocabulary": VOCABULARY,
+    "runs": RUNS,
+    "evaluations": EVALUATIONS,
+    "syncs": SYNCS,
+    "sync_failures": SYNC_FAILURES,
+}
+TABLES = {"videos": VIDEOS, **CONTENT, **EVENTS}
 # Only these get minimum and maximum in the transaction log: text there would outlive the words it was taken from.
 STATISTICS = {
     "videos": "video_id,generation,indexed_at",
+    "vocabulary": "language",
     "runs": "run_id,started_at",
     "evaluations": "evaluation_id,evaluated_at",
+    "syncs": "sync_id,started_at",
+    "sync_failures": "failed_at,video_id",
     **dict.fromkeys(CONTENT, "video_id,generation"),
 }
-EVENTS_ONLY = ("runs", "evaluations")  # tables without generations
-ADDED = ("evaluations",)  # a lake that nobody has written to since may lack these; readers take them for empty
+EVENTS_ONLY = tuple(EVENTS)  # tables without generations
+# A lake that nobody has written to since may lack these; readers take them for empty.
+ADDED = ("vocabulary", "evaluations", "syncs", "sync_failures")
 
 
 @cache

@@ -147,11 +147,14 @@ class Lake:
                 f"There is no lake at {self.uri}.", next="Index something first: nightscribe index BUCKET"
             ) from error
 
-    def files(self, name: str) -> list[str]:
-        """Live Parquet files of the newest snapshot, as DuckDB opens them (not percent-encoded)."""
+    def files(self, name: str, *, version: int | None = None) -> list[str]:
+        """Live Parquet files of the newest snapshot or of a version, as DuckDB opens them (not percent-encoded)."""
         if name in ADDED and not self._has(name):
             return []
-        uris = self.table(name).file_uris()
+        table = self.table(name)
+        if version is not None:
+            table.load_as_version(version)
+        uris = table.file_uris()
         if self.local:
             return [unquote(urlparse(uri).path) if uri.startswith("file://") else unquote(uri) for uri in uris]
         return list(uris)
@@ -193,7 +196,7 @@ class Lake:
 def writer_properties(table: str) -> WriterProperties:
     """How a table's files are written. zstd halves the words; texts are read whole by every phrase search, where the
     faster LZ4 is worth its space."""
-    if table == "transcripts":
+    if table == "passages":
         return WriterProperties(compression="LZ4_RAW", max_row_group_size=ROW_GROUP)
     return WriterProperties(compression="ZSTD", compression_level=3, max_row_group_size=ROW_GROUP)
 

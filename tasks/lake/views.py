@@ -1,6 +1,6 @@
 """DuckDB over a snapshot of the lake: views of what is current, and of all there ever was.
 
-`videos`, `words`, `cues`, `transcripts` and `topics` show the highest generation of each video; `videos_all` and so on
+`videos`, `words`, `cues`, `passages` and `topics` show the highest generation of each video; `videos_all` and so on
 show every committed generation. A snapshot is the list of live files at one moment, so that every query of a
 connection sees the same lake, whatever is committed or compacted meanwhile.
 """
@@ -100,8 +100,19 @@ def define_views(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> N
             "SEMI JOIN (SELECT video_id, generation FROM _videos) USING (video_id, generation)"
         )
         connection.execute(_only(name, "current_videos"))
+    for suffix in ("", "_all"):
+        connection.execute(f"CREATE VIEW transcripts{suffix} AS {_TRANSCRIPTS.format(suffix)}")
     for name in EVENTS_ONLY:
-        connection.execute(f"CREATE VIEW {name} AS FROM _{name}")
+        connection.execute(f"CREATE VIEW {name} AS SELECT {'DISTINCT *' if name == 'vocabulary' else '*'} FROM _{name}")
+
+
+# Passages have one space at each end, and so have the texts made of them.
+_TRANSCRIPTS = """
+SELECT video_id, generation, text, nullif(folded, text) AS folded FROM (
+    SELECT video_id, generation, replace(string_agg(coalesce(said, text), '' ORDER BY passage_no), '  ', ' ') AS text,
+           replace(string_agg(text, '' ORDER BY passage_no), '  ', ' ') AS folded
+    FROM passages{} GROUP BY video_id, generation)
+"""
 
 
 def _only(name: str, which: str) -> str:

@@ -1,48 +1,168 @@
-"""A search as both engines understand it."""
+"""A search as both engines understand it: what was typed, and everything that may have been said for it."""
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 from tasks.errors import BadQuery
 from tasks.folding import fold
+from tasks.passages import CARRIED_WORDS
+from tasks.speech.text import spoken_number
 
-MAX_WORDS = 32
-NEAR_MS = 15_000
+MAX_WORDS = CARRIED_WORDS + 1
+MAX_PHRASES = 64  # ways to say a phrase that has synonyms or numbers in it
+SHORTEST_PREFIX = 2
+# A number keeps its points and commas; a word keeps apostrophes and the joiners of Persian and Hindi.
+_WORD = re.compile(r"\d+(?:[.,]\d+)+(?![^\W_])|[^\W_]+(?:['\u200c\u200d][^\W_]+)*\*?")
+_QUOTES = '"“”„«»'
+
+Saying = tuple[str, ...]
+Synonyms = Mapping[Saying, Sequence[Saying]]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A word of the query. `said` are the ways to say it, as typed first; with `prefix`, words that begin with it count."""
+
+    said: tuple[Saying, ...]
+    prefix: bool = False
+
+    @property
+    def word(self) -> str | None:
+        """The word as typed, if it is one word of letters: these also have stems and typos."""
+        word = self.said[0][0]
+        return word if len(self.said[0]) == 1 and not self.prefix and not any(c.isdigit() for c in word) else None
 
 
 @dataclass(frozen=True)
 class Query:
-    """What to look for. In mode "words" all words must be said within 15 s of each other; in mode "phrase", in order."""
+    """What to look for.
+
+    In mode "words", every slot must be heard in one passage or the words it carries along, and one of them in the passage
+    itself; in mode "phrase", the slots one after the other. `stems` and `typos` count in mode "words" only.
+    """
 
     text: str
-    words: tuple[str, ...]
+    slots: tuple[Slot, ...]
     mode: Literal["words", "phrase"] = "words"
+    stems: bool = True
+    typos: bool = False
     topic: str | None = None
     since: date | None = None
     until: date | None = None
     language: str | None = None
     min_confidence: float = 0.0
+    video: str | None = None
     limit: int = 10
     offset: int = 0
     moments: int = 3
 
+    @property
+    def phrases(self) -> tuple[Saying, ...]:
+        """Every way to say the slots one after the other, as typed first."""
+        ways = (tuple(itertools.chain(*parts)) for parts in itertools.product(*(slot.said for slot in self.slots)))
+        fitting = (way for way in ways if len(way) <= MAX_WORDS)
+        return tuple(dict.fromkeys(itertools.islice(fitting, MAX_PHRASES)))
 
-def query_words(text: str) -> tuple[str, ...]:
-    """The words of a query, folded: letters, digits, apostrophes, and the joiners of Persian and Hindi.
+    @property
+    def typed(self) -> tuple[str, ...]:
+        """The words as typed, folded."""
+        return tuple(itertools.chain(*(slot.said[0] for slot in self.slots)))
+
+
+def make_query(
+    text: str,
+    *,
+    phrase: bool = False,
+    languages: Sequence[str] = ("en",),
+    synonyms: Synonyms | None = None,
+    **options: Any,
+) -> Query:
+    """The query of a typed text; one in quotation marks is a phrase. `options` are `Query`'s own.
 
     Raises:
-        BadQuery: there are none, or too many.
+        BadQuery: see `query_slots`; or a word of a phrase is cut short with `*`.
+    """
+    stripped = text.strip()
+    phrase = phrase or (len(stripped) > 2 and stripped[0] in _QUOTES and stripped[-1] in _QUOTES)
+    slots = query_slots(text, languages=languages, synonyms=synonyms)
+    if phrase and any(slot.prefix for slot in slots):
+        raise BadQuery("A phrase has whole words only.", next="Leave out the * or the quotation marks.")
+    return Query(text=text, slots=slots, mode="phrase" if phrase else "words", **options)
+
+
+def query_slots(text: str, *, languages: Sequence[str] = ("en",), synonyms: Synonyms | None = None) -> tuple[Slot, ...]:
+    """What a typed text asks for: its words, their synonyms, and numbers as they are read aloud in `languages`.
+
+    Raises:
+        BadQuery: there is no word, there are too many, or a prefix is too short.
     """
     # Ligatures and wide letters come along when a query is copied from a PDF; speech models write none.
     folded = fold(unicodedata.normalize("NFKC", text).replace("\u2019", "'"))
-    words = tuple(re.findall(r"[^\W_]+(?:['\u200c\u200d][^\W_]+)*", folded))
+    words = _WORD.findall(folded)
     if not words:
         raise BadQuery(f"There is no word in {text[:80]!r} to look for.", next='nightscribe search "two words"')
-    if len(words) > MAX_WORDS:
-        raise BadQuery(f"A query has at most {MAX_WORDS} words; this has {len(words)}.", next="Leave some out.")
-    return words
+    slots = []
+    at = 0
+    while at < len(words):
+        used, slot = _slot(words, at, languages, synonyms or {})
+        slots.append(slot)
+        at += used
+    spelt = sum(len(slot.said[0]) for slot in slots)
+    if spelt > MAX_WORDS:
+        raise BadQuery(f"A query has at most {MAX_WORDS} words; this has {spelt}.", next="Leave some out.")
+    return tuple(slots)
+
+
+def _slot(words: Sequence[str], at: int, languages: Sequence[str], synonyms: Synonyms) -> tuple[int, Slot]:
+    """The slot that begins with word `at`, and how many words it takes: the longest that has synonyms, else one."""
+    word = words[at]
+    if word.endswith("*"):
+        if len(word) <= SHORTEST_PREFIX:
+            raise BadQuery(f"{word!r} would begin too many words.", next=f"Give {SHORTEST_PREFIX} letters or more.")
+        return 1, Slot(((word[:-1],),), prefix=True)
+    longest = max(map(len, synonyms), default=0)
+    for length in range(min(longest, len(words) - at), 0, -1):
+        saying = tuple(words[at : at + length])
+        if saying in synonyms:
+            return length, Slot((saying, *synonyms[saying]))
+    if word[0].isdigit():
+        return 1, Slot(_numbers(word, languages))
+    return 1, Slot(((word,),))
+
+
+def _numbers(digits: str, languages: Sequence[str]) -> tuple[Saying, ...]:
+    """A number as written, and as it may be read aloud: as a year, as a count, figure by figure."""
+    plain = digits.replace(",", "")
+    ways = [tuple(re.split(r"[.,]", digits))]
+    if not re.fullmatch(r"\d{1,15}(\.\d{1,6})?", plain):
+        return (ways[0], (plain,)) if plain.isdigit() and plain != digits else (ways[0],)
+    ways.append((plain,))
+    for language in languages:
+        figures = [spoken_number(figure, language) for figure in plain if figure.isdigit()]
+        # A comma in it says that it is no year: "1,984" is a count, "1984" may be either.
+        counted = f"0,{plain}" if "." not in plain else plain
+        for text in (spoken_number(plain, language), spoken_number(counted, language)):
+            said = fold(text).split()
+            ways += [tuple(said), tuple(word for word in said if word != "and")]
+        if len(figures) > 1 and "." not in plain:
+            ways.append(tuple(fold(" ".join(figures)).split()))
+    return tuple(dict.fromkeys(way for way in ways if way and all(way)))
+
+
+def read_synonyms(lines: Sequence[str]) -> dict[Saying, list[Saying]]:
+    """Synonyms as a file has them: sayings that mean the same in a line, with commas between; `#` begins a remark."""
+    found: dict[Saying, list[Saying]] = {}
+    for line in lines:
+        group = [tuple(_WORD.findall(fold(part))) for part in line.split("#")[0].split(",")]
+        group = list(dict.fromkeys(way for way in group if way))
+        for way in group:
+            known = found.setdefault(way, [])
+            known += [other for other in group if other != way and other not in known]
+    return found

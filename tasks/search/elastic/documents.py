@@ -1,0 +1,188 @@
+"""The documents of a video, made from the lake: one for each passage, and one for the video itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from tasks.alike import stem, stem_language
+from tasks.arrays import Array
+from tasks.folding import fold, fold_word
+from tasks.search.elastic.mapping import BORDER
+
+Document = dict[str, Any]
+CHUNK_WORDS = 100_000  # in memory at one time, unless one video has more
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A video to send: its newest generation, and how much of it there is."""
+
+    video_id: str
+    generation: int
+    n_passages: int
+    n_words: int
+
+
+def current(connection: duckdb.DuckDBPyConnection, only: Sequence[str] | None = None) -> Iterator[Wanted]:
+    """The newest generation of every video in the order of their ids, or of those in `only`."""
+    cursor = connection.cursor()
+    which = "" if only is None else "SEMI JOIN (SELECT unnest($only::VARCHAR[]) AS video_id) USING (video_id)"
+    cursor.execute(
+        f"SELECT video_id, generation, coalesce(n_passages, 0), coalesce(n_words, 0) FROM videos {which} ORDER BY video_id",
+        {} if only is None else {"only": list(only)},
+    )
+    while rows := cursor.fetchmany(10_000):
+        for row in rows:
+            yield Wanted(*row)
+
+
+def chunks(videos: Iterator[Wanted], *, most_videos: int) -> Iterator[list[Wanted]]:
+    """Videos by the handful: so many that their words fit into memory together."""
+    chunk: list[Wanted] = []
+    words = 0
+    for video in videos:
+        if chunk and (len(chunk) >= most_videos or words + video.n_words > CHUNK_WORDS):
+            yield chunk
+            chunk, words = [], 0
+        chunk.append(video)
+        words += video.n_words
+    if chunk:
+        yield chunk
+
+
+def documents(
+    connection: duckdb.DuckDBPyConnection, videos: Sequence[Wanted]
+) -> Iterator[tuple[Wanted, Document, list[Document]]]:
+    """For each video its own document and those of its passages, in their order."""
+    ids = [video.video_id for video in videos]
+    parameters = {"ids": ids, "first": min(ids), "last": max(ids)}
+    # The range lets DuckDB pass over row groups; a long list of ids would not.
+    those = "WHERE video_id BETWEEN $first AND $last AND video_id IN (SELECT unnest($ids::VARCHAR[])) ORDER BY video_id"
+    videos_rows = _rows(
+        connection,
+        "SELECT video_id, generation, key, bucket, title, published_at, duration_ms, language, status, reason, confidence "
+        f"FROM videos {those}",
+        parameters,
+    )
+    topics: dict[str, list[str]] = {}
+    for row in _rows(
+        connection,
+        f"SELECT video_id, label, rank, score FROM topics {those.replace('WHERE', 'WHERE scope = $scope AND')}, rank",
+        {**parameters, "scope": "video"},
+    ):
+        if row["rank"] == 1 or row["score"] >= 0.25:
+            topics.setdefault(row["video_id"], []).append(row["label"])
+    passages: dict[str, list[dict[str, Any]]] = {}
+    for row in _rows(connection, f"SELECT * EXCLUDE (generation, said) FROM passages {those}, passage_no", parameters):
+        passages.setdefault(row["video_id"], []).append(row)
+    words = _Words(connection, those, parameters)
+    by_id = {video.video_id: video for video in videos}
+    for row in videos_rows:
+        video = by_id[row["video_id"]]
+        mine = passages.get(video.video_id, [])
+        shared = _shared(row, topics.get(video.video_id, []))
+        whole = {
+            **shared,
+            "kind": "video",
+            "n_passages": len(mine),
+            "topics": [fold(label) for label in topics.get(video.video_id, [])],
+            "video": {
+                "key": row["key"],
+                "bucket": row["bucket"],
+                "title": row["title"],
+                "published_at": _iso(row["published_at"]),
+                "duration_ms": row["duration_ms"],
+                "topics": topics.get(video.video_id, []),
+                "reason": row["reason"],
+            },
+        }
+        said = words.of(video.video_id) if mine else None
+        yield video, whole, [_passage(shared, passage, said) for passage in mine] if said else []
+
+
+def _shared(row: dict[str, Any], topics: Sequence[str]) -> Document:
+    """What filters and ranking want of the video, in each of its documents."""
+    return {
+        "video_id": row["video_id"],
+        "generation": row["generation"],
+        "language": row["language"],
+        "status": row["status"],
+        "topic": topics[0].lower() if topics else None,
+        "published_at": _iso(row["published_at"]),
+        "confidence": row["confidence"],
+        "title": " ".join(fold_word(word) for word in row["title"].split()),
+    }
+
+
+@dataclass(frozen=True)
+class _Said:
+    word: Sequence[str]
+    start: Array
+    end: Array
+    confidence: Array
+
+
+def _passage(shared: Document, passage: dict[str, Any], said: _Said) -> Document:
+    first, last = passage["first_carried"], passage["last_word"] + 1
+    language = stem_language(shared["language"])
+    text, carried = passage["text"].split(), passage["carried"].split()
+    return {
+        **shared,
+        "kind": "passage",
+        "passage_no": passage["passage_no"],
+        "text": f"{BORDER} {' '.join(text)}",
+        "carried": f"{' '.join(carried)} {BORDER}",
+        "stems": _stems(text, language),
+        "carried_stems": _stems(carried, language),
+        "heard": {
+            "words": " ".join(said.word[first:last]),
+            "carried": len(carried),
+            "starts": said.start[first:last].tolist(),
+            "ends": said.end[first:last].tolist(),
+            "confidences": said.confidence[first:last].tolist(),
+        },
+    }
+
+
+def _stems(words: Sequence[str], language: str | None) -> str:
+    """Distinct stems, with the language before each: "die" in German is not "die" in English."""
+    if language is None:
+        return ""
+    return " ".join(f"{language}:{stemmed}" for stemmed in dict.fromkeys(stem(word, language) for word in words))
+
+
+class _Words:
+    """The words of a chunk's videos, as arrays."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, those: str, parameters: dict[str, Any]) -> None:
+        table = connection.execute(
+            "SELECT video_id, word, start_ms, end_ms, round(confidence::DOUBLE, 4) AS confidence "
+            f"FROM words {those}, word_no",
+            parameters,
+        ).fetchnumpy()
+        self._word = table["word"].tolist()
+        self._start, self._end, self._confidence = table["start_ms"], table["end_ms"], table["confidence"]
+        ids = np.asarray(table["video_id"]).astype(str)
+        names, firsts, counts = np.unique(ids, return_index=True, return_counts=True)
+        self._where = {
+            str(name): slice(int(first), int(first + n)) for name, first, n in zip(names, firsts, counts, strict=True)
+        }
+
+    def of(self, video_id: str) -> _Said:
+        where = self._where[video_id]
+        return _Said(self._word[where], self._start[where], self._end[where], self._confidence[where])
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    cursor = connection.execute(sql, parameters)
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _iso(when: Any) -> str | None:
+    return when.isoformat().replace("+00:00", "Z") if when else None

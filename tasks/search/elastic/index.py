@@ -1,0 +1,162 @@
+"""The index that searches ask: found by its aliases, made, swapped, and known by what its `_meta` says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from elasticsearch import ConflictError, Elasticsearch, NotFoundError
+
+from tasks.errors import Misconfigured
+from tasks.search.elastic.mapping import STATE_ID, Names, mappings, recipe, settings
+
+REBUILD = "nightscribe sync --rebuild"
+
+
+@dataclass(frozen=True)
+class State:
+    """What an index has seen of the lake: the version of `videos`, when, and the languages that have stems."""
+
+    lake_version: int
+    synced_at: str
+    languages: tuple[str, ...]
+
+
+def live_index(client: Elasticsearch, names: Names) -> str | None:
+    """The index that the write alias names; none when there is none yet, or somebody deleted it.
+
+    Raises:
+        Misconfigured: the alias names several.
+    """
+    try:
+        found = sorted(client.indices.get_alias(name=names.write))
+    except NotFoundError:
+        return None
+    if len(found) > 1:
+        raise Misconfigured(
+            f"The alias {names.write} names {len(found)} indices: {', '.join(found)}.",
+            next=f"Make a sound one with: {REBUILD}",
+        )
+    return str(found[0])
+
+
+def check_index(client: Elasticsearch, index: str, lake_id: str) -> None:
+    """Refuse an index that was made otherwise, or of another lake: to mix the two would be worse than to stop.
+
+    Raises:
+        Misconfigured: it is such a one.
+    """
+    meta = meta_of(client, index)
+    own = recipe()
+    differing = [name for name, value in own.items() if meta.get(name) != value]
+    if differing:
+        raise Misconfigured(
+            f"The index {index} was made by another version of Nightscribe ({', '.join(differing)}). It is unchanged and "
+            "goes on answering.",
+            next=REBUILD,
+        )
+    if meta.get("lake_id") != lake_id:
+        raise Misconfigured(
+            f"The index {index} belongs to another lake. It is unchanged.",
+            next=f"Set elasticsearch_prefix to another name for this lake, or replace the index with: {REBUILD}",
+        )
+
+
+def meta_of(client: Elasticsearch, index: str) -> dict[str, Any]:
+    """The `_meta` of an index; empty where there is none."""
+    mapping = client.indices.get_mapping(index=index)[index]["mappings"]
+    return dict(mapping.get("_meta", {}))
+
+
+def create_index(client: Elasticsearch, names: Names, lake_id: str, shards: int) -> str:
+    """A new, empty index that no search asks yet; returns its name."""
+    index = names.new_index()
+    meta = {"lake_id": lake_id, "created_at": _now()}
+    loading = {"refresh_interval": "-1", "translog.durability": "async"}
+    client.indices.create(
+        index=index,
+        settings={**settings(shards), **loading},
+        mappings=mappings(meta),
+        aliases={names.guard(index): {}},
+    )
+    return index
+
+
+def ready(client: Elasticsearch, index: str) -> None:
+    """After loading: visible, durable, refreshed every second."""
+    client.indices.put_settings(
+        index=index, settings={"refresh_interval": None, "translog.durability": None}, preserve_existing=False
+    )
+    client.indices.flush(index=index)
+    client.indices.refresh(index=index)
+
+
+def swap(client: Elasticsearch, names: Names, index: str) -> list[str]:
+    """Let both aliases name `index`, in one step; returns the indices they named before."""
+    try:
+        before = sorted(client.indices.get_alias(name=f"{names.read},{names.write}"))
+    except NotFoundError:
+        before = []
+    before = [name for name in before if name != index]
+    actions: list[dict[str, Any]] = [
+        {"remove": {"index": old, "alias": alias, "must_exist": False}}
+        for old in before
+        for alias in (names.read, names.write)
+    ]
+    actions += [{"add": {"index": index, "alias": alias}} for alias in (names.read, names.write)]
+    client.indices.update_aliases(actions=actions)
+    for old in before:
+        client.indices.put_mapping(index=old, meta={**meta_of(client, old), "replaced_at": _now()})
+    return before
+
+
+def read_state(client: Elasticsearch, index: str) -> State | None:
+    """What the index has seen; none before its first sync is done."""
+    try:
+        source = client.get(index=index, id=STATE_ID)["_source"]
+    except NotFoundError:
+        return None
+    return State(source["lake_version"], source["synced_at"], tuple(source["languages"]))
+
+
+def write_state(client: Elasticsearch, index: str, lake_version: int, languages: Sequence[str]) -> None:
+    """Note what the index has seen; of two syncs at once the one that saw more is noted."""
+    document = {
+        "kind": "state",
+        "lake_version": lake_version,
+        "synced_at": _now(),
+        "languages": list(languages),
+    }
+    try:
+        client.index(
+            index=Names.guard(index),
+            id=STATE_ID,
+            document=document,
+            version=lake_version,
+            version_type="external_gte",
+            require_alias=True,
+        )
+    except ConflictError:
+        return
+
+
+def remove_old(client: Elasticsearch, names: Names, keep_h: float) -> list[str]:
+    """Delete indices that no alias names and that were replaced, or given up while they were loaded, `keep_h` hours ago."""
+    found = client.indices.get(index=names.pattern, features=["aliases", "mappings"], allow_no_indices=True)
+    before = datetime.now(UTC) - timedelta(hours=keep_h)
+    removed = []
+    for index, about in found.items():
+        if {names.read, names.write} & set(about["aliases"]):
+            continue
+        meta = about["mappings"].get("_meta", {})
+        said = meta.get("replaced_at") or meta.get("created_at")
+        if said and datetime.fromisoformat(said) < before:
+            client.indices.delete(index=index, ignore_unavailable=True)
+            removed.append(index)
+    return removed
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,123 @@
+"""What an index looks like: its fields, their analysis, and how it is named.
+
+Words arrive as search compares them (tasks/folding.py) and with their stems (tasks/alike.py), made by the same code that
+searches the lake, so that the two engines cannot disagree about what a word is. Elasticsearch only splits at spaces.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tasks.passages import CARRIED_WORDS, MAX_MS, MIN_MS, OWN_WORDS
+
+MAPPING_VERSION = 1
+BUILDER_VERSION = 1  # of documents.py
+BORDER = "\ue000"  # stands where a passage begins and where its carried words end; no word has this character
+STATE_ID = "state"
+LARGEST_WINDOW = 1_000_000  # videos that paging reaches
+_LONGEST_WORD = 8_000  # characters; Lucene's own limit is in bytes, four times as many
+
+
+def recipe() -> dict[str, Any]:
+    """What documents are made by; an index made by another recipe is rebuilt, not mixed."""
+    return {
+        "mapping": MAPPING_VERSION,
+        "builder": BUILDER_VERSION,
+        "passages": [MIN_MS, MAX_MS, OWN_WORDS, CARRIED_WORDS],
+        "stems": f"snowballstemmer {importlib.metadata.version('snowballstemmer').rpartition('.')[0]}",
+    }
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names of indices and aliases; all begin with the prefix of the settings."""
+
+    prefix: str
+
+    @property
+    def read(self) -> str:
+        """The alias that searches ask."""
+        return self.prefix
+
+    @property
+    def write(self) -> str:
+        """The alias that says which index a sync keeps in step."""
+        return f"{self.prefix}-write"
+
+    @property
+    def pattern(self) -> str:
+        """Fits every index of ours, whatever its age and mapping."""
+        return f"{self.prefix}-passages-m*"
+
+    def new_index(self) -> str:
+        """A name that no index has: mapping version and time, and two bytes of chance."""
+        return f"{self.prefix}-passages-m{MAPPING_VERSION}-{datetime.now(UTC):%Y%m%dt%H%M%S}-{secrets.token_hex(2)}"
+
+    @staticmethod
+    def guard(index: str) -> str:
+        """An alias that only this index has. Bulk requests name it and require it: an index that somebody deleted meanwhile
+        would otherwise be made anew, without our mappings, by the next document."""
+        return f"{index}-guard"
+
+
+def settings(shards: int) -> dict[str, Any]:
+    """The settings of an index: words are split at spaces, beginnings of titles are indexed for completion."""
+    return {
+        "number_of_shards": shards,
+        "auto_expand_replicas": "0-1",
+        "max_result_window": LARGEST_WINDOW,
+        "analysis": {
+            "tokenizer": {"words": {"type": "whitespace", "max_token_length": _LONGEST_WORD}},
+            "filter": {"beginnings": {"type": "edge_ngram", "min_gram": 1, "max_gram": 20}},
+            "analyzer": {
+                "words": {"type": "custom", "tokenizer": "words", "filter": ["lowercase"]},
+                "beginnings": {"type": "custom", "tokenizer": "words", "filter": ["lowercase", "beginnings"]},
+            },
+        },
+    }
+
+
+def mappings(meta: dict[str, Any]) -> dict[str, Any]:
+    """Strict mappings; `_meta` says what made the index, and of which lake."""
+    keyword, count = {"type": "keyword"}, {"type": "integer"}
+    counted = {"type": "text", "analyzer": "words", "norms": False, "index_options": "freqs"}
+    return {
+        "dynamic": "strict",
+        "_meta": {**recipe(), **meta},
+        "properties": {
+            "kind": keyword,  # passage, video, or state
+            "video_id": keyword,
+            "generation": {"type": "long"},
+            "language": keyword,
+            "status": keyword,
+            "topic": keyword,  # the first, in lower case
+            "published_at": {"type": "date"},
+            "confidence": {"type": "float"},
+            "title": {
+                "type": "text",
+                "analyzer": "words",
+                "norms": False,
+                "fields": {"begins": {"type": "text", "analyzer": "beginnings", "search_analyzer": "words"}},
+            },
+            # -- passages
+            "passage_no": count,
+            "text": {"type": "text", "analyzer": "words"},
+            "carried": {"type": "text", "analyzer": "words", "norms": False},
+            "stems": counted,  # "en:elect"
+            "carried_stems": counted,
+            # -- what is only shown
+            "heard": {"type": "object", "enabled": False},
+            "video": {"type": "object", "enabled": False},
+            # -- videos
+            "n_passages": count,
+            "topics": {"type": "text", "analyzer": "words", "norms": False, "fields": {"label": keyword}},
+            # -- the state of the sync
+            "lake_version": {"type": "long"},
+            "synced_at": {"type": "date"},
+            "languages": keyword,
+        },
+    }

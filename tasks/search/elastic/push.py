@@ -1,0 +1,234 @@
+"""Videos into an index: passages first, the video's own document last, every item accounted for.
+
+Each document has the lake's generation as its external version. A conflict (409) therefore means that the index has the
+document already, as new or newer; sending again does no harm, and an older generation changes nothing. The video's document
+stays when a video shrinks or goes: Elasticsearch forgets the versions of what was deleted, and without it an old replay
+could bring passages back.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+from elasticsearch import Elasticsearch
+from elasticsearch.helpers import streaming_bulk
+
+from tasks.errors import SearchUnavailable
+from tasks.search.elastic.connection import RETRY_STATUS, WHERE, reached, reason_of
+from tasks.search.elastic.documents import Document, Wanted, chunks, documents
+from tasks.search.elastic.mapping import Names
+
+CHUNK_VIDEOS = 500
+CHUNK_DOCUMENTS = 500
+CHUNK_BYTES = 10 << 20
+SENDERS = 2  # one chunk is on its way while the next is made
+GIVE_UP_AFTER = 3  # chunks of which nothing was taken
+
+
+@dataclass
+class Pushed:
+    """What became of videos that were to be sent. `failed` has the first reason of each."""
+
+    videos: int = 0
+    passages: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    failed: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def add(self, other: Pushed) -> None:
+        self.videos += other.videos
+        self.passages += other.passages
+        self.deleted += other.deleted
+        self.unchanged += other.unchanged
+        self.failed.update(other.failed)
+
+
+@dataclass(frozen=True)
+class Target:
+    """An index and the client that writes to it."""
+
+    client: Elasticsearch
+    index: str
+
+    def videos(self, ids: Sequence[str]) -> dict[str, Document]:
+        """The index's own documents of these videos, as they are at this moment (no refresh needed)."""
+        found = self.client.mget(index=self.index, ids=list(ids), source_includes=["generation", "n_passages"])
+        return {doc["_id"]: doc["_source"] for doc in found["docs"] if doc.get("found")}
+
+    def versions(self, ids: Sequence[str]) -> dict[str, int]:
+        """The versions of these documents; none for one that is not there."""
+        found = self.client.mget(index=self.index, ids=list(ids), source=False)
+        return {doc["_id"]: doc["_version"] for doc in found["docs"] if doc.get("found")}
+
+    def bulk(self, actions: Iterable[Document]) -> Iterator[tuple[str, str, int, str]]:
+        """Send, and yield of every item its operation, id, status and reason. What may pass is tried again."""
+        for _, item in streaming_bulk(
+            self.client,
+            actions,
+            index=Names.guard(self.index),
+            require_alias=True,
+            chunk_size=CHUNK_DOCUMENTS,
+            max_chunk_bytes=CHUNK_BYTES,
+            raise_on_error=False,
+            max_retries=4,
+            initial_backoff=0.5,
+            max_backoff=10,
+            retry_on_status=RETRY_STATUS,
+        ):
+            ((operation, result),) = item.items()
+            yield operation, result["_id"], int(result["status"]), reason_of(result) if "error" in result else ""
+
+
+def push(
+    target: Target, connection: duckdb.DuckDBPyConnection, videos: Iterator[Wanted], *, again: bool = False
+) -> Pushed:
+    """Bring videos into the index as the lake has them. What it has already is left alone, or with `again` sent once more.
+
+    Raises:
+        SearchUnavailable: Elasticsearch does not answer, or takes nothing any more. What it took so far stays.
+    """
+    done = Pushed()
+    under_way: collections.deque[Future[Pushed]] = collections.deque()
+    lost_in_a_row = 0
+
+    def collect() -> None:
+        nonlocal lost_in_a_row
+        result = under_way.popleft().result()
+        done.add(result)
+        lost_in_a_row = lost_in_a_row + 1 if result.failed and not result.videos else 0
+        if lost_in_a_row >= GIVE_UP_AFTER:
+            _, reason = next(iter(result.failed.values()))
+            raise SearchUnavailable(f"Elasticsearch takes no more documents: {reason}", next=WHERE)
+
+    with reached("the documents"), ThreadPoolExecutor(SENDERS) as senders:
+        try:
+            for chunk in chunks(videos, most_videos=CHUNK_VIDEOS):
+                had = target.videos([video.video_id for video in chunk])
+                due = [v for v in chunk if again or had.get(v.video_id, {}).get("generation", -1) < v.generation]
+                done.unchanged += len(chunk) - len(due)
+                if due:
+                    made = list(documents(connection, due))
+                    under_way.append(senders.submit(send, target, made, had))
+                while len(under_way) >= SENDERS:
+                    collect()
+            while under_way:
+                collect()
+        finally:
+            for future in under_way:
+                future.cancel()
+    return done
+
+
+def send(target: Target, made: Sequence[tuple[Wanted, Document, list[Document]]], had: dict[str, Document]) -> Pushed:
+    """Send the documents of some videos; `had` is what the index says it has of them."""
+    done = Pushed()
+    generations = {video.video_id: video.generation for video, _, _ in made}
+    conflicts: list[str] = []
+    for operation, id_, status, reason in target.bulk(_passages(made, had)):
+        video_id = id_.split(":")[0]
+        if status < 300:
+            done.passages += operation == "index"
+            done.deleted += operation == "delete"
+        elif operation == "index" and status == 409:
+            conflicts.append(id_)
+        elif not (operation == "delete" and status in (404, 409)):
+            done.failed.setdefault(video_id, (generations[video_id], f"{status} {reason}"))
+    _confirm(target, made, conflicts, done)
+    whole = [(v, doc) for v, doc, _ in made if v.video_id not in done.failed]
+    overtaken: list[str] = []
+    for _, video_id, status, reason in target.bulk(_action(v.video_id, v.generation, doc) for v, doc in whole):
+        if status < 300:
+            done.videos += 1
+        elif status == 409:
+            overtaken.append(video_id)
+        else:
+            done.failed[video_id] = (generations[video_id], f"{status} {reason}")
+    if overtaken:
+        _give_way(target, {v.video_id: (v, doc) for v, doc in whole if v.video_id in overtaken}, done)
+    return done
+
+
+def passage_id(video_id: str, number: int) -> str:
+    return f"{video_id}:{number}"
+
+
+def _passages(
+    made: Sequence[tuple[Wanted, Document, list[Document]]], had: dict[str, Document]
+) -> Iterator[dict[str, Any]]:
+    for video, _, passages in made:
+        for passage in passages:
+            yield _action(passage_id(video.video_id, passage["passage_no"]), video.generation, passage)
+        for number in range(len(passages), had.get(video.video_id, {}).get("n_passages", 0)):
+            yield removal(passage_id(video.video_id, number), video.generation)
+
+
+def _action(id_: str, generation: int, document: Document) -> dict[str, Any]:
+    return {
+        "_op_type": "index",
+        "_id": id_,
+        "version": generation,
+        "version_type": "external_gte",
+        "_source": document,
+    }
+
+
+def removal(id_: str, generation: int) -> dict[str, Any]:
+    """The deletion of a document that is not newer than a generation."""
+    return {"_op_type": "delete", "_id": id_, "version": generation, "version_type": "external_gte"}
+
+
+def _confirm(
+    target: Target,
+    made: Sequence[tuple[Wanted, Document, list[Document]]],
+    conflicts: Sequence[str],
+    done: Pushed,
+) -> None:
+    """A conflict may also be with a document that somebody deleted a moment ago: that one is made anew."""
+    if not conflicts:
+        return
+    missing = set(conflicts) - target.versions(conflicts).keys()
+    anew = [
+        _anew(id_, passage)
+        for video, _, passages in made
+        for passage in passages
+        if (id_ := passage_id(video.video_id, passage["passage_no"])) in missing
+    ]
+    done.passages += len(anew)
+    _account(target, anew, {video.video_id: video.generation for video, _, _ in made}, done)
+
+
+def _give_way(target: Target, sent: dict[str, tuple[Wanted, Document]], done: Pushed) -> None:
+    """Another sync has brought something newer meanwhile: what we sent beyond its passages goes again."""
+    now = target.videos(list(sent))
+    actions = []
+    for video_id, (video, whole) in sent.items():
+        newer = now.get(video_id)
+        if newer is None:  # deleted a moment ago
+            actions.append(_anew(video_id, whole))
+            done.videos += 1
+            continue
+        done.unchanged += 1
+        removals = [
+            removal(passage_id(video_id, n), newer["generation"]) for n in range(newer["n_passages"], video.n_passages)
+        ]
+        done.deleted += len(removals)
+        actions += removals
+    _account(target, actions, {video_id: video.generation for video_id, (video, _) in sent.items()}, done)
+
+
+def _anew(id_: str, document: Document) -> dict[str, Any]:
+    """A document where there is none. Its version is Elasticsearch's own, above that of the deletion it follows."""
+    return {"_op_type": "create", "_id": id_, "_source": document}
+
+
+def _account(target: Target, actions: Sequence[dict[str, Any]], generations: dict[str, int], done: Pushed) -> None:
+    """Send a few more actions; what fails is a failure of its video."""
+    for _, id_, status, reason in target.bulk(actions) if actions else ():
+        if status >= 300 and status not in (404, 409):
+            video_id = id_.split(":")[0]
+            done.failed[video_id] = (generations[video_id], f"{status} {reason}")

@@ -1,0 +1,127 @@
+"""A new index from the lake, beside the one that answers, and the gate it must pass before it takes over."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Sequence
+
+import duckdb
+
+from tasks.errors import Misconfigured, NightscribeError
+from tasks.lake.views import Snapshot, connect
+from tasks.lake.vocabulary import languages_of
+from tasks.search import duck
+from tasks.search.elastic import ask
+from tasks.search.elastic.connection import Connection, reached
+from tasks.search.elastic.documents import current
+from tasks.search.elastic.index import create_index, live_index, ready, swap, write_state
+from tasks.search.elastic.push import Target, push
+from tasks.search.elastic.sync import Syncer, SyncReport, bring_up, finish, recorded
+from tasks.search.query import Query, make_query
+
+log = logging.getLogger("nightscribe")
+DRAWN = 20  # phrases of the archive that a new index must find
+
+
+def rebuild(syncer: Syncer) -> SyncReport:
+    """Load a new index, compare its counts and answers with the lake's, swap the aliases, then send what changed meanwhile.
+
+    When the gate stays shut, the index that answered goes on answering, and the new one is left for a look at it until
+    `maintain` removes it.
+
+    Raises:
+        SearchUnavailable: Elasticsearch does not answer; the index that answered still does.
+    """
+    report = SyncReport(kind="rebuild")
+    with recorded(syncer, report):
+        snapshot = Snapshot.of(syncer.lake)
+        connection = connect(syncer.lake, snapshot)
+        languages = languages_of(connection)
+        with reached("a new index"):
+            index = create_index(syncer.client, syncer.names, syncer.lake_id, syncer.settings.elasticsearch_shards)
+        report.index, report.lake_version = index, snapshot.version
+        report.count(push(Target(syncer.client, index), connection, current(connection)))
+        with reached("the end of the loading"):
+            ready(syncer.client, index)
+        finish(syncer, report, languages)
+        if report.failed:
+            report.notes.append("Some videos could not be sent, so no alias was changed.")
+            return report
+        problems = gate(syncer, connection, index)
+        if problems:
+            report.outcome = "failed"
+            report.notes += [*problems, f"So no alias was changed; {index} is left to be looked at."]
+            return report
+        with reached("the swap of the aliases"):
+            for old in swap(syncer.client, syncer.names, index):
+                report.notes.append(f"{old} is no longer asked; maintain removes it later.")
+            taken = live_index(syncer.client, syncer.names)
+        report.notes.append(f"{index} answers now.")
+        if taken == index:
+            bring_up(syncer, report)
+    return report
+
+
+def gate(syncer: Syncer, connection: duckdb.DuckDBPyConnection, index: str) -> list[str]:
+    """What a new index does not have or answers otherwise than the lake; empty when it may take over."""
+    problems = _counts(syncer, connection, index)
+    if problems:
+        return problems
+    ways = [*drawn_queries(connection), *golden_queries(syncer)]
+    with ask.Searcher(Connection.of(syncer.settings), index) as searcher:
+        for query in ways:
+            expected, found = duck.search(connection, query), searcher.search(query)
+            for what in ("total_videos", "total_moments"):
+                if expected[what] != found[what]:
+                    problems.append(
+                        f"To {query.text!r} the lake has {expected[what]} for {what}, the new index {found[what]}."
+                    )
+                    break
+    return problems
+
+
+def _counts(syncer: Syncer, connection: duckdb.DuckDBPyConnection, index: str) -> list[str]:
+    row = connection.execute("SELECT count(*), coalesce(sum(n_passages), 0) FROM videos").fetchone()
+    assert row is not None
+    problems = []
+    for kind, expected in (("video", row[0]), ("passage", int(row[1]))):
+        with reached("a count"):
+            found = syncer.client.count(index=index, query={"term": {"kind": kind}})["count"]
+        if found != expected:
+            problems.append(f"The lake has {expected} documents of kind {kind}, the new index {found}.")
+    return problems
+
+
+def drawn_queries(connection: duckdb.DuckDBPyConnection) -> list[Query]:
+    """Phrases of four words from passages of the archive, the same ones for the same lake, and single words of them."""
+    rows = connection.execute(
+        "SELECT text FROM passages ORDER BY hash(video_id || passage_no) LIMIT $n", {"n": DRAWN}
+    ).fetchall()
+    chance = random.Random(0)
+    queries = []
+    for (text,) in rows:
+        words = text.split()
+        at = chance.randrange(max(1, len(words) - 3))
+        for typed, phrase in ((" ".join(words[at : at + 4]), True), (words[at], False)):
+            try:
+                queries.append(make_query(typed, phrase=phrase, limit=1, moments=1))
+            except NightscribeError:  # no letter in it
+                continue
+    return queries
+
+
+def golden_queries(syncer: Syncer) -> Sequence[Query]:
+    """The queries of the settings' file.
+
+    Raises:
+        Misconfigured: the file cannot be read.
+    """
+    path = syncer.settings.golden_queries
+    if path is None:
+        return []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"golden_queries {path} cannot be read: {error}", next="Mend the setting.") from error
+    return [make_query(line, limit=1, moments=1) for line in lines if line.strip() and not line.startswith("#")]

@@ -1,0 +1,213 @@
+"""Keeping the index in step with the lake: what changed since it last looked, and what failed then."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+from deltalake.exceptions import DeltaError
+from elasticsearch import Elasticsearch
+
+from tasks.errors import Misconfigured, NightscribeError
+from tasks.lake.store import Lake
+from tasks.lake.views import Snapshot, connect
+from tasks.lake.vocabulary import languages_of
+from tasks.search.elastic.connection import Connection, reached
+from tasks.search.elastic.documents import current
+from tasks.search.elastic.index import REBUILD, State, check_index, live_index, read_state, write_state
+from tasks.search.elastic.mapping import Names
+from tasks.search.elastic.push import Pushed, Target, push
+from tasks.settings import Settings
+
+log = logging.getLogger("nightscribe")
+
+
+@dataclass
+class SyncReport:
+    """What `sync --json` prints. `outcome` is "done" only when the index has everything that the lake had."""
+
+    kind: str = "sync"
+    outcome: str = "failed"
+    index: str | None = None
+    lake_version: int = 0
+    videos: int = 0
+    passages: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    failed: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+    def count(self, pushed: Pushed) -> None:
+        self.videos += pushed.videos
+        self.passages += pushed.passages
+        self.deleted += pushed.deleted
+        self.unchanged += pushed.unchanged
+        self.failed += [
+            {"video_id": video_id, "generation": generation, "reason": reason}
+            for video_id, (generation, reason) in sorted(pushed.failed.items())
+        ]
+
+    def sentence(self) -> str:
+        said = (
+            f"{self.videos} videos with {self.passages} passages sent, {self.deleted} passages removed, "
+            f"{self.unchanged} were up to date"
+        )
+        return said + (f"; {len(self.failed)} videos failed." if self.failed else ".")
+
+
+@dataclass
+class Syncer:
+    """A lake, a server, and the names in between: what `sync`, `verify` and `rebuild` work with."""
+
+    lake: Lake
+    settings: Settings
+    client: Elasticsearch
+    names: Names
+    lake_id: str
+
+    @classmethod
+    def of(cls, lake: Lake, settings: Settings) -> Syncer:
+        """Raises Misconfigured when no Elasticsearch is set, or no lake is there."""
+        client = Connection.of(settings).client()
+        lake_id = str(lake.table("videos").metadata().id)
+        return cls(lake, settings, client, Names(settings.elasticsearch_prefix), lake_id)
+
+
+def sync(lake: Lake, settings: Settings) -> SyncReport:
+    """Bring the index up to the lake; the first time, make it. Safe to repeat, to kill, and to run twice at once.
+
+    Raises:
+        SearchUnavailable: Elasticsearch does not answer; what it took stays, and the next sync goes on from there.
+        Misconfigured: see `check_index`; or the index has seen a later lake than this one.
+    """
+    from tasks.search.elastic.rebuild import rebuild
+
+    syncer = Syncer.of(lake, settings)
+    with reached("the names of its indices"):
+        index = live_index(syncer.client, syncer.names)
+    if index is None:
+        report = rebuild(syncer)
+        report.notes.insert(0, "There was no index yet.")
+        return report
+    report = SyncReport(index=index)
+    with recorded(syncer, report):
+        bring_up(syncer, report)
+    return report
+
+
+def bring_up(syncer: Syncer, report: SyncReport) -> None:
+    """Send what changed in the lake since the state of `report.index`, then note the new state."""
+    assert report.index is not None
+    target = Target(syncer.client, report.index)
+    snapshot = Snapshot.of(syncer.lake)
+    report.lake_version = snapshot.version
+    with reached("the question what it has seen"):
+        check_index(syncer.client, report.index, syncer.lake_id)
+        state = read_state(syncer.client, report.index)
+    if state and state.lake_version > snapshot.version:
+        raise Misconfigured(
+            f"The index {report.index} has seen version {state.lake_version} of the lake, which is at {snapshot.version}: "
+            "an older copy of the lake was put back. The index is unchanged.",
+            next=REBUILD,
+        )
+    connection = connect(syncer.lake, snapshot)
+    changed = changed_since(syncer.lake, snapshot, connection, state)
+    due = None if changed is None else sorted({*changed, *unhealed(connection, report.index)})
+    languages = languages_of(connection)
+    if due or due is None:
+        report.count(push(target, connection, current(connection, due)))
+    finish(syncer, report, languages)
+
+
+def finish(syncer: Syncer, report: SyncReport, languages: Sequence[str]) -> None:
+    """Put failures into the ledger, and only then say what the index has seen."""
+    assert report.index is not None
+    if report.failed:
+        now = datetime.now(UTC)
+        rows = [{"failed_at": now, "index_name": report.index, **failure} for failure in report.failed]
+        syncer.lake.append("sync_failures", rows, batch_id=f"sync-{uuid.uuid4().hex}")
+    with reached("the state of the sync"):
+        if report.videos or report.deleted:
+            syncer.client.indices.refresh(index=report.index)
+        write_state(syncer.client, report.index, report.lake_version, languages)
+    report.outcome = "failed" if report.failed else "done"
+
+
+def changed_since(
+    lake: Lake, snapshot: Snapshot, connection: duckdb.DuckDBPyConnection, state: State | None
+) -> list[str] | None:
+    """Videos with rows in files that the lake did not have at the state's version; none when nobody knows any more.
+
+    Compaction writes files anew: their videos are compared again, which finds them up to date.
+    """
+    if state is None:
+        return None
+    if state.lake_version == snapshot.version:
+        return []
+    try:
+        before = set(lake.files("videos", version=state.lake_version))
+    except DeltaError as error:
+        log.debug("The log does not reach back to version %d: %s", state.lake_version, error)
+        return None
+    new = [file for file in snapshot.files["videos"] if file not in before]
+    if not new:
+        return []
+    rows = connection.execute("SELECT DISTINCT video_id FROM read_parquet($files)", {"files": new}).fetchall()
+    return [row[0] for row in rows]
+
+
+def unhealed(connection: duckdb.DuckDBPyConnection, index: str) -> list[str]:
+    """Videos in the ledger whose failure no sync of this index that was done has seen since."""
+    rows = connection.execute(
+        "SELECT DISTINCT video_id FROM sync_failures WHERE index_name = $index AND failed_at > coalesce("
+        "(SELECT max(started_at) FROM syncs WHERE index_name = $index AND outcome = 'done'), TIMESTAMPTZ '1970-01-01')",
+        {"index": index},
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+class recorded:  # noqa: N801 - reads as what it is, a context
+    """Writes the row of `syncs` when a sync ends, however it ends; one that found nothing to do writes none."""
+
+    def __init__(self, syncer: Syncer, report: SyncReport) -> None:
+        self._syncer, self._report = syncer, report
+        self._started, self._clock = datetime.now(UTC), time.monotonic()
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        report = self._report
+        report.seconds = round(time.monotonic() - self._clock, 3)
+        quiet = report.outcome == "done" and not (report.videos or report.deleted or report.kind != "sync")
+        if quiet:
+            return
+        body = asdict(report) | {"failed": report.failed[:100], "error": str(error) if error else None}
+        row = {
+            "sync_id": uuid.uuid4().hex,
+            "kind": report.kind,
+            "index_name": report.index,
+            "started_at": self._started,
+            "ended_at": datetime.now(UTC),
+            "outcome": report.outcome,
+            "lake_version": report.lake_version,
+            "videos": report.videos,
+            "passages": report.passages,
+            "deleted": report.deleted,
+            "failed": len(report.failed),
+            "report_json": json.dumps(body),
+        }
+        try:
+            self._syncer.lake.append("syncs", [row], batch_id=f"sync-{row['sync_id']}")
+        except NightscribeError as fault:
+            if error is None:
+                raise
+            log.warning("The row of this sync is missing in the table syncs: %s", fault)

@@ -1,0 +1,196 @@
+"""Comparing the index with the lake, video by video, both ways; and mending what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from elasticsearch import Elasticsearch
+
+from tasks.lake.views import Snapshot, connect
+from tasks.search.elastic.connection import reached
+from tasks.search.elastic.documents import Wanted, current
+from tasks.search.elastic.index import check_index
+from tasks.search.elastic.push import Pushed, Target, push, removal
+from tasks.search.elastic.sync import Syncer, SyncReport, finish
+
+PAGE = 5_000
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A video of which lake and index have not the same; `what` is a sentence."""
+
+    video_id: str
+    what: str
+    in_lake: bool
+
+
+@dataclass(frozen=True)
+class _Indexed:
+    """What the index has of a video: its own document's generation, and the passages of each generation."""
+
+    video_id: str
+    generation: int | None
+    n_passages: int
+    passages: dict[int, int]
+
+
+def verify(syncer: Syncer, index: str) -> list[Difference]:
+    """Compare every video's generation and number of passages; the differences, ordered by video.
+
+    Raises:
+        SearchUnavailable. Misconfigured: the index was made otherwise, or of another lake.
+    """
+    with reached("the comparison"):
+        check_index(syncer.client, index, syncer.lake_id)
+        syncer.client.indices.refresh(index=index)
+        connection = connect(syncer.lake, Snapshot.of(syncer.lake))
+        return list(_compare(current(connection), _indexed(syncer.client, index)))
+
+
+def repair(syncer: Syncer, report: SyncReport, differences: Sequence[Difference]) -> None:
+    """Send what differs again, and remove what the lake does not have."""
+    assert report.index is not None
+    target = Target(syncer.client, report.index)
+    snapshot = Snapshot.of(syncer.lake)
+    report.lake_version = snapshot.version
+    connection = connect(syncer.lake, snapshot)
+    strays = _strays(syncer.client, report.index, differences, {v.video_id: v for v in _kept(connection, differences)})
+    with reached("the removal of documents"):
+        done = Pushed()
+        for operation, id_, status, reason in target.bulk(strays) if strays else ():
+            if status < 300:
+                done.deleted += operation == "delete"
+            elif status != 404:
+                done.failed[id_.split(":")[0]] = (0, f"{status} {reason}")
+        report.count(done)
+    report.count(push(target, connection, _kept(connection, differences), again=True))
+    from tasks.lake.vocabulary import languages_of
+
+    finish(syncer, report, languages_of(connection))
+
+
+def _kept(connection: Any, differences: Sequence[Difference]) -> Iterator[Wanted]:
+    return current(connection, [d.video_id for d in differences if d.in_lake])
+
+
+def _strays(
+    client: Elasticsearch, index: str, differences: Sequence[Difference], lake: dict[str, Wanted]
+) -> list[dict[str, Any]]:
+    """Removals of the documents that differing videos have in the index and not in the lake."""
+    strays: list[dict[str, Any]] = []
+    for difference in differences:
+        video = lake.get(difference.video_id)
+        with reached("the documents of a video"):
+            for hit in _all(client, index, {"term": {"video_id": difference.video_id}}, ["kind", "passage_no"]):
+                number = hit["_source"].get("passage_no")
+                if video is None or (number is not None and number >= video.n_passages):
+                    strays.append({"_op_type": "delete", "_id": hit["_id"]})
+                elif hit["_version"] > video.generation:  # newer than the lake: it would not be overwritten
+                    strays.append(removal(hit["_id"], hit["_version"]))
+    return strays
+
+
+def _compare(lake: Iterator[Wanted], index: Iterator[_Indexed]) -> Iterator[Difference]:
+    """Both come ordered by video."""
+    wanted, found = next(lake, None), next(index, None)
+    while wanted or found:
+        if found is None or (wanted and wanted.video_id < found.video_id):
+            assert wanted
+            yield Difference(wanted.video_id, "is not in the index", True)
+            wanted = next(lake, None)
+        elif wanted is None or found.video_id < wanted.video_id:
+            yield Difference(found.video_id, "is in the index and not in the lake", False)
+            found = next(index, None)
+        else:
+            if said := _differ(wanted, found):
+                yield Difference(wanted.video_id, said, True)
+            wanted, found = next(lake, None), next(index, None)
+
+
+def _differ(wanted: Wanted, found: _Indexed) -> str:
+    if found.generation is None:
+        return "has passages in the index, and no document of its own"
+    if found.generation != wanted.generation:
+        return f"has generation {wanted.generation} in the lake, {found.generation} in the index"
+    expected = {wanted.generation: wanted.n_passages} if wanted.n_passages else {}
+    if found.passages != expected:
+        counted = ", ".join(f"{n} of generation {g}" for g, n in sorted(found.passages.items())) or "none"
+        return f"has {wanted.n_passages} passages in the lake, in the index {counted}"
+    if found.n_passages != wanted.n_passages:
+        return f"has {wanted.n_passages} passages, its document says {found.n_passages}"
+    return ""
+
+
+def _indexed(client: Elasticsearch, index: str) -> Iterator[_Indexed]:
+    """What the index has, ordered by video: its own documents merged with counts of passages."""
+    videos = (
+        (hit["_source"]["video_id"], hit["_source"])
+        for hit in _all(client, index, {"term": {"kind": "video"}}, ["video_id", "generation", "n_passages"])
+    )
+    counts = _passage_counts(client, index)
+    video, count = next(videos, None), next(counts, None)
+    while video or count:
+        if count is None or (video and video[0] < count[0]):
+            assert video
+            yield _Indexed(video[0], video[1]["generation"], video[1]["n_passages"], {})
+            video = next(videos, None)
+        elif video is None or count[0] < video[0]:
+            yield _Indexed(count[0], None, 0, count[1])
+            count = next(counts, None)
+        else:
+            yield _Indexed(video[0], video[1]["generation"], video[1]["n_passages"], count[1])
+            video, count = next(videos, None), next(counts, None)
+
+
+def _all(client: Elasticsearch, index: str, query: dict[str, Any], fields: list[str]) -> Iterator[Any]:
+    """Every hit of a query in the order of video and passage, by the page, with its version."""
+    after: list[Any] | None = None
+    while True:
+        page = client.search(
+            index=index,
+            query=query,
+            source_includes=fields,
+            version=True,
+            size=PAGE,
+            sort=[{"video_id": "asc"}, {"kind": "asc"}, {"passage_no": {"order": "asc", "missing": -1}}],
+            search_after=after,
+            track_total_hits=False,
+        )["hits"]["hits"]
+        yield from page
+        if len(page) < PAGE:
+            return
+        after = page[-1]["sort"]
+
+
+def _passage_counts(client: Elasticsearch, index: str) -> Iterator[tuple[str, dict[int, int]]]:
+    """For each video that has passages, how many of which generation, ordered by video."""
+    after: dict[str, Any] | None = None
+    held: tuple[str, dict[int, int]] | None = None
+    sources = [{"video": {"terms": {"field": "video_id"}}}, {"generation": {"terms": {"field": "generation"}}}]
+    while True:
+        composite: dict[str, Any] = {"size": PAGE, "sources": sources}
+        if after:
+            composite["after"] = after
+        found = client.search(
+            index=index,
+            size=0,
+            query={"term": {"kind": "passage"}},
+            aggs={"counts": {"composite": composite}},
+            track_total_hits=False,
+        )["aggregations"]["counts"]
+        for bucket in found["buckets"]:
+            video, generation = bucket["key"]["video"], bucket["key"]["generation"]
+            if held and held[0] == video:
+                held[1][generation] = bucket["doc_count"]
+                continue
+            if held:
+                yield held
+            held = (video, {generation: bucket["doc_count"]})
+        after = found.get("after_key")
+        if after is None or len(found["buckets"]) < PAGE:
+            break
+    if held:
+        yield held

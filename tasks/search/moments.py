@@ -1,0 +1,109 @@
+"""Moments: the passages that a search found, with what matched in them marked and timed. Both engines answer with these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.alike import forgives, one_typo, stem, stem_language
+from tasks.search.query import Query, Saying, Slot
+
+BEFORE, AFTER = 8, 14  # words of a snippet around the first and after the last mark
+LONGEST = 40  # words between its first mark and the last that it shows
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The words of a passage, the `carried` ones first; `folded` as search compares them, times in ms."""
+
+    language: str | None
+    said: Sequence[str]
+    folded: Sequence[str]
+    starts: Sequence[int]
+    ends: Sequence[int]
+    confidences: Sequence[float]
+    carried: int
+
+
+def moment_of(query: Query, heard: Heard) -> dict[str, Any]:
+    """What `search --json` prints of a moment (see the docs). `times` has the start of every mark."""
+    runs = sorted(set(_runs(query, heard)))
+    if not runs:  # an engine that is of another mind than `matches`: show the passage, mark nothing
+        runs = [(heard.carried, heard.carried)]
+        marked: set[int] = set()
+    else:
+        marked = {n for first, last in runs for n in range(first, last + 1)}
+    first, last = min(run[0] for run in runs), max(run[1] for run in runs)
+    begin = max(0, first - BEFORE)
+    end = min(len(heard.said), min(last, first + LONGEST) + AFTER + 1)
+    snippet, marks = snippet_of(heard.said[begin:end], begin, marked)
+    counted = sorted(marked) or [first]
+    return {
+        "start_ms": heard.starts[first],
+        "end_ms": max(heard.ends[n] for n in counted),
+        "times": sorted({heard.starts[run[0]] for run in runs}),
+        "snippet": snippet,
+        "marks": marks,
+        "confidence": round(sum(heard.confidences[n] for n in counted) / len(counted), 4),
+    }
+
+
+def _runs(query: Query, heard: Heard) -> Iterator[tuple[int, int]]:
+    """First and last position of everything that matched.
+
+    What ends in the carried words belongs to the passage before, unless only there a word of the query is said.
+    """
+    if query.mode == "phrase":
+        for saying in query.phrases:
+            yield from (run for run in _sayings(saying, heard.folded) if run[1] >= heard.carried)
+        return
+    for slot in query.slots:
+        found = list(_of_slot(query, slot, heard))
+        own = [run for run in found if run[1] >= heard.carried]
+        yield from own or found[-1:]
+
+
+def _of_slot(query: Query, slot: Slot, heard: Heard) -> Iterator[tuple[int, int]]:
+    alone = {saying[0] for saying in slot.said if len(saying) == 1}
+    language = stem_language(heard.language)
+    for n, word in enumerate(heard.folded):
+        if word in alone or _alike(query, slot, word, language):
+            yield n, n
+    for saying in slot.said:
+        if len(saying) > 1:
+            yield from _sayings(saying, heard.folded)
+
+
+def _alike(query: Query, slot: Slot, word: str, language: str | None) -> bool:
+    """Whether a word matches a slot by its beginning, its stem, or but for one typo."""
+    if slot.prefix:
+        return word.startswith(slot.said[0][0])
+    typed = slot.word
+    if typed is None:
+        return False
+    if query.stems and language and stem(word, language) == stem(typed, language):
+        return True
+    return query.typos and forgives(typed) and one_typo(typed, word)
+
+
+def _sayings(saying: Saying, folded: Sequence[str]) -> Iterator[tuple[int, int]]:
+    length = len(saying)
+    for first in range(len(folded) - length + 1):
+        if folded[first] == saying[0] and tuple(folded[first : first + length]) == saying:
+            yield first, first + length - 1
+
+
+def snippet_of(said: Sequence[str], first: int, marked: set[int]) -> tuple[str, list[list[int]]]:
+    """Words joined by spaces, and the character ranges of the marked ones (neighbours merged)."""
+    marks: list[list[int]] = []
+    text = ""
+    for number, word in enumerate(said, first):
+        start = len(text) + (1 if text else 0)
+        text += (" " if text else "") + word
+        if number in marked:
+            if marks and marks[-1][1] == start - 1 and number - 1 in marked:
+                marks[-1][1] = len(text)
+            else:
+                marks.append([start, len(text)])
+    return text, marks
