@@ -12,7 +12,15 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from tasks.errors import NightscribeError, foreseen
-from tasks.orchestrated import commit_batch, finish_batch, listen_batch, mark_gone, prepare_batch, refresh_videos
+from tasks.orchestrated import (
+    commit_batch,
+    finish_batch,
+    listen_batch,
+    mark_gone,
+    prepare_batch,
+    refresh_videos,
+    sync_search,
+)
 from tasks.pipeline import Batch
 from tasks.records import Result
 from tasks.scratch import run_folder
@@ -47,6 +55,7 @@ def index(
         outcome = "failed"
         try:
             work_through(session)
+            session.let_search_follow(sync_search)
             outcome = "done"
         except KeyboardInterrupt:
             outcome = "interrupted"

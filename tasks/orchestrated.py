@@ -16,6 +16,7 @@ from tasks.pipeline import Batch
 from tasks.records import Result, Work
 from tasks.refresh import refresh
 from tasks.session import Session
+from tasks.settings import Settings
 
 
 async def is_transient(task: Any, run: TaskRun, state: State[Any]) -> bool:
@@ -68,6 +69,16 @@ def commit_batch(session: Session, batch: Batch) -> list[Result]:
 def refresh_videos(session: Session, work: Sequence[Work]) -> list[Result]:
     """New cues, topics or metadata from the words there are, committed."""
     return session.pipeline.commit(refresh(session.pipeline, work))
+
+
+@task(name="sync search", **_POLICY)
+def sync_search(lake: str, settings: Settings) -> dict[str, Any]:
+    """What the lake has, into Elasticsearch."""
+    from tasks.search.elastic.sync import (
+        sync_lake,  # half a second, which a run without Elasticsearch need not wait for
+    )
+
+    return sync_lake(lake, settings)
 
 
 @task(name="mark gone", **_POLICY)

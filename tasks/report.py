@@ -37,6 +37,7 @@ class RunReport:
     failures: list[dict[str, str | None]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     bad_sidecars: int = 0
+    search: dict[str, Any] | None = None
 
     def found(self, scan: Scan) -> None:
         """Take over what a scan counted."""
@@ -78,10 +79,22 @@ class RunReport:
                 {"video_id": item.video_id, "key": item.key, "reason": error.code, "error": str(error)}
             )
 
+    def searchable(self, synced: dict[str, Any]) -> None:
+        """Take over what a sync with Elasticsearch says of itself."""
+        self.search = {name: synced[name] for name in ("outcome", "index", "videos", "passages", "deleted", "seconds")}
+        if synced["outcome"] != "done":
+            self.warnings.append(f"Search lacks {len(synced['failed'])} videos of the lake. See: nightscribe sync")
+
+    def not_searchable(self, error: NightscribeError) -> None:
+        """Elasticsearch could not follow; the lake has everything."""
+        self.search = {"outcome": "failed", "error": str(error)}
+        self.warnings.append(f"Search is behind the lake: {error} Then run: nightscribe sync")
+
     @property
     def exit_code(self) -> int:
         """1 when something failed in this run."""
-        return 1 if self.failures or self.bad_sidecars else 0
+        behind = self.search is not None and self.search["outcome"] != "done"
+        return 1 if self.failures or self.bad_sidecars or behind else 0
 
     def as_json(self, *, plan: bool = False) -> dict[str, Any]:
         """The document that `index --json` prints."""
@@ -105,6 +118,7 @@ class RunReport:
             "seconds": {stage: round(seconds, 3) for stage, seconds in self.seconds.items()},
             "failures": self.failures,
             "warnings": self.warnings,
+            "search": self.search,
         }
 
     def row(self, ended_at: datetime, outcome: str) -> dict[str, Any]:

@@ -8,9 +8,10 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from tasks.bucket import Bucket, open_bucket
-from tasks.errors import DecoderDied, NightscribeError, RunStopped, StorageBusy, Unexpected
+from tasks.errors import DecoderDied, NightscribeError, RunStopped, StorageBusy, Unexpected, foreseen
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.metadata import make_metadata
@@ -113,6 +114,16 @@ class Session:
                 f"{kept} videos of it are in the lake. The last error: {error}",
                 next="Mend the cause; then the same command goes on from there.",
             )
+
+    def let_search_follow(self, sync: Callable[[str, Settings], dict[str, Any]]) -> None:
+        """Bring Elasticsearch up to the lake, where one is set. What it cannot take now, the next sync brings."""
+        if not self.settings.elasticsearch_url:
+            return
+        try:
+            with foreseen():
+                self.report.searchable(sync(self.lake.uri, self.settings))
+        except NightscribeError as error:
+            self.report.not_searchable(error)
 
     def close(self, outcome: str) -> RunReport:
         """End the decoders, clean up scratch, write the row of `runs` (a run that did nothing writes none)."""

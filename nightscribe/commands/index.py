@@ -59,6 +59,7 @@ def command(
         _run(session, bucket)
     else:
         session.close("done")
+        session.let_search_follow(_sync)  # an earlier run may have left something
     report = session.report
     if subtitles and session.has_work:
         _write_subtitles(session, subtitles)
@@ -78,6 +79,12 @@ def _run(session: Any, bucket: str) -> None:
 
         with following(session):
             run_session(session, bucket)
+
+
+def _sync(lake: str, settings: Any) -> dict[str, Any]:
+    from tasks.search.elastic.sync import sync_lake
+
+    return sync_lake(lake, settings)
 
 
 def _show(report: Any, settings: Any) -> None:

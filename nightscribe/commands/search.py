@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -14,62 +14,89 @@ from nightscribe.common import clock, console, json_option, lake_option, open_la
 @click.command("search")
 @click.argument("words", nargs=-1, required=True)
 @lake_option
-@click.option("--phrase", is_flag=True, help="The words in this order, one after the other.")
+@click.option("--phrase", is_flag=True, help="The words in this order, one after the other; so is a text in quotes.")
+@click.option("--exact", is_flag=True, help="Words as typed only, not others of the same stem.")
+@click.option("--typos", is_flag=True, help="Forgive one typo in words of four letters or more.")
 @click.option("--topic", help="Only videos whose first topic is this.")
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Published on this day or later.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Published on this day or before.")
 @click.option("--language", help="Only videos in this language.")
+@click.option(
+    "--status",
+    type=click.Choice(["indexed", "no_speech", "no_audio", "failed", "gone"]),
+    default="indexed",
+    show_default=True,
+    help="Videos of another status have no words: they are found by those of their titles.",
+)
 @click.option("--min-confidence", type=click.FloatRange(0, 1), default=0.0, help="Only videos recognised so surely.")
+@click.option("--video", metavar="ID", help="Only in this video.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="Videos to show.")
 @click.option("--offset", type=click.IntRange(0), default=0, help="Videos to pass over (`next` of the page before).")
 @click.option("--moments", type=click.IntRange(1, 100), default=3, show_default=True, help="Moments of each video.")
 @click.option(
-    "--engine", type=click.Choice(["auto", "duckdb"]), default="auto", show_default=True, help="Where to ask."
+    "--engine",
+    type=click.Choice(["auto", "duckdb", "elasticsearch"]),
+    default="auto",
+    show_default=True,
+    help="Where to ask; auto is Elasticsearch where it is set, and the lake when it does not answer.",
 )
 @json_option
 def command(
     words: tuple[str, ...],
     lake: str | None,
     phrase: bool,
+    exact: bool,
+    typos: bool,
     topic: str | None,
     since: datetime | None,
     until: datetime | None,
     language: str | None,
+    status: str,
     min_confidence: float,
+    video: str | None,
     limit: int,
     offset: int,
     moments: int,
-    engine: str,
+    engine: Literal["auto", "duckdb", "elasticsearch"],
     as_json: bool,
 ) -> int:
-    """Find WORDS in what was said: all of them within 15 seconds, or with --phrase one after the other.
+    """Find WORDS in what was said: all of them within a passage, or with --phrase one after the other.
+
+    A passage is 15 to 30 seconds with the 31 words before it. A word that ends in * stands for all that begin so; numbers
+    are also looked for as they are read aloud.
 
     \b
     Example:
       nightscribe search interest rates --since 2024-01-01
       nightscribe search --phrase once upon a time
+      nightscribe search "elect*" --video 0a9c7e5b3d1f8a6c4e2b
     """
-    from tasks.lake.views import connect
-    from tasks.search.duck import search
-    from tasks.search.query import make_query
+    from tasks.search.answer import answer
 
-    query = make_query(
+    settings = settings_from(lake=lake)
+    found = answer(
+        settings,
+        open_lake(settings.lake),
         " ".join(words),
+        engine=engine,
         phrase=phrase,
+        stems=not exact,
+        typos=typos,
         topic=topic,
         since=since.date() if since else None,
         until=until.date() if until else None,
         language=language,
+        status=status,
         min_confidence=min_confidence,
+        video=video,
         limit=limit,
         offset=offset,
         moments=moments,
     )
-    answer = search(connect(open_lake(settings_from(lake=lake).lake)), query)
     if as_json:
-        print_json(answer)
+        print_json(found)
     else:
-        show(answer, console())
+        show(found, console())
     return 0
 
 
@@ -77,8 +104,13 @@ def show(answer: dict[str, Any], out: Any) -> None:
     """Print an answer for people on a rich console."""
     from rich.text import Text
 
-    if not answer["videos"]:
-        out.print(Text("Nothing found. Try fewer words, or without --phrase."))
+    if answer["fallback_reason"]:
+        out.print(Text(f"Answered from the lake: {answer['fallback_reason']}.", style="yellow"))
+    if not answer["total_videos"]:
+        out.print(Text("Nothing found."))
+        for other in answer["suggestions"]:
+            videos = other["total_videos"]
+            out.print(Text(f"  {other['text']}  ({other['why']}, {videos} video{'s' * (videos != 1)})"))
         return
     moments, videos = answer["total_moments"], answer["total_videos"]
     out.print(Text(f"{moments} moment{'s' * (moments != 1)} in {videos} video{'s' * (videos != 1)}", style="dim"))

@@ -28,6 +28,7 @@ class Maintenance:
     swept_rows: dict[str, int] = field(default_factory=dict)
     vacuumed_files: int = 0
     swept_runs: int = 0
+    removed_indices: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 

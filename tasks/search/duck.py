@@ -9,11 +9,12 @@ from typing import Any
 import duckdb
 
 from tasks.alike import forgives
+from tasks.folding import EDGES, fold
 from tasks.lake.vocabulary import languages_of, near_words, stem_mates
 from tasks.search.moments import Heard, moment_of
 from tasks.search.query import Query, Saying, Slot
 
-_FOLD = "lower(strip_accents({}))"
+_TITLE_WORDS = "list_transform(string_split_regex(lower(strip_accents(v.title)), '\\s+'), lambda w: trim(w, $edges))"
 FEW = 3  # words that are looked for one by one; of more, a regular expression is faster
 
 
@@ -23,23 +24,33 @@ def search(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, Any
     A video's score is the sum of two parts: how many moments it has, by logarithm, and whether its title has the words.
     """
     conditions = Conditions(connection, query)
+    source = "passages p JOIN videos v USING (video_id)"
+    columns = "video_id, p.passage_no, p.first_carried, p.first_word, p.last_word"
+    if query.status != "indexed":  # no words, so no passages
+        source, columns = (
+            "videos v",
+            "video_id, NULL AS passage_no, 0 AS first_carried, 0 AS first_word, 0 AS last_word",
+        )
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE matching AS SELECT p.video_id, p.passage_no, p.first_carried, p.first_word, p.last_word "
-        f"FROM passages p JOIN videos v USING (video_id) WHERE {conditions.sql()}",
+        f"CREATE OR REPLACE TEMP TABLE matching AS SELECT {columns} FROM {source} WHERE {conditions.sql()}",
         conditions.parameters,
     )
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE found AS SELECT video_id, count(*) AS moments FROM matching GROUP BY video_id"
+        "CREATE OR REPLACE TEMP TABLE found AS SELECT video_id, count(passage_no) AS moments FROM matching GROUP BY video_id"
     )
     ranked = connection.execute(
         f"""
         SELECT f.video_id, v.key, v.title, v.published_at, v.duration_ms, f.moments,
-               ln(1 + f.moments) + CASE WHEN len(list_filter($words,
-                   lambda w: contains({_FOLD.format("v.title")}, w))) = len($words) THEN 1 ELSE 0 END AS score
+               ln(1 + f.moments) + list_has_all({_TITLE_WORDS}, $words)::INT AS score
         FROM found f JOIN videos v USING (video_id)
         ORDER BY score DESC, v.published_at DESC NULLS LAST, v.key, v.video_id LIMIT $limit OFFSET $offset
         """,
-        {"words": list(dict.fromkeys(query.typed)), "limit": query.limit, "offset": query.offset},
+        {
+            "words": list(dict.fromkeys(query.typed)),
+            "edges": EDGES,
+            "limit": query.limit,
+            "offset": query.offset,
+        },
     ).fetchall()
     total = connection.execute("SELECT count(*), coalesce(sum(moments), 0) FROM found").fetchone()
     total_videos, total_moments = (total[0], int(total[1])) if total else (0, 0)
@@ -72,6 +83,37 @@ def search(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, Any
     }
 
 
+class LakeSearcher:
+    """The lake as an engine: one connection, so one snapshot, for all that is asked."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self.languages = tuple(languages_of(connection))
+
+    def search(self, query: Query) -> dict[str, Any]:
+        """See `search`."""
+        return search(self._connection, query)
+
+    def near(self, word: str) -> list[str]:
+        """Words of the archive that one typo leads to or from."""
+        return near_words(self._connection, word)
+
+    def titles(self, begun: str, limit: int = 8) -> list[dict[str, Any]]:
+        """Videos whose titles have words that begin as typed, whole words first: `video_id`, `key` and `title`."""
+        words = fold(begun).split()
+        if not words:
+            return []
+        starts = " AND ".join(
+            f"len(list_filter({_TITLE_WORDS}, lambda w: starts_with(w, $w{n}))) > 0" for n in range(len(words))
+        )
+        rows = self._connection.execute(
+            f"SELECT video_id, key, title FROM videos v WHERE status <> 'gone' AND {starts} "
+            f"ORDER BY len(list_intersect({_TITLE_WORDS}, $words)) DESC, published_at DESC NULLS LAST, video_id LIMIT $limit",
+            {"edges": EDGES, "words": words, "limit": limit, **{f"w{n}": word for n, word in enumerate(words)}},
+        ).fetchall()
+        return [{"video_id": video_id, "key": key, "title": title} for video_id, key, title in rows]
+
+
 class Conditions:
     """What a passage `p` of a video `v` must have, as SQL with parameters."""
 
@@ -82,8 +124,12 @@ class Conditions:
 
     def sql(self) -> str:
         """The whole condition; `parameters` is filled by it."""
-        found = self._phrase() if self._query.mode == "phrase" else self._words()
-        return " AND ".join(["v.status = 'indexed'", *self._filters(), f"({found})"])
+        if self._query.status != "indexed":
+            self.parameters["edges"] = EDGES
+            found = f"list_has_all({_TITLE_WORDS}, {self._value(list(self._query.typed))})"
+        else:
+            found = self._phrase() if self._query.mode == "phrase" else self._words()
+        return " AND ".join([f"v.status = {self._value(self._query.status)}", *self._filters(), f"({found})"])
 
     def _phrase(self) -> str:
         return " OR ".join(self._ends_here(saying) for saying in self._query.phrases)

@@ -45,7 +45,8 @@ class Query:
     """What to look for.
 
     In mode "words", every slot must be heard in one passage or the words it carries along, and one of them in the passage
-    itself; in mode "phrase", the slots one after the other. `stems` and `typos` count in mode "words" only.
+    itself; in mode "phrase", the slots one after the other. `stems` and `typos` count in mode "words" only. Videos of
+    another `status` than "indexed" have no words: they are found by those of their titles.
     """
 
     text: str
@@ -57,6 +58,7 @@ class Query:
     since: date | None = None
     until: date | None = None
     language: str | None = None
+    status: str = "indexed"
     min_confidence: float = 0.0
     video: str | None = None
     limit: int = 10

@@ -304,6 +304,7 @@ def test_search_as_json_is_the_documented_document(run, filled):
         "total_videos": 1,
         "total_moments": 1,
         "next": None,
+        "suggestions": [],
         "videos": [
             {
                 "video_id": "a" * 20,
@@ -318,6 +319,7 @@ def test_search_as_json_is_the_documented_document(run, filled):
                     {
                         "start_ms": 0,
                         "end_ms": 700,
+                        "times": [0, 400],
                         "snippet": "interest rates rise",
                         "marks": [[0, 14]],
                         "confidence": 0.9,
@@ -346,7 +348,7 @@ def test_a_search_without_a_word_is_refused(run, filled):
 
 def test_nothing_found_is_no_error(run, filled):
     done = run("search", "goodbye", "--lake", filled.uri)
-    assert (done.returncode, done.stdout) == (0, "Nothing found. Try fewer words, or without --phrase.\n")
+    assert (done.returncode, done.stdout) == (0, "Nothing found.\n")
 
 
 # -- sql ----------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -13,7 +12,7 @@ from tasks.folding import fold
 from tasks.lake.commit import commit, content_rows
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.records import Cue, Result, Word
+from tasks.records import Cue, Word
 from tasks.search.duck import search
 from tasks.search.moments import snippet_of
 from tasks.search.query import MAX_WORDS, make_query, query_slots

@@ -20,7 +20,7 @@ from tasks.search.elastic.index import live_index, read_state, remove_old
 from tasks.search.elastic.mapping import Names
 from tasks.search.elastic.push import Target, push, send
 from tasks.search.elastic.rebuild import rebuild
-from tasks.search.elastic.sync import Syncer, SyncReport, sync
+from tasks.search.elastic.sync import Syncer, sync
 from tasks.search.elastic.verify import repair, verify
 from tasks.settings import Settings
 
@@ -212,8 +212,7 @@ def test_verify_says_what_differs_both_ways_and_repair_mends_it(lake, say, resul
     }
     assert found[video_id("a.mp4")].startswith("has 5 passages in the lake, in the index 4 of")
     assert found[video_id("c.mp4")].startswith("has 5 passages in the lake, in the index 6 of")
-    report = SyncReport(kind="repair", index=index)
-    repair(syncer, report, differences(syncer))
+    report = repair(syncer, index, differences(syncer))
     assert (report.outcome, report.failed) == ("done", [])
     assert differences(syncer) == []
 
@@ -268,9 +267,7 @@ def test_a_rebuild_that_lacks_something_does_not_take_over(lake, say, settings, 
     say(LONG)
     sync(lake, settings)
     live = index_of(syncer)
-    monkeypatch.setattr(
-        "tasks.search.elastic.rebuild.current", lambda connection: iter(list(current(connection))[:-1])
-    )
+    monkeypatch.setattr("tasks.search.elastic.rebuild.current", lambda connection: iter(list(current(connection))[:-1]))
     report = rebuild(syncer)
     assert report.outcome == "failed"
     assert "The lake has 1 documents of kind video, the new index 0." in report.notes
@@ -284,9 +281,7 @@ def test_golden_queries_of_the_settings_are_asked_too(lake, say, settings, synce
     syncer = replace(syncer, settings=settings.model_copy(update={"golden_queries": golden}))
     assert rebuild(syncer).outcome == "done"
     monkeypatch.setattr("tasks.search.elastic.rebuild.drawn_queries", lambda connection: [])
-    monkeypatch.setattr(
-        "tasks.search.duck.search", lambda connection, query: {"total_videos": 7, "total_moments": 7}
-    )
+    monkeypatch.setattr("tasks.search.duck.search", lambda connection, query: {"total_videos": 7, "total_moments": 7})
     report = rebuild(syncer)
     assert report.outcome == "failed"
     assert "To 'budget' the lake has 7 for total_videos, the new index 1." in report.notes
@@ -342,7 +337,9 @@ def test_a_sync_of_many_at_once_leaves_each_video_once(lake, result, settings, s
 
     for round_ in range(3):
         again = [
-            result(" ".join(LONG.split()[: 40 * round_ + 30]), key=f"{n}.mp4", video_id=f"{n:020}", last_generation=10**16)
+            result(
+                " ".join(LONG.split()[: 40 * round_ + 30]), key=f"{n}.mp4", video_id=f"{n:020}", last_generation=10**16
+            )
             for n in range(12)
         ]
         commit(lake, again, run_id="r", device="cpu")

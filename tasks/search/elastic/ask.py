@@ -51,20 +51,42 @@ class Searcher:
         Raises:
             SearchUnavailable: Elasticsearch does not answer, or not as it should.
         """
+        if query.status != "indexed":
+            return self._by_title(query)
         found = self._post(f"/{self._index}/_search", request_of(query, self.languages))
         hits = found["hits"]["hits"]
         total_videos = int(found["aggregations"]["videos"]["value"])
         videos = self._videos([hit["_source"]["video_id"] for hit in hits])
         following = query.offset + len(hits)
+        more = following if hits and following < total_videos else None
         return {
-            "query": query.text,
-            "mode": query.mode,
-            "engine": "elasticsearch",
-            "fallback_reason": None,
-            "total_videos": total_videos,
-            "total_moments": int(found["hits"]["total"]["value"]),
-            "next": following if hits and following < total_videos else None,
+            **_head(query, total_videos, int(found["hits"]["total"]["value"]), more),
             "videos": [self._video(query, hit, videos) for hit in hits],
+        }
+
+    def _by_title(self, query: Query) -> dict[str, Any]:
+        """Videos without words, by the words of their titles."""
+        words = " ".join(dict.fromkeys(query.typed))
+        filters = [{"term": {"kind": "video"}}, {"term": {"status": query.status}}, *_filters(query)]
+        found = self._post(
+            f"/{self._index}/_search",
+            {
+                "query": {
+                    "bool": {"filter": filters, "must": [{"match": {"title": {"query": words, "operator": "and"}}}]}
+                },
+                "sort": [{"published_at": {"order": "desc", "missing": "_last"}}, "video_id"],
+                "track_scores": True,
+                "track_total_hits": True,
+                "from": query.offset,
+                "size": query.limit,
+                "_source": ["video_id", "video"],
+            },
+        )
+        hits, total = found["hits"]["hits"], int(found["hits"]["total"]["value"])
+        following = query.offset + len(hits)
+        return {
+            **_head(query, total, 0, following if hits and following < total else None),
+            "videos": [self._video(query, hit, {hit["_id"]: hit["_source"]["video"]}) for hit in hits],
         }
 
     def titles(self, begun: str, limit: int = 8) -> list[dict[str, Any]]:
@@ -77,10 +99,12 @@ class Searcher:
             {
                 "query": {
                     "bool": {
-                        "filter": [{"term": {"kind": "video"}}],
+                        "filter": [
+                            {"term": {"kind": "video"}},
+                            {"match": {"title.begins": {"query": " ".join(words), "operator": "and"}}},
+                        ],
                         "must_not": [{"term": {"status": "gone"}}],
-                        "must": [{"match": {"title.begins": {"query": " ".join(words), "operator": "and"}}}],
-                        "should": [{"match": {"title": " ".join(words)}}],
+                        "should": [{"constant_score": {"filter": {"term": {"title": word}}}} for word in words],
                     }
                 },
                 "size": limit,
@@ -115,7 +139,8 @@ class Searcher:
     def _video(self, query: Query, hit: dict[str, Any], videos: dict[str, dict[str, Any]]) -> dict[str, Any]:
         video_id = hit["_source"]["video_id"]
         about = videos.get(video_id, {})
-        inner = hit["inner_hits"]["moments"]["hits"]
+        none: dict[str, Any] = {"total": {"value": 0}, "hits": []}
+        inner = hit["inner_hits"]["moments"]["hits"] if "inner_hits" in hit else none
         return {
             "video_id": video_id,
             "key": about.get("key", ""),
@@ -162,13 +187,28 @@ class Searcher:
         if answer.status_code == 404 and missing is not None and said.get("found") is False:
             return missing
         if answer.status_code in (401, 403):
-            raise refused(answer.status_code)
+            said_no = refused(answer.status_code)
+            raise SearchUnavailable(str(said_no), next=said_no.next)
+        if answer.status_code == 404:
+            raise SearchUnavailable("there is no index yet", next="nightscribe sync")
         if answer.status_code >= 300 or not isinstance(said, dict):
             raise SearchUnavailable(f"Elasticsearch says {answer.status_code}: {reason_of(said)}", next=WHERE)
         shards = said.get("_shards", {})
         if shards.get("failed") or said.get("timed_out"):
             raise SearchUnavailable("Elasticsearch answered from a part of its shards only", next=WHERE)
         return said
+
+
+def _head(query: Query, total_videos: int, total_moments: int, following: int | None) -> dict[str, Any]:
+    return {
+        "query": query.text,
+        "mode": query.mode,
+        "engine": "elasticsearch",
+        "fallback_reason": None,
+        "total_videos": total_videos,
+        "total_moments": total_moments,
+        "next": following,
+    }
 
 
 def heard_of(source: dict[str, Any]) -> Heard:

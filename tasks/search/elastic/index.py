@@ -10,7 +10,9 @@ from typing import Any
 from elasticsearch import ConflictError, Elasticsearch, NotFoundError
 
 from tasks.errors import Misconfigured
-from tasks.search.elastic.mapping import STATE_ID, Names, mappings, recipe, settings
+from tasks.search.elastic.connection import Connection, reached
+from tasks.search.elastic.mapping import STATE_ID, Names, index_settings, mappings, recipe
+from tasks.settings import Settings
 
 REBUILD = "nightscribe sync --rebuild"
 
@@ -77,7 +79,7 @@ def create_index(client: Elasticsearch, names: Names, lake_id: str, shards: int)
     loading = {"refresh_interval": "-1", "translog.durability": "async"}
     client.indices.create(
         index=index,
-        settings={**settings(shards), **loading},
+        settings={**index_settings(shards), **loading},
         mappings=mappings(meta),
         aliases={names.guard(index): {}},
     )
@@ -156,6 +158,20 @@ def remove_old(client: Elasticsearch, names: Names, keep_h: float) -> list[str]:
             client.indices.delete(index=index, ignore_unavailable=True)
             removed.append(index)
     return removed
+
+
+def tidy(settings: Settings) -> list[str]:
+    """`remove_old` on the server of the settings.
+
+    Raises:
+        SearchUnavailable. Misconfigured: no Elasticsearch is set, or it does not let us in.
+    """
+    with reached("the removal of old indices"):
+        return remove_old(
+            Connection.of(settings).client(),
+            Names(settings.elasticsearch_prefix),
+            settings.elasticsearch_keep_old_h,
+        )
 
 
 def _now() -> str:

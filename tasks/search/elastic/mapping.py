@@ -64,7 +64,7 @@ class Names:
         return f"{index}-guard"
 
 
-def settings(shards: int) -> dict[str, Any]:
+def index_settings(shards: int) -> dict[str, Any]:
     """The settings of an index: words are split at spaces, beginnings of titles are indexed for completion."""
     return {
         "number_of_shards": shards,

@@ -15,7 +15,7 @@ from tasks.search import duck
 from tasks.search.elastic import ask
 from tasks.search.elastic.connection import Connection, reached
 from tasks.search.elastic.documents import current
-from tasks.search.elastic.index import create_index, live_index, ready, swap, write_state
+from tasks.search.elastic.index import create_index, live_index, ready, swap
 from tasks.search.elastic.push import Target, push
 from tasks.search.elastic.sync import Syncer, SyncReport, bring_up, finish, recorded
 from tasks.search.query import Query, make_query

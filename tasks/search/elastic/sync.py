@@ -103,6 +103,11 @@ def sync(lake: Lake, settings: Settings) -> SyncReport:
     return report
 
 
+def sync_lake(lake: str, settings: Settings) -> dict[str, Any]:
+    """`sync` of the lake at a URI, with its report as a document."""
+    return asdict(sync(Lake(lake), settings))
+
+
 def bring_up(syncer: Syncer, report: SyncReport) -> None:
     """Send what changed in the lake since the state of `report.index`, then note the new state."""
     assert report.index is not None
@@ -130,14 +135,21 @@ def bring_up(syncer: Syncer, report: SyncReport) -> None:
 def finish(syncer: Syncer, report: SyncReport, languages: Sequence[str]) -> None:
     """Put failures into the ledger, and only then say what the index has seen."""
     assert report.index is not None
+    settle(syncer, report)
+    with reached("the state of the sync"):
+        write_state(syncer.client, report.index, report.lake_version, languages)
+
+
+def settle(syncer: Syncer, report: SyncReport) -> None:
+    """Put failures into the ledger, let searches see the rest; "done" is an outcome without failures."""
+    assert report.index is not None
     if report.failed:
         now = datetime.now(UTC)
         rows = [{"failed_at": now, "index_name": report.index, **failure} for failure in report.failed]
         syncer.lake.append("sync_failures", rows, batch_id=f"sync-{uuid.uuid4().hex}")
-    with reached("the state of the sync"):
-        if report.videos or report.deleted:
+    if report.videos or report.deleted:
+        with reached("a refresh"):
             syncer.client.indices.refresh(index=report.index)
-        write_state(syncer.client, report.index, report.lake_version, languages)
     report.outcome = "failed" if report.failed else "done"
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
+from tasks.errors import Misconfigured
 from tasks.lake.views import Snapshot, connect
 from tasks.search.elastic.connection import reached
 from tasks.search.elastic.documents import Wanted, current
-from tasks.search.elastic.index import check_index
+from tasks.search.elastic.index import check_index, live_index
 from tasks.search.elastic.push import Pushed, Target, push, removal
-from tasks.search.elastic.sync import Syncer, SyncReport, finish
+from tasks.search.elastic.sync import Syncer, SyncReport, recorded, settle
 
 PAGE = 5_000
 
@@ -25,6 +26,9 @@ class Difference:
     video_id: str
     what: str
     in_lake: bool
+
+    def sentence(self) -> str:
+        return f"Video {self.video_id} {self.what}."
 
 
 @dataclass(frozen=True)
@@ -50,14 +54,33 @@ def verify(syncer: Syncer, index: str) -> list[Difference]:
         return list(_compare(current(connection), _indexed(syncer.client, index)))
 
 
-def repair(syncer: Syncer, report: SyncReport, differences: Sequence[Difference]) -> None:
+def verified(syncer: Syncer) -> tuple[str, list[Difference]]:
+    """The index that is kept in step, and what differs in it.
+
+    Raises:
+        Misconfigured: there is no index yet.
+    """
+    with reached("the names of its indices"):
+        index = live_index(syncer.client, syncer.names)
+    if index is None:
+        raise Misconfigured("There is no index yet.", next="nightscribe sync")
+    return index, verify(syncer, index)
+
+
+def repair(syncer: Syncer, index: str, differences: Sequence[Difference]) -> SyncReport:
     """Send what differs again, and remove what the lake does not have."""
-    assert report.index is not None
-    target = Target(syncer.client, report.index)
+    report = SyncReport(kind="repair", index=index)
+    with recorded(syncer, report):
+        _repair(syncer, report, index, differences)
+    return report
+
+
+def _repair(syncer: Syncer, report: SyncReport, index: str, differences: Sequence[Difference]) -> None:
+    target = Target(syncer.client, index)
     snapshot = Snapshot.of(syncer.lake)
     report.lake_version = snapshot.version
     connection = connect(syncer.lake, snapshot)
-    strays = _strays(syncer.client, report.index, differences, {v.video_id: v for v in _kept(connection, differences)})
+    strays = _strays(syncer.client, index, differences, {v.video_id: v for v in _kept(connection, differences)})
     with reached("the removal of documents"):
         done = Pushed()
         for operation, id_, status, reason in target.bulk(strays) if strays else ():
@@ -67,9 +90,7 @@ def repair(syncer: Syncer, report: SyncReport, differences: Sequence[Difference]
                 done.failed[id_.split(":")[0]] = (0, f"{status} {reason}")
         report.count(done)
     report.count(push(target, connection, _kept(connection, differences), again=True))
-    from tasks.lake.vocabulary import languages_of
-
-    finish(syncer, report, languages_of(connection))
+    settle(syncer, report)  # the state stays: only what differed was looked at
 
 
 def _kept(connection: Any, differences: Sequence[Difference]) -> Iterator[Wanted]:

@@ -1,0 +1,137 @@
+"""A search from typed text to answer: which engine is asked, what happens when it cannot answer, what to try instead."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Literal, Protocol
+
+from tasks.errors import Misconfigured, SearchUnavailable
+from tasks.lake.store import Lake
+from tasks.search.query import Query, Slot, Synonyms, make_query, read_synonyms
+from tasks.settings import Settings
+
+Engine = Literal["auto", "duckdb", "elasticsearch"]
+MOST_SUGGESTIONS = 3
+LONGEST_TO_SHORTEN = 6  # words of a query from which one may be left out
+
+
+class Asked(Protocol):
+    """An engine that is ready to answer."""
+
+    @property
+    def languages(self) -> tuple[str, ...]: ...
+
+    def search(self, query: Query) -> dict[str, Any]: ...
+
+    def near(self, word: str) -> list[str]: ...
+
+    def titles(self, begun: str, limit: int = 8) -> list[dict[str, Any]]: ...
+
+
+def answer(
+    settings: Settings, lake: Lake, text: str, *, engine: Engine = "auto", phrase: bool = False, **options: Any
+) -> dict[str, Any]:
+    """What `search --json` prints. Where Elasticsearch is set and cannot answer, the lake does, and the answer says why.
+
+    Raises:
+        BadQuery: see `make_query`. SearchUnavailable: `engine` is "elasticsearch", and it does not answer.
+        Misconfigured: a setting is wrong, or there is no lake.
+    """
+    synonyms = _synonyms(settings)
+
+    def ask(engine: Asked) -> dict[str, Any]:
+        languages = (options["language"],) if options.get("language") else engine.languages or ("en",)
+        query = make_query(text, phrase=phrase, languages=languages, synonyms=synonyms, **options)
+        found = engine.search(query)
+        nothing = not found["total_videos"] and query.status == "indexed"
+        return {**found, "suggestions": suggestions(query, engine) if nothing else []}
+
+    reason = None
+    if engine != "duckdb" and (settings.elasticsearch_url or engine == "elasticsearch"):
+        try:
+            with elastic(settings) as searcher:
+                return ask(searcher)
+        except SearchUnavailable as error:
+            if engine == "elasticsearch":
+                raise
+            reason = str(error)
+    return {**ask(duck(lake)), "fallback_reason": reason}
+
+
+@contextlib.contextmanager
+def elastic(settings: Settings) -> Iterator[Asked]:
+    """Elasticsearch, as the settings name it.
+
+    Raises:
+        SearchUnavailable. Misconfigured.
+    """
+    from tasks.search.elastic.ask import Searcher
+    from tasks.search.elastic.connection import Connection
+    from tasks.search.elastic.mapping import Names
+
+    with Searcher(Connection.of(settings), Names(settings.elasticsearch_prefix).read) as searcher:
+        yield searcher
+
+
+def duck(lake: Lake) -> Asked:
+    """The lake at this moment."""
+    from tasks.lake.views import connect
+    from tasks.search.duck import LakeSearcher
+
+    return LakeSearcher(connect(lake))
+
+
+def suggestions(query: Query, engine: Asked) -> list[dict[str, Any]]:
+    """What finds something where a query finds nothing: a word as the archive has it, no phrase, fewer words, no filters.
+
+    Each is a `text` to type, `why` it is another, and the number of videos it finds.
+    """
+
+    def found(other: Query) -> int:
+        return int(engine.search(replace(other, limit=0, offset=0))["total_videos"])
+
+    tried: list[tuple[str, Query]] = []
+    corrected = [_corrected(query, slot, engine) for slot in query.slots]
+    if corrected != list(query.slots):
+        tried.append(("typo", replace(query, slots=tuple(corrected))))
+    if query.mode == "phrase" and len(query.slots) > 1:
+        tried.append(("not as a phrase", replace(query, mode="words")))
+    bare = Query(query.text, query.slots, query.mode, stems=query.stems, typos=query.typos)
+    if replace(query, limit=bare.limit, offset=bare.offset, moments=bare.moments) != bare:
+        tried.append(("without filters", bare))
+    if 1 < len(query.slots) <= LONGEST_TO_SHORTEN:
+        for left_out in range(len(query.slots)):
+            fewer = tuple(slot for n, slot in enumerate(corrected) if n != left_out)
+            tried.append(("fewer words", replace(query, slots=fewer)))
+    made = [{"text": _typed(other), "why": why, "total_videos": found(other)} for why, other in tried]
+    return [one for one in made if one["total_videos"]][:MOST_SUGGESTIONS]
+
+
+def _corrected(query: Query, slot: Slot, engine: Asked) -> Slot:
+    """The slot, or where its word was never said, the word next to it that was said in most videos."""
+    if slot.word is None:
+        return slot
+    alone = Query(slot.word, (slot,), limit=0)
+    if engine.search(alone)["total_videos"]:
+        return slot
+    others = [Slot(((word,),)) for word in engine.near(slot.word) if word != slot.word][:10]
+    counted = [(engine.search(replace(alone, slots=(other,), stems=False))["total_videos"], other) for other in others]
+    return max(counted, key=lambda pair: pair[0])[1] if counted else slot
+
+
+def _typed(query: Query) -> str:
+    text = " ".join(" ".join(slot.said[0]) + "*" * slot.prefix for slot in query.slots)
+    return f'"{text}"' if query.mode == "phrase" else text
+
+
+def _synonyms(settings: Settings) -> Synonyms:
+    if settings.synonyms is None:
+        return {}
+    try:
+        return read_synonyms(settings.synonyms.read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(
+            f"synonyms {settings.synonyms} cannot be read: {error}", next="Mend the setting."
+        ) from error

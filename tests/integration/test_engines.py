@@ -1,0 +1,258 @@
+"""The same questions on Elasticsearch and on the lake: the same videos, moments, times and totals."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from search_server.fixtures import index_prefix, search_client, search_server  # noqa: F401
+
+from tasks.errors import SearchUnavailable
+from tasks.lake.store import Lake
+from tasks.search.answer import Asked, answer, duck, elastic
+from tasks.search.elastic.sync import sync
+from tasks.search.query import make_query, read_synonyms
+from tasks.settings import Settings
+
+SYNONYMS = read_synonyms(["uk, united kingdom, britain"])
+FILLER = "so then we went on and said that it was all about the way they had come to see it as one more thing".split()
+
+
+@pytest.fixture
+def settings(search_server, index_prefix) -> Settings:  # noqa: F811
+    return Settings(elasticsearch_url=search_server.url, elasticsearch_prefix=index_prefix)
+
+
+@pytest.fixture
+def engines(lake: Lake, settings: Settings) -> Iterator[Callable[[], tuple[Asked, Asked]]]:
+    """Both engines on what the lake has now."""
+    opened: list[Any] = []
+
+    def up() -> tuple[Asked, Asked]:
+        assert sync(lake, settings).outcome == "done"
+        searcher = elastic(settings)
+        opened.append(searcher)
+        return duck(lake), searcher.__enter__()
+
+    yield up
+    for searcher in opened:
+        searcher.__exit__(None, None, None)
+
+
+def essence(found: dict[str, Any]) -> dict[str, Any]:
+    """What both must agree on: all but the engine's name and the order and score of videos."""
+    videos = sorted(found["videos"], key=lambda video: video["video_id"])
+    return {
+        **{name: found[name] for name in ("query", "mode", "total_videos", "total_moments", "next")},
+        "videos": [{name: value for name, value in video.items() if name != "score"} for video in videos],
+    }
+
+
+def both(engines: tuple[Asked, Asked], text: str, **options: Any) -> dict[str, Any]:
+    options = {"limit": 100, "moments": 100, "synonyms": SYNONYMS, **options}
+    query = make_query(text, **options)
+    on_lake, on_elastic = (engine.search(query) for engine in engines)
+    assert on_lake.keys() == on_elastic.keys()
+    assert essence(on_elastic) == essence(on_lake), text
+    return on_lake
+
+
+def times(found: dict[str, Any]) -> dict[str, list[int]]:
+    return {
+        video["key"]: [at for moment in video["moments"] for at in moment["times"]] for video in found["videos"]
+    }
+
+
+@pytest.fixture
+def archive(say) -> None:
+    rng = random.Random(3)
+    talk = [rng.choice(FILLER) for _ in range(400)]
+    talk[46:50] = "the bank of england".split()  # across the first border, wherever it lies near there
+    talk[100:102] = ["interest", "rates"]
+    talk[300] = "elections"
+    say(" ".join(talk), "long.mp4", topic="Business", published_at=datetime(2024, 3, 1, tzinfo=UTC))
+    say("The Café in the United Kingdom opened in nineteen eighty four", "cafe.mp4", topic="Culture",
+        published_at=datetime(2023, 12, 31, 23, 59, tzinfo=UTC))  # fmt: skip
+    say("an election is held and rates of interest rise in britain", "vote.mp4", topic="Politics", confidence=0.5)
+    say("die Wahl in Köln war knapp und die Häuser sind alt", "koeln.mp4", language="de", published_at=None)
+    say("dying is no election in the uk | no no no", "no.mp4", title="The Election, explained", topic="Politics")
+    say("start " + "| " * 20 + "middle " + "| " * 20 + "end", "pauses.mp4")
+    say("", "broken.mp4", status="failed", title="Budget speech (part 2)")
+
+
+QUESTIONS: list[tuple[str, dict[str, Any], set[str]]] = [
+    ("interest rates", {}, {"long.mp4", "vote.mp4"}),
+    ("interest rates", {"phrase": True}, {"long.mp4"}),
+    ("rates interest", {"phrase": True}, set()),
+    ("bank of england", {"phrase": True}, {"long.mp4"}),
+    ("the bank of", {"phrase": True}, {"long.mp4"}),
+    ("cafe", {}, {"cafe.mp4"}),
+    ("CAFÉ opened", {"phrase": False}, {"cafe.mp4"}),
+    ("election", {}, {"vote.mp4", "no.mp4", "long.mp4"}),
+    ("election", {"stems": False}, {"vote.mp4", "no.mp4"}),
+    ("electoin", {"typos": True, "stems": False}, {"vote.mp4", "no.mp4"}),
+    ("electoin", {"typos": False}, set()),
+    ("electio*", {}, {"vote.mp4", "no.mp4", "long.mp4"}),
+    ("1984", {}, {"cafe.mp4"}),
+    ('"in 1984"', {}, {"cafe.mp4"}),
+    ("uk", {}, {"cafe.mp4", "vote.mp4", "no.mp4"}),
+    ("britain opened", {}, {"cafe.mp4"}),
+    ("the united kingdom", {"phrase": True}, {"cafe.mp4", "no.mp4"}),
+    ("haus", {"languages": ("de",)}, {"koeln.mp4"}),
+    ("die", {}, {"koeln.mp4", "no.mp4"}),
+    ("die", {"stems": False}, {"koeln.mp4"}),
+    ("no no", {"phrase": True}, {"no.mp4"}),
+    ("no no no", {"phrase": True}, {"no.mp4"}),
+    ("start middle", {}, set()),
+    ("election", {"topic": "politics"}, {"vote.mp4", "no.mp4"}),
+    ("election", {"min_confidence": 0.8}, {"no.mp4", "long.mp4"}),
+    ("in", {"language": "de"}, {"koeln.mp4"}),
+    ("opened", {"until": date(2023, 12, 31)}, {"cafe.mp4"}),
+    ("opened", {"since": date(2024, 1, 1)}, set()),
+    ("the", {"since": date(2024, 3, 1), "until": date(2024, 3, 1)}, {"long.mp4"}),
+    ("budget speech", {"status": "failed"}, {"broken.mp4"}),
+    ("budget", {}, set()),
+    ("in election", {"video": "no.mp4"}, {"no.mp4"}),
+    ("zzz", {}, set()),
+]
+
+
+def test_both_engines_give_the_same_answers(archive, engines):
+    ready = engines()
+    for text, options, keys in QUESTIONS:
+        if "video" in options:
+            options = {**options, "video": options["video"].encode().hex()[:20].ljust(20, "0")}
+        found = both(ready, text, **options)
+        assert {video["key"] for video in found["videos"]} == keys, (text, options)
+
+
+def test_exact_times_are_those_of_the_words(archive, engines):
+    ready = engines()
+    assert times(both(ready, "interest rates", phrase=True)) == {"long.mp4": [40_000]}
+    assert times(both(ready, "bank of england", phrase=True)) == {"long.mp4": [47 * 400]}
+    assert times(both(ready, "elections", stems=False)) == {"long.mp4": [120_000]}
+    assert times(both(ready, "no", phrase=True))["no.mp4"] == [800, 4800, 5200, 5600]
+
+
+def test_any_phrase_is_found_once_wherever_it_crosses_borders(say, engines):
+    words = [f"w{n % 97}" if n % 5 else "so" for n in range(300)]
+    say(" ".join(words))
+    ready = engines()
+    for length in (2, 3, 8, 31, 32):
+        for at in range(0, 300 - length, 7):
+            found = both(ready, " ".join(words[at : at + length]), phrase=True)
+            assert at * 400 in times(found)["talk.mp4"]
+            assert found["total_moments"] == found["videos"][0]["moments_total"]
+
+
+def test_random_questions_have_the_same_answers(say, engines):
+    rng = random.Random(11)
+    vocabulary = [f"{a}{b}{c}" for a in "abc" for b in ("en", "est", "elect") for c in ("", "s", "ion", "ions", "ing")]
+    for number in range(12):
+        length = rng.choice([1, 5, 60, 200])
+        text = [rng.choice(vocabulary) if rng.random() < 0.97 else "| " * rng.choice([1, 20]) for _ in range(length)]
+        say(" ".join(text), f"{number}.mp4", language=rng.choice(["en", "en", "de"]))
+    ready = engines()
+    some = 0
+    for _ in range(150):
+        words = [rng.choice(vocabulary) for _ in range(rng.choice([1, 1, 2, 3]))]
+        if rng.random() < 0.2:
+            words[-1] = words[-1][: rng.randrange(2, len(words[-1]) + 1)] + "*"
+        phrase = not words[-1].endswith("*") and rng.random() < 0.3
+        found = both(
+            ready, " ".join(words), phrase=phrase, stems=rng.random() < 0.5, typos=rng.random() < 0.4,
+            moments=rng.choice([1, 3, 100]), language=rng.choice([None, "de"]),
+        )  # fmt: skip
+        some += bool(found["total_videos"])
+    assert some > 75
+
+
+def test_pages_to_the_end_have_every_video_once(say, engines):
+    for number in range(23):
+        say("hello there " * (number % 3 + 1), f"{number:02}.mp4")
+    for engine in engines():
+        seen: list[str] = []
+        offset: int | None = 0
+        while offset is not None:
+            found = engine.search(make_query("hello", limit=5, offset=offset))
+            assert (found["total_videos"], found["total_moments"]) == (23, 23)
+            seen += [video["key"] for video in found["videos"]]
+            offset = found["next"]
+        assert sorted(seen) == [f"{number:02}.mp4" for number in range(23)]
+        assert engine.search(make_query("hello", offset=50))["videos"] == []
+
+
+def test_titles_complete_as_typed_on_both(say, engines):
+    say("x", "a.mp4", title="History of the Café", published_at=datetime(2024, 1, 1, tzinfo=UTC))
+    say("x", "b.mp4", title="Historic houses", published_at=datetime(2024, 1, 2, tzinfo=UTC))
+    say("", "c.mp4", title="A broken history", status="failed", published_at=None)
+    for engine in engines():
+        assert [video["key"] for video in engine.titles("hist")] == ["b.mp4", "a.mp4", "c.mp4"]
+        assert [video["title"] for video in engine.titles("CAF of")] == ["History of the Café"]
+        assert {video["key"] for video in engine.titles("history")} == {"a.mp4", "c.mp4"}
+        assert engine.titles("  ") == engine.titles("zzz") == []
+
+
+def test_a_title_with_the_words_comes_first_on_both(say, engines):
+    say("election one two three", "said.mp4", title="Other")
+    say("election one two three", "titled.mp4", title="The election")
+    for engine in engines():
+        assert [video["key"] for video in engine.search(make_query("election"))["videos"]] == ["titled.mp4", "said.mp4"]
+
+
+# -- what to try instead ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "elasticsearch"])
+def test_a_query_that_finds_nothing_says_what_would(lake, archive, settings, engine):
+    assert sync(lake, settings).outcome == "done"
+
+    def suggested(text: str, **options: Any) -> list[tuple[str, str, int]]:
+        found = answer(settings, lake, text, engine=engine, **options)
+        assert (found["engine"], found["total_videos"]) == (engine, 0)
+        return [(one["text"], one["why"], one["total_videos"]) for one in found["suggestions"]]
+
+    assert suggested("electoin") == [("election", "typo", 3)]
+    assert suggested("rates interest", phrase=True)[0] == ("rates interest", "not as a phrase", 2)
+    assert suggested("election", topic="Culture") == [("election", "without filters", 3)]
+    assert suggested("election zzzz") == [("election", "fewer words", 3)]
+    assert suggested("zzzz") == []
+    assert answer(settings, lake, "election", engine=engine)["suggestions"] == []
+
+
+# -- when Elasticsearch cannot answer -------------------------------------------------------------------------------
+
+
+def test_without_an_index_the_lake_answers_and_says_so(lake, say, settings):
+    say("hello")
+    found = answer(settings, lake, "hello")
+    assert (found["engine"], found["total_videos"], found["fallback_reason"]) == ("duckdb", 1, "there is no index yet")
+    sync(lake, settings)
+    found = answer(settings, lake, "hello")
+    assert (found["engine"], found["total_videos"], found["fallback_reason"]) == ("elasticsearch", 1, None)
+    with pytest.raises(SearchUnavailable, match="no index yet"):
+        other = settings.model_copy(update={"elasticsearch_prefix": settings.elasticsearch_prefix + "-other"})
+        answer(other, lake, "hello", engine="elasticsearch")
+
+
+def test_where_nobody_listens_the_lake_answers_and_says_so(lake, say):
+    say("hello")
+    nowhere = Settings(elasticsearch_url="http://127.0.0.1:9")
+    found = answer(nowhere, lake, "hello")
+    assert (found["engine"], found["total_videos"]) == ("duckdb", 1)
+    assert "does not answer" in found["fallback_reason"]
+    with pytest.raises(SearchUnavailable):
+        answer(nowhere, lake, "hello", engine="elasticsearch")
+    assert answer(Settings(), lake, "hello")["fallback_reason"] is None
+
+
+def test_an_index_of_another_version_is_not_asked(lake, say, settings, monkeypatch):
+    say("hello")
+    sync(lake, settings)
+    monkeypatch.setattr("tasks.search.elastic.mapping.MAPPING_VERSION", 77)
+    found = answer(settings, lake, "hello")
+    assert (found["engine"], found["total_videos"]) == ("duckdb", 1)
+    assert "another version" in found["fallback_reason"]
