@@ -19,7 +19,8 @@ from nightscribe.common import json_option, lake_option, open_lake, settings_fro
 def command(lake: str | None, only_check: bool, as_json: bool) -> int:
     """Compact the lake, expire old generations, sweep what killed runs left, vacuum, and check the result.
 
-    Search indices that a rebuild replaced go too, after their time. Safe while others read and write. Exit code 1 when the check finds a fault.
+    Search indices that a rebuild replaced go too, after their time.
+    Safe while others read and write. Exit code 1 when the check finds a fault.
 
     \b
     Example:

@@ -22,7 +22,8 @@ FILLER = "so then we went on and said that it was all about the way they had com
 
 
 @pytest.fixture
-def settings(search_server, index_prefix) -> Settings:  # noqa: F811
+def settings(search_server, index_prefix, monkeypatch) -> Settings:  # noqa: F811
+    monkeypatch.setattr("tasks.search.elastic.rebuild.DRAWN", 2)
     return Settings(elasticsearch_url=search_server.url, elasticsearch_prefix=index_prefix)
 
 
@@ -61,9 +62,7 @@ def both(engines: tuple[Asked, Asked], text: str, **options: Any) -> dict[str, A
 
 
 def times(found: dict[str, Any]) -> dict[str, list[int]]:
-    return {
-        video["key"]: [at for moment in video["moments"] for at in moment["times"]] for video in found["videos"]
-    }
+    return {video["key"]: [at for moment in video["moments"] for at in moment["times"]] for video in found["videos"]}
 
 
 @pytest.fixture
@@ -233,8 +232,8 @@ def test_without_an_index_the_lake_answers_and_says_so(lake, say, settings):
     sync(lake, settings)
     found = answer(settings, lake, "hello")
     assert (found["engine"], found["total_videos"], found["fallback_reason"]) == ("elasticsearch", 1, None)
+    other = settings.model_copy(update={"elasticsearch_prefix": settings.elasticsearch_prefix + "-other"})
     with pytest.raises(SearchUnavailable, match="no index yet"):
-        other = settings.model_copy(update={"elasticsearch_prefix": settings.elasticsearch_prefix + "-other"})
         answer(other, lake, "hello", engine="elasticsearch")
 
 

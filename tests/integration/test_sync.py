@@ -28,7 +28,8 @@ LONG = " ".join(f"word{n}" for n in range(200))
 
 
 @pytest.fixture
-def settings(search_server, index_prefix) -> Settings:  # noqa: F811
+def settings(search_server, index_prefix, monkeypatch) -> Settings:  # noqa: F811
+    monkeypatch.setattr("tasks.search.elastic.rebuild.DRAWN", 2)
     return Settings(elasticsearch_url=search_server.url, elasticsearch_prefix=index_prefix)
 
 

@@ -76,7 +76,9 @@ class Connection:
             more["api_key"] = self.api_key
         elif self.user:
             more["basic_auth"] = (self.user, self.password or "")
-        if self.tls:
+        if self.tls and self.tls.verify_mode == ssl.CERT_NONE:
+            more |= {"verify_certs": False, "ssl_show_warn": False}  # of a context it would take only the certificates
+        elif self.tls:
             more["ssl_context"] = self.tls
         return Elasticsearch(
             self.url,

@@ -26,6 +26,7 @@ from tasks.search.elastic.mapping import Names
 CHUNK_VIDEOS = 500
 CHUNK_DOCUMENTS = 500
 CHUNK_BYTES = 10 << 20
+BACKOFF_S = 0.5  # before the second try; doubles
 SENDERS = 2  # one chunk is on its way while the next is made
 GIVE_UP_AFTER = 3  # chunks of which nothing was taken
 
@@ -76,7 +77,7 @@ class Target:
             max_chunk_bytes=CHUNK_BYTES,
             raise_on_error=False,
             max_retries=4,
-            initial_backoff=0.5,
+            initial_backoff=BACKOFF_S,
             max_backoff=10,
             retry_on_status=RETRY_STATUS,
         ):

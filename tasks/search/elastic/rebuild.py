@@ -21,7 +21,7 @@ from tasks.search.elastic.sync import Syncer, SyncReport, bring_up, finish, reco
 from tasks.search.query import Query, make_query
 
 log = logging.getLogger("nightscribe")
-DRAWN = 20  # phrases of the archive that a new index must find
+DRAWN = 10  # phrases of the archive that a new index must find
 
 
 def rebuild(syncer: Syncer) -> SyncReport:
