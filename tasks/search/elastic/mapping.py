@@ -70,6 +70,7 @@ def index_settings(shards: int) -> dict[str, Any]:
         "number_of_shards": shards,
         "auto_expand_replicas": "0-1",
         "max_result_window": LARGEST_WINDOW,
+        "gc_deletes": "10m",  # so long does a deletion keep a late, older document out by itself
         "analysis": {
             "tokenizer": {"words": {"type": "whitespace", "max_token_length": _LONGEST_WORD}},
             "filter": {"beginnings": {"type": "edge_ngram", "min_gram": 1, "max_gram": 20}},

@@ -114,7 +114,7 @@ def push(
                 done.unchanged += len(chunk) - len(due)
                 if due:
                     made = list(documents(connection, due))
-                    under_way.append(senders.submit(send, target, made, had))
+                    under_way.append(senders.submit(send, target, made, had, again=again))
                 while len(under_way) >= SENDERS:
                     collect()
             while under_way:
@@ -125,10 +125,20 @@ def push(
     return done
 
 
-def send(target: Target, made: Sequence[tuple[Wanted, Document, list[Document]]], had: dict[str, Document]) -> Pushed:
-    """Send the documents of some videos; `had` is what the index says it has of them."""
+def send(
+    target: Target,
+    made: Sequence[tuple[Wanted, Document, list[Document]]],
+    had: dict[str, Document],
+    *,
+    again: bool = False,
+) -> Pushed:
+    """Send the documents of some videos; `had` is what the index says it has of them.
+
+    With `again`, a passage that somebody deleted a moment ago is made anew. Without, its video fails: the deletion may be
+    that of a newer sync which is not done yet.
+    """
     done = Pushed()
-    generations = {video.video_id: video.generation for video, _, _ in made}
+    by_id = {video.video_id: (video, whole, passages) for video, whole, passages in made}
     conflicts: list[str] = []
     for operation, id_, status, reason in target.bulk(_passages(made, had)):
         video_id = id_.split(":")[0]
@@ -138,19 +148,18 @@ def send(target: Target, made: Sequence[tuple[Wanted, Document, list[Document]]]
         elif operation == "index" and status == 409:
             conflicts.append(id_)
         elif not (operation == "delete" and status in (404, 409)):
-            done.failed.setdefault(video_id, (generations[video_id], f"{status} {reason}"))
-    _confirm(target, made, conflicts, done)
-    whole = [(v, doc) for v, doc, _ in made if v.video_id not in done.failed]
-    overtaken: list[str] = []
+            done.failed.setdefault(video_id, (by_id[video_id][0].generation, f"{status} {reason}"))
+    overtaken = _confirm(target, by_id, conflicts, done, again=again)
+    whole = [(v, doc) for v, doc, _ in made if v.video_id not in done.failed and v.video_id not in overtaken]
     for _, video_id, status, reason in target.bulk(_action(v.video_id, v.generation, doc) for v, doc in whole):
         if status < 300:
             done.videos += 1
         elif status == 409:
-            overtaken.append(video_id)
+            overtaken.add(video_id)
         else:
-            done.failed[video_id] = (generations[video_id], f"{status} {reason}")
+            done.failed[video_id] = (by_id[video_id][0].generation, f"{status} {reason}")
     if overtaken:
-        _give_way(target, {v.video_id: (v, doc) for v, doc in whole if v.video_id in overtaken}, done)
+        _give_way(target, {i: by_id[i][:2] for i in sorted(overtaken)}, done, again=again)
     return done
 
 
@@ -185,40 +194,50 @@ def removal(id_: str, generation: int) -> dict[str, Any]:
 
 def _confirm(
     target: Target,
-    made: Sequence[tuple[Wanted, Document, list[Document]]],
+    made: dict[str, tuple[Wanted, Document, list[Document]]],
     conflicts: Sequence[str],
     done: Pushed,
-) -> None:
-    """A conflict may also be with a document that somebody deleted a moment ago: that one is made anew."""
-    if not conflicts:
-        return
-    missing = set(conflicts) - target.versions(conflicts).keys()
-    anew = [
-        _anew(id_, passage)
-        for video, _, passages in made
-        for passage in passages
-        if (id_ := passage_id(video.video_id, passage["passage_no"])) in missing
-    ]
+    *,
+    again: bool,
+) -> set[str]:
+    """See that what conflicts is there. Returns the videos of which the index has something newer meanwhile."""
+    missing = set(conflicts) - target.versions(conflicts).keys() if conflicts else set()
+    if not missing:
+        return set()
+    videos = sorted({id_.split(":")[0] for id_ in missing})
+    now = target.videos(videos)
+    overtaken = {i for i in videos if now.get(i, {}).get("generation", -1) > made[i][0].generation}
+    anew = []
+    for video_id in videos:
+        video, _, passages = made[video_id]
+        if video_id in overtaken:
+            continue
+        if not again:
+            done.failed.setdefault(video_id, (video.generation, "409 a passage was deleted a moment ago"))
+            continue
+        ids = {passage_id(video_id, passage["passage_no"]): passage for passage in passages}
+        anew += [_anew(id_, passage) for id_, passage in ids.items() if id_ in missing]
     done.passages += len(anew)
-    _account(target, anew, {video.video_id: video.generation for video, _, _ in made}, done)
+    _account(target, anew, {i: made[i][0].generation for i in videos}, done)
+    return overtaken
 
 
-def _give_way(target: Target, sent: dict[str, tuple[Wanted, Document]], done: Pushed) -> None:
+def _give_way(target: Target, sent: dict[str, tuple[Wanted, Document]], done: Pushed, *, again: bool) -> None:
     """Another sync has brought something newer meanwhile: what we sent beyond its passages goes again."""
     now = target.videos(list(sent))
     actions = []
     for video_id, (video, whole) in sent.items():
         newer = now.get(video_id)
-        if newer is None:  # deleted a moment ago
+        if newer is None and again:
             actions.append(_anew(video_id, whole))
             done.videos += 1
-            continue
-        done.unchanged += 1
-        removals = [
-            removal(passage_id(video_id, n), newer["generation"]) for n in range(newer["n_passages"], video.n_passages)
-        ]
-        done.deleted += len(removals)
-        actions += removals
+        elif newer is None:
+            done.failed[video_id] = (video.generation, "409 the video's document was deleted a moment ago")
+        else:
+            done.unchanged += 1
+            beyond = range(newer["n_passages"], video.n_passages)
+            actions += [removal(passage_id(video_id, n), newer["generation"]) for n in beyond]
+            done.deleted += len(beyond)
     _account(target, actions, {video_id: video.generation for video_id, (video, _) in sent.items()}, done)
 
 
