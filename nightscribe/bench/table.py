@@ -12,7 +12,7 @@ from typing import Any
 
 from tasks.hardware import cpu_flags
 
-PACKAGES = ("torch", "transformers", "pyctcdecode", "kenlm", "duckdb", "deltalake", "prefect")
+PACKAGES = ("torch", "transformers", "pyctcdecode", "kenlm", "duckdb", "deltalake", "prefect", "elasticsearch")
 
 
 @dataclass

@@ -22,6 +22,7 @@ BENCHES = {
     "overhead": ("run", "bench_overhead"),
     "memory": ("run", "bench_memory"),
     "lake": ("lake", "bench"),
+    "search": ("search", "bench"),
     "training": ("training", "bench"),
 }
 
@@ -33,9 +34,9 @@ BENCHES = {
 @json_option
 def command(names: tuple[str, ...], full: bool, write: bool, as_json: bool) -> int:
     """Measure this machine: all benches, or those named (start, decoder, speech, overhead, memory, lake,
-    training).
+    search, training).
 
-    Let nothing else run beside it.
+    Let nothing else run beside it. The bench search is left out where no Elasticsearch is set, unless it is named.
 
     \b
     Example:
@@ -45,7 +46,7 @@ def command(names: tuple[str, ...], full: bool, write: bool, as_json: bool) -> i
     from tasks.settings import REPO
 
     tables = []
-    for name in names or BENCHES:
+    for name in names or _possible():
         print(f"{name} ...", file=sys.stderr, flush=True)
         tables.append(_bench(name)(full=full))
         if not as_json:
@@ -55,6 +56,12 @@ def command(names: tuple[str, ...], full: bool, write: bool, as_json: bool) -> i
     if as_json:
         print_json({table.name: table.figures for table in tables})
     return 0
+
+
+def _possible() -> list[str]:
+    from tasks.settings import Settings
+
+    return [name for name in BENCHES if name != "search" or Settings().elasticsearch_url]
 
 
 def _bench(name: str) -> Callable[..., Table]:

@@ -1,0 +1,90 @@
+"""A lake of made-up speech: words by their frequency in English, with a phrase and a word planted in one video of a thousand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+from deltalake import DeltaTable, write_deltalake
+
+from tasks.lake.schema import STATISTICS, arrow_schema
+from tasks.lake.store import Lake, writer_properties
+from tasks.lake.vocabulary import add_words
+from tasks.passages import CARRIED_WORDS, OWN_WORDS
+
+CHUNK_WORDS = 5_000_000
+PHRASE = "interest rates"
+ONE = "chancellor"
+
+
+def generate(lake: Lake, videos: int, words_per_video: int) -> None:
+    """Fill a lake with made-up videos, by the chunk and sorted, as `maintain` leaves one."""
+    size = max(1, CHUNK_WORDS // words_per_video)
+    lake.create()
+    connection = duckdb.connect()
+    connection.execute("SELECT setseed(0.5)")
+    words = _vocabulary()
+    connection.execute("CREATE TABLE vocabulary AS SELECT unnest($words) AS word, unnest(range($n)) AS rank",
+                       {"words": words, "n": len(words)})  # fmt: skip
+    add_words(lake, [("en", {*words, *PHRASE.split(), ONE})], batch_id="bench")
+    for first in range(0, videos, size):
+        _chunk(connection, lake, first, min(videos, first + size), words_per_video)
+
+
+def _vocabulary() -> list[str]:
+    """Words in the order of the list that ships with the demo language model; the planted ones left out."""
+    from tasks.settings import REPO
+
+    listed = (REPO / "data/models/lm-demo/unigrams.txt").read_text(encoding="utf-8").split()
+    return [word for word in listed[:20_000] if word not in {*PHRASE.split(), ONE}]
+
+
+def _words(n: int) -> str:
+    # The rank of a word is drawn so that its frequency falls as 1 / rank (Zipf): n ** uniform is log-uniform.
+    return f"""
+CREATE OR REPLACE TEMP TABLE w AS
+SELECT substr(sha256(v::VARCHAR), 1, 20) AS video_id, 1000 + v AS generation, i::INT AS word_no,
+    CASE WHEN v % 1000 = 7 AND i = 40 THEN 'interest' WHEN v % 1000 = 7 AND i = 41 THEN 'rates'
+         WHEN v % 1000 = 8 AND i = 9 THEN '{ONE}' ELSE vocabulary.word END AS word,
+    400 * i AS start_ms, 400 * i + 350 AS end_ms, (0.5 + random() / 2)::FLOAT AS confidence, (i // 10)::INT AS cue_no
+FROM (SELECT v, i, floor(pow((SELECT count(*) FROM vocabulary), random()))::BIGINT - 1 AS drawn
+      FROM range($first, $last) a(v), range({n}) b(i)) JOIN vocabulary ON rank = greatest(drawn, 0)
+"""
+
+
+def _tables(n: int) -> dict[str, str]:
+    passages = -(-n // OWN_WORDS)
+    return {
+    "words": "SELECT * FROM w ORDER BY video_id, word_no",
+    "cues": "SELECT video_id, generation, cue_no, min(start_ms) AS start_ms, max(end_ms) AS end_ms, "
+    "string_agg(word, ' ' ORDER BY word_no) AS text, avg(confidence)::FLOAT AS confidence FROM w GROUP BY ALL ORDER BY video_id, cue_no",
+    "passages": f"""
+SELECT video_id, generation, p AS passage_no, min(start_ms) FILTER (own) AS start_ms, max(end_ms) FILTER (own) AS end_ms,
+    min(word_no) AS first_carried, min(word_no) FILTER (own) AS first_word, max(word_no) FILTER (own) AS last_word,
+    ' ' || string_agg(word, ' ' ORDER BY word_no) FILTER (own) || ' ' AS text,
+    coalesce(' ' || string_agg(word, ' ' ORDER BY word_no) FILTER (NOT own) || ' ', ' ') AS carried
+FROM (SELECT *, word_no // {OWN_WORDS} = p AS own FROM w JOIN range({passages}) r(p)
+      ON word_no BETWEEN p * {OWN_WORDS} - {CARRIED_WORDS} AND (p + 1) * {OWN_WORDS} - 1)
+GROUP BY ALL ORDER BY video_id, passage_no""",
+    "topics": "SELECT DISTINCT video_id, generation, 'video' AS scope, 0::BIGINT AS start_ms, 40000::BIGINT AS end_ms, 1::INT AS rank, "
+    "['business', 'entertainment', 'politics', 'sport', 'tech'][1 + (hash(video_id) % 5)::INT] AS label, 0.9::FLOAT AS score, "
+    "'bench' AS model FROM w ORDER BY video_id",
+    "videos": f"SELECT DISTINCT video_id, generation, 'bench' AS bucket, video_id || '.mp4' AS key, 'A talk' AS title, "
+    f"{400 * n}::BIGINT AS duration_ms, 'en' AS language, 'indexed' AS status, {n}::INT AS n_words, "
+    f"{passages}::INT AS n_passages, 10::INT AS n_cues, "
+    f"{380 * n}::BIGINT AS speech_ms, 0.75::DOUBLE AS confidence, TIMESTAMPTZ '2015-01-01 00:00:00+00' "
+    "+ to_days((hash(video_id) % 4000)::INT) AS published_at FROM w ORDER BY video_id",
+}  # fmt: skip
+
+
+def _chunk(connection: duckdb.DuckDBPyConnection, lake: Lake, first: int, last: int, n: int) -> None:
+    connection.execute(_words(n), {"first": first, "last": last})
+    for name, sql in _tables(n).items():
+        schema = arrow_schema(name)
+        columns = {column[0] for column in connection.execute(f"DESCRIBE {sql}").fetchall()}
+        listed = ", ".join(f.name if f.name in columns else f"NULL AS {f.name}" for f in schema)
+        rows: Any = connection.sql(f"SELECT {listed} FROM ({sql})").to_arrow_table()
+        write_deltalake(lake.path(name), rows.cast(schema), mode="append", writer_properties=writer_properties(name))
+    assert (
+        DeltaTable(lake.path("words")).metadata().configuration["delta.dataSkippingStatsColumns"] == STATISTICS["words"]
+    )
