@@ -22,6 +22,7 @@ def command() -> None:
     Example:
       nightscribe evaluate asr heldout/manifest.tsv --group-by speaker
       nightscribe evaluate topics news.csv --models demo
+      nightscribe evaluate search heldout/manifest.tsv
     """
 
 
@@ -87,6 +88,54 @@ def asr(
     _keep("asr", found, manifest, settings, out, as_json)
     if card_file and card:
         _write_card(card_file, card, "asr", found, [manifest.name, *given])
+    return 0
+
+
+@command.command("search")
+@_shared
+@click.option("--path-column", default="path", show_default=True, help="Column of the files, relative to MANIFEST.")
+@click.option("--questions", type=click.IntRange(1), default=200, show_default=True, help="At most so many.")
+def search(
+    manifest: Path,
+    lake: str | None,
+    models: str | None,
+    text_column: str,
+    limit: int | None,
+    out: Path | None,
+    card: str | None,
+    as_json: bool,
+    path_column: str,
+    questions: int,
+) -> int:
+    """Whether a search finds the recordings of MANIFEST (CSV, TSV or Parquet of path and text) by words said in them.
+
+    Questions of two words that name one recording are drawn from the true texts and asked of the recognised ones: as
+    typed, with stems, with typos forgiven. The share of questions whose recording is among the first 1, 3 and 10.
+
+    \b
+    Example:
+      nightscribe evaluate search heldout/manifest.tsv --models english
+    """
+    from tasks.evaluation import finding
+    from tasks.evaluation.asr import hear, read_clips
+    from tasks.manifest import Problems, drawn
+    from tasks.models import find_set
+
+    settings = settings_from(lake=lake, models=models)
+    chosen, problems = find_set(settings), Problems()
+    card_file = _card(Path(chosen.acoustic)) if card else None
+    clips = drawn(read_clips(manifest, problems, path_column=path_column, text_column=text_column), limit)
+    settings.scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="run-evaluate-", dir=settings.scratch) as name:
+        with counting("recordings") as show:
+            folder = Path(name)
+            heard = list(hear(clips, chosen, settings, folder, problems, lambda done: show(done, len(clips))))
+        _tell(problems)
+        found = finding.report(heard, chosen, settings, folder, questions)
+    given = [*([f"--questions {questions}"] if questions != 200 else []), *([f"--limit {limit}"] if limit else [])]
+    _keep("search", found, manifest, settings, out, as_json)
+    if card_file and card:
+        _write_card(card_file, card, "search", found, [manifest.name, *given])
     return 0
 
 

@@ -66,7 +66,7 @@ def record(lake: Lake, kind: str, report: Mapping[str, Any], manifest: Path) -> 
 
 def markdown(kind: str, report: Mapping[str, Any]) -> str:
     """The report as a table."""
-    return _asr_table(report) if kind == "asr" else _topics_table(report)
+    return {"asr": _asr_table, "topics": _topics_table, "search": _search_table}[kind](report)
 
 
 def _entries(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
@@ -86,6 +86,16 @@ def _asr_table(report: Mapping[str, Any]) -> str:
             f"| {name} | {s['n']} | {s['audio_ms'] / 60_000:.1f} | {s['greedy_wer']:.1%} | {s['wer']:.1%} "
             f"| {low:.1%} to {high:.1%} | {s['cer']:.1%} |"
         )
+    return "\n".join(lines)
+
+
+def _search_table(report: Mapping[str, Any]) -> str:
+    lines = [
+        f"| {report['n']} questions to {report['recordings']} recordings | first | first 3 | first 10 |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for name, shares in {**report["ways"], "with both, of the true texts": report["of_true_texts"]}.items():
+        lines.append(f"| {name} | {' | '.join(f'{share:.1%}' for share in shares.values())} |")
     return "\n".join(lines)
 
 
@@ -126,6 +136,8 @@ def draw(kind: str, report: Mapping[str, Any], target: Path) -> None:
     axes = figure.subplots()
     if kind == "asr":
         _draw_errors(axes, report)
+    elif kind == "search":
+        _draw_shares(axes, report)
     else:
         _draw_confusion(axes, report)
     figure.savefig(target, dpi=120)
@@ -142,6 +154,16 @@ def _draw_errors(axes: Any, report: Mapping[str, Any]) -> None:
     axes.set_xlabel("words wrong, %, with 95 % interval")
     axes.set_xlim(left=0)
     axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_shares(axes: Any, report: Mapping[str, Any]) -> None:
+    ways = {**report["ways"], "with both, of the true texts": report["of_true_texts"]}
+    for name, shares in ways.items():
+        axes.plot([label.replace("_", " ") for label in shares], [100 * s for s in shares.values()], "o-", label=name)
+    axes.set_ylabel("questions whose recording is found, %")
+    axes.set_ylim(0, 100)
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -15,6 +15,7 @@ from conftest import REPO, command_environment
 from nightscribe.bench.material import talks
 from tasks.errors import Misconfigured
 from tasks.evaluation.compare import compare, find_recipe, known_recipes
+from tasks.evaluation.finding import questions
 from tasks.evaluation.keep import draw, markdown, write_card
 from tasks.evaluation.scores import normalised
 from tasks.evaluation.topics import evaluate_topics, read_texts
@@ -113,6 +114,38 @@ def test_picture_table_and_json_lie_in_the_folder(judged):
     assert (out / "report.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((out / "report.json").read_text()) == found
     assert (out / "report.md").read_text().strip() == markdown("asr", found)
+
+
+def test_questions_have_words_that_name_one_recording():
+    texts = [
+        "the budget passed in march",
+        "the budget failed in april",
+        "nothing but rain",
+        "the budget and rain again",
+    ]
+    asked = questions(texts, 10)
+    assert len(asked) == len({question.answer for question in asked}) >= 2
+    for question in asked:
+        having = [n for n, text in enumerate(texts) if set(question.text.split()) <= set(text.split())]
+        assert having == [question.answer]
+    assert asked == questions(texts, 10)
+    assert questions(["the same", "the same"], 10) == []
+
+
+def test_recordings_are_searched_for_by_words_of_their_true_texts(judged):
+    folder, _ = judged
+    found = json.loads(nightscribe(folder, "evaluate", "search", "talks.csv", "--out", "found", "--json").stdout)
+    assert found["n"] == len(found["questions"]) == found["recordings"] == 4
+    assert found["of_true_texts"] == {"first_1": 1.0, "first_3": 1.0, "first_10": 1.0}
+    ways = list(found["ways"].values())
+    assert len(ways) == 5
+    for shares in ways:
+        assert 0 <= shares["first_1"] <= shares["first_3"] <= shares["first_10"] <= 1
+    assert ways[0]["first_10"] <= ways[1]["first_10"] <= ways[3]["first_10"] <= ways[4]["first_10"]
+    assert (folder / "found" / "report.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "found" / "report.md").read_text().startswith("| 4 questions to 4 recordings | first |")
+    kept = json.loads(nightscribe(folder, "sql", "FROM evaluations WHERE kind = 'search'", "--format", "json").stdout)
+    assert [row["n"] for row in kept] == [4]
 
 
 def test_a_card_gets_the_table_once(judged, tmp_path):
