@@ -15,6 +15,7 @@ from nightscribe.common import clock, console, json_option, lake_option, open_la
 @click.argument("words", nargs=-1, required=True)
 @lake_option
 @click.option("--phrase", is_flag=True, help="The words in this order, one after the other; so is a text in quotes.")
+@click.option("--any", "any_word", is_flag=True, help="One of the words is enough; the more, the better.")
 @click.option("--exact", is_flag=True, help="Words as typed only, not others of the same stem.")
 @click.option("--typos", is_flag=True, help="Forgive one typo in words of four letters or more.")
 @click.option("--topic", help="Only videos whose first topic is this.")
@@ -45,6 +46,7 @@ def command(
     words: tuple[str, ...],
     lake: str | None,
     phrase: bool,
+    any_word: bool,
     exact: bool,
     typos: bool,
     topic: str | None,
@@ -80,6 +82,7 @@ def command(
         " ".join(words),
         engine=engine,
         phrase=phrase,
+        any_word=any_word,
         stems=not exact,
         typos=typos,
         topic=topic,

@@ -35,6 +35,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "with stems": {"stems": True, "typos": False},
     "with typos forgiven": {"stems": False, "typos": True},
     "with both": {"stems": True, "typos": True},
+    "any of the words, with both": {"stems": True, "typos": True, "any_word": True},
 }
 SUGGESTED = "with both, and what is suggested where nothing is found"
 

@@ -31,7 +31,14 @@ class Asked(Protocol):
 
 
 def answer(
-    settings: Settings, lake: Lake, text: str, *, engine: Engine = "auto", phrase: bool = False, **options: Any
+    settings: Settings,
+    lake: Lake,
+    text: str,
+    *,
+    engine: Engine = "auto",
+    phrase: bool = False,
+    any_word: bool = False,
+    **options: Any,
 ) -> dict[str, Any]:
     """What `search --json` prints. Where Elasticsearch is set and cannot answer, the lake does, and the answer says why.
 
@@ -43,7 +50,7 @@ def answer(
 
     def ask(engine: Asked) -> dict[str, Any]:
         languages = (options["language"],) if options.get("language") else engine.languages or ("en",)
-        query = make_query(text, phrase=phrase, languages=languages, synonyms=synonyms, **options)
+        query = make_query(text, phrase=phrase, any_word=any_word, languages=languages, synonyms=synonyms, **options)
         found = engine.search(query)
         nothing = not found["total_videos"] and query.status == "indexed"
         return {**found, "suggestions": suggestions(query, engine) if nothing else []}
@@ -101,7 +108,7 @@ def suggestions(query: Query, engine: Asked) -> list[dict[str, Any]]:
     bare = Query(query.text, query.slots, query.mode, stems=query.stems, typos=query.typos)
     if replace(query, limit=bare.limit, offset=bare.offset, moments=bare.moments) != bare:
         tried.append(("without filters", bare))
-    if 1 < len(query.slots) <= LONGEST_TO_SHORTEN:
+    if query.mode != "any" and 1 < len(query.slots) <= LONGEST_TO_SHORTEN:
         for left_out in range(len(query.slots)):
             fewer = tuple(slot for n, slot in enumerate(corrected) if n != left_out)
             tried.append(("fewer words", replace(query, slots=fewer)))

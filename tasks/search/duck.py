@@ -21,29 +21,30 @@ FEW = 3  # words that are looked for one by one; of more, a regular expression i
 def search(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, Any]:
     """The answer as `search --json` prints it (see the docs); videos best first, moments in time order.
 
-    A video's score is the sum of two parts: how many moments it has, by logarithm, and whether its title has the words.
+    A video's score is the sum of how many moments it has, by logarithm, and whether its title has the words; where any
+    word is enough, videos with more of them in one passage come before that.
     """
     conditions = Conditions(connection, query)
-    source = "passages p JOIN videos v USING (video_id)"
-    columns = "video_id, p.passage_no, p.first_carried, p.first_word, p.last_word"
-    if query.status != "indexed":  # no words, so no passages
-        source, columns = (
-            "videos v",
-            "video_id, NULL AS passage_no, 0 AS first_carried, 0 AS first_word, 0 AS last_word",
-        )
+    if query.status == "indexed":
+        source = "passages p JOIN videos v USING (video_id)"
+        columns = f"p.passage_no, p.first_carried, p.first_word, p.last_word, {conditions.matched()} AS matched"
+    else:  # no words, so no passages
+        source = "videos v"
+        columns = "NULL AS passage_no, 0 AS first_carried, 0 AS first_word, 0 AS last_word, 0 AS matched"
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE matching AS SELECT {columns} FROM {source} WHERE {conditions.sql()}",
+        f"CREATE OR REPLACE TEMP TABLE matching AS SELECT video_id, {columns} FROM {source} WHERE {conditions.sql()}",
         conditions.parameters,
     )
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE found AS SELECT video_id, count(passage_no) AS moments FROM matching GROUP BY video_id"
+        "CREATE OR REPLACE TEMP TABLE found AS SELECT video_id, count(passage_no) AS moments, max(matched) AS matched "
+        "FROM matching GROUP BY video_id"
     )
     ranked = connection.execute(
         f"""
         SELECT f.video_id, v.key, v.title, v.published_at, v.duration_ms, f.moments,
-               ln(1 + f.moments) + list_has_all({_TITLE_WORDS}, $words)::INT AS score
+               f.matched, ln(1 + f.moments) + list_has_all({_TITLE_WORDS}, $words)::INT AS score
         FROM found f JOIN videos v USING (video_id)
-        ORDER BY score DESC, v.published_at DESC NULLS LAST, v.key, v.video_id LIMIT $limit OFFSET $offset
+        ORDER BY f.matched DESC, score DESC, v.published_at DESC NULLS LAST, v.key, v.video_id LIMIT $limit OFFSET $offset
         """,
         {
             "words": list(dict.fromkeys(query.typed)),
@@ -78,7 +79,7 @@ def search(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, Any
                 "moments_total": count,
                 "moments": moments.get(video_id, []),
             }
-            for video_id, key, title, published, duration, count, score in ranked
+            for video_id, key, title, published, duration, count, _, score in ranked
         ],
     }
 
@@ -131,14 +132,20 @@ class Conditions:
             found = self._phrase() if self._query.mode == "phrase" else self._words()
         return " AND ".join([f"v.status = {self._value(self._query.status)}", *self._filters(), f"({found})"])
 
+    def matched(self) -> str:
+        """How many slots a passage has, as SQL, where that differs between those that are found."""
+        if self._query.mode != "any":
+            return "0"
+        return " + ".join(f"{self._slot(slot, 'p.text')}::INT" for slot in self._query.slots)
+
     def _phrase(self) -> str:
         return " OR ".join(self._ends_here(saying) for saying in self._query.phrases)
 
     def _words(self) -> str:
         """Every slot in the passage or the words before it, and one of them in the passage."""
         here = [self._slot(slot, "p.text") for slot in self._query.slots]
-        if len(here) == 1:
-            return here[0]
+        if len(here) == 1 or self._query.mode == "any":
+            return " OR ".join(here)
         before = [self._slot(slot, "p.carried") for slot in self._query.slots]
         anywhere = [f"({own} OR {carried})" for own, carried in zip(here, before, strict=True)]
         return " AND ".join([*anywhere, f"({' OR '.join(here)})"])

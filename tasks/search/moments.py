@@ -61,7 +61,7 @@ def _runs(query: Query, heard: Heard) -> Iterator[tuple[int, int]]:
     for slot in query.slots:
         found = list(_of_slot(query, slot, heard))
         own = [run for run in found if run[1] >= heard.carried]
-        yield from own or found[-1:]
+        yield from own or (found[-1:] if query.mode == "words" else ())
 
 
 def _of_slot(query: Query, slot: Slot, heard: Heard) -> Iterator[tuple[int, int]]:

@@ -22,6 +22,7 @@ SHORTEST_PREFIX = 2
 _WORD = re.compile(r"\d+(?:[.,]\d+)+(?![^\W_])|[^\W_]+(?:['\u200c\u200d][^\W_]+)*\*?")
 _QUOTES = '"“”„«»'
 
+Mode = Literal["words", "any", "phrase"]
 Saying = tuple[str, ...]
 Synonyms = Mapping[Saying, Sequence[Saying]]
 
@@ -45,13 +46,14 @@ class Query:
     """What to look for.
 
     In mode "words", every slot must be heard in one passage or the words it carries along, and one of them in the passage
-    itself; in mode "phrase", the slots one after the other. `stems` and `typos` count in mode "words" only. Videos of
-    another `status` than "indexed" have no words: they are found by those of their titles.
+    itself; in mode "any", one of them is enough, and passages with more of them come first; in mode "phrase", the slots
+    follow each other, and neither `stems` nor `typos` count. Videos of another `status` than "indexed" have no words: they
+    are found by those of their titles.
     """
 
     text: str
     slots: tuple[Slot, ...]
-    mode: Literal["words", "phrase"] = "words"
+    mode: Mode = "words"
     stems: bool = True
     typos: bool = False
     topic: str | None = None
@@ -82,6 +84,7 @@ def make_query(
     text: str,
     *,
     phrase: bool = False,
+    any_word: bool = False,
     languages: Sequence[str] = ("en",),
     synonyms: Synonyms | None = None,
     **options: Any,
@@ -89,14 +92,16 @@ def make_query(
     """The query of a typed text; one in quotation marks is a phrase. `options` are `Query`'s own.
 
     Raises:
-        BadQuery: see `query_slots`; or a word of a phrase is cut short with `*`.
+        BadQuery: see `query_slots`; a word of a phrase is cut short with `*`, or any of its words would do.
     """
     stripped = text.strip()
     phrase = phrase or (len(stripped) > 2 and stripped[0] in _QUOTES and stripped[-1] in _QUOTES)
     slots = query_slots(text, languages=languages, synonyms=synonyms)
     if phrase and any(slot.prefix for slot in slots):
         raise BadQuery("A phrase has whole words only.", next="Leave out the * or the quotation marks.")
-    return Query(text=text, slots=slots, mode="phrase" if phrase else "words", **options)
+    if phrase and any_word:
+        raise BadQuery("A phrase wants all of its words.", next="Leave out --any or the quotation marks.")
+    return Query(text=text, slots=slots, mode="phrase" if phrase else "any" if any_word else "words", **options)
 
 
 def query_slots(text: str, *, languages: Sequence[str] = ("en",), synonyms: Synonyms | None = None) -> tuple[Slot, ...]:

@@ -113,7 +113,10 @@ QUESTIONS: list[tuple[str, dict[str, Any], set[str]]] = [
     ("opened", {"since": date(2024, 1, 1)}, set()),
     ("the", {"since": date(2024, 3, 1), "until": date(2024, 3, 1)}, {"long.mp4"}),
     ("budget speech", {"status": "failed"}, {"broken.mp4"}),
+    ("budget speech", {"status": "failed", "any_word": True}, {"broken.mp4"}),
     ("budget", {}, set()),
+    ("cafe rain interest", {"any_word": True}, {"cafe.mp4", "long.mp4", "vote.mp4"}),
+    ("middle end", {"any_word": True}, {"pauses.mp4"}),
     ("in election", {"video": "no.mp4"}, {"no.mp4"}),
     ("zzz", {}, set()),
 ]
@@ -162,7 +165,8 @@ def test_random_questions_have_the_same_answers(say, engines):
             words[-1] = words[-1][: rng.randrange(2, len(words[-1]) + 1)] + "*"
         phrase = not words[-1].endswith("*") and rng.random() < 0.3
         found = both(
-            ready, " ".join(words), phrase=phrase, stems=rng.random() < 0.5, typos=rng.random() < 0.4,
+            ready, " ".join(words), phrase=phrase, any_word=not phrase and rng.random() < 0.3,
+            stems=rng.random() < 0.5, typos=rng.random() < 0.4,
             moments=rng.choice([1, 3, 100]), language=rng.choice([None, "de"]),
         )  # fmt: skip
         some += bool(found["total_videos"])
@@ -200,6 +204,14 @@ def test_a_title_with_the_words_comes_first_on_both(say, engines):
     say("election one two three", "titled.mp4", title="The election")
     for engine in engines():
         assert [video["key"] for video in engine.search(make_query("election"))["videos"]] == ["titled.mp4", "said.mp4"]
+
+
+def test_where_any_word_is_enough_more_of_them_come_first_on_both(say, engines):
+    say("tax tax tax tax and more tax", "one.mp4")
+    say("tax reform came late", "two.mp4")
+    for engine in engines():
+        found = engine.search(make_query("tax reform", any_word=True))
+        assert [video["key"] for video in found["videos"]] == ["two.mp4", "one.mp4"]
 
 
 # -- what to try instead ------------------------------------------------------------------------------------------------

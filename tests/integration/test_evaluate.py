@@ -138,10 +138,10 @@ def test_recordings_are_searched_for_by_words_of_their_true_texts(judged):
     assert found["n"] == len(found["questions"]) == found["recordings"] == 4
     assert found["of_true_texts"] == {"first_1": 1.0, "first_3": 1.0, "first_10": 1.0}
     ways = list(found["ways"].values())
-    assert len(ways) == 5
+    assert len(ways) == 6
     for shares in ways:
         assert 0 <= shares["first_1"] <= shares["first_3"] <= shares["first_10"] <= 1
-    assert ways[0]["first_10"] <= ways[1]["first_10"] <= ways[3]["first_10"] <= ways[4]["first_10"]
+    assert ways[0]["first_10"] <= ways[1]["first_10"] <= ways[3]["first_10"] <= ways[5]["first_10"]
     assert (folder / "found" / "report.png").read_bytes().startswith(b"\x89PNG")
     assert (folder / "found" / "report.md").read_text().startswith("| 4 questions to 4 recordings | first |")
     kept = json.loads(nightscribe(folder, "sql", "FROM evaluations WHERE kind = 'search'", "--format", "json").stdout)

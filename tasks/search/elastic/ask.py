@@ -228,11 +228,16 @@ def heard_of(source: dict[str, Any]) -> Heard:
 
 def request_of(query: Query, languages: tuple[str, ...]) -> dict[str, Any]:
     """The body of a search: passages that match, collapsed by video, counted exactly."""
-    found, own = _phrase(query), None
-    if query.mode == "words":
+    found: Clause = {}
+    own: Clause | None = None
+    if query.mode == "phrase":
+        found = _any([_ends_here(saying) for saying in query.phrases])
+    elif query.mode == "words":
         slots = [_slot(query, slot, languages) for slot in query.slots]
         found = _all([_any([here, before]) if len(slots) > 1 else here for here, before in slots])
         own = _any([here for here, _ in slots])
+    elif query.mode == "any":
+        found = _any([_slot(query, slot, languages)[0] for slot in query.slots])
     filters = [{"term": {"kind": "passage"}}, {"term": {"status": "indexed"}}, *_filters(query)]
     if own is not None:
         filters.append(own)
@@ -258,10 +263,6 @@ def request_of(query: Query, languages: tuple[str, ...]) -> dict[str, Any]:
         "size": query.limit,
         "_source": ["video_id"],
     }
-
-
-def _phrase(query: Query) -> Clause:
-    return _any([_ends_here(saying) for saying in query.phrases])
 
 
 def _slot(query: Query, slot: Slot, languages: tuple[str, ...]) -> tuple[Clause, Clause]:
