@@ -37,7 +37,7 @@ class TemporaryServer:
         environment = {**os.environ, "PREFECT_UI_ENABLED": "false"}
         environment.pop("PREFECT_API_URL", None)
         listener = self._socket.fileno()
-        command = [sys.executable, "-m", "nightscribe.temporary_server", str(listener), str(os.getpid())]
+        command = [sys.executable, "-P", "-m", "nightscribe.temporary_server", str(listener), str(os.getpid())]
         # A session of its own: Ctrl-C in the terminal must not end it before the run has said that it was interrupted.
         self._process = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=[listener]

@@ -18,9 +18,14 @@ _NAMES = {
 }  # fmt: skip
 
 
+def language_code(language: str) -> str:
+    """A language's code as codes are compared: `en-gb` of `en_GB`."""
+    return language.replace("_", "-").lower()
+
+
 def stem_language(language: str | None) -> str | None:
     """The two letters by which stems of a video's language are kept (`en` of `en-GB`); none without an algorithm."""
-    code = (language or "").replace("_", "-").split("-")[0].lower()
+    code = language_code(language or "").split("-")[0]
     return code if code in _NAMES else None
 
 

@@ -78,8 +78,8 @@ def _measured(lake: Lake, settings: Settings, folder: Path, rounds: int) -> Tabl
                 grown.append(growth)
             index = made[-1]
             ready(syncer.client, index)
-            write_state(syncer.client, index, 0, ["en"])
-            latencies = _latencies(connection, settings, index)
+            write_state(syncer.client, index, 0, "", ["en"])
+            latencies = _latencies(connection, settings, syncer, index)
         finally:
             for index in made:
                 syncer.client.indices.delete(index=index, ignore_unavailable=True)
@@ -154,7 +154,7 @@ def _ours(syncer: Syncer, connection: duckdb.DuckDBPyConnection, made: list[str]
     watching = threading.Thread(target=watch)
     watching.start()
     started = time.perf_counter()
-    pushed = push(Target(syncer.client, index), connection, current(connection))
+    pushed = push(Target(syncer.client, index), connection, current(connection), announced=False)
     seconds = time.perf_counter() - started
     stop.set()
     watching.join()
@@ -163,11 +163,11 @@ def _ours(syncer: Syncer, connection: duckdb.DuckDBPyConnection, made: list[str]
 
 
 def _latencies(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, index: str
+    connection: duckdb.DuckDBPyConnection, settings: Settings, syncer: Syncer, index: str
 ) -> dict[str, tuple[tuple[float, float], tuple[float, float]]]:
     lake = LakeSearcher(connection)
     out = {}
-    with Searcher(Connection.of(settings), index) as elastic:
+    with Searcher(Connection.of(settings), index, syncer.lake_id) as elastic:
         for kind, queries in _questions(connection).items():
             timed = [_timed(engine.search, queries) for engine in (elastic, lake)]
             out[kind] = (timed[0], timed[1])

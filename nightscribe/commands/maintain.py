@@ -59,11 +59,11 @@ def command(lake: str | None, only_check: bool, as_json: bool) -> int:
 
 def _tidy_search(settings: Any) -> list[str]:
     """Old indices may wait for the next time: the lake is what `maintain` is for."""
-    from tasks.errors import SearchUnavailable
+    from tasks.errors import Misconfigured, SearchUnavailable
     from tasks.search.elastic.index import tidy
 
     try:
         return tidy(settings)
-    except SearchUnavailable as error:
+    except (Misconfigured, SearchUnavailable) as error:
         print(f"Old search indices were not looked for: {error}", file=sys.stderr)
         return []

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from tasks.folding import fold_word
+from tasks.folding import fold_word, title_words
 from tasks.lake.schema import CONTENT
 from tasks.lake.store import Lake
 from tasks.lake.vocabulary import add_words
@@ -120,6 +120,7 @@ def video_row(result: Result, *, run_id: str, device: str, now: datetime) -> dic
         "size_bytes": work.size_bytes,
         "modified_at": work.modified_at,
         "title": meta.title,
+        "title_words": title_words(meta.title),
         "description": meta.description,
         "tags": list(meta.tags),
         "published_at": meta.published_at,

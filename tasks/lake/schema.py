@@ -21,6 +21,7 @@ VIDEOS = {
     "size_bytes": "BIGINT",
     "modified_at": "TIMESTAMPTZ",
     "title": "VARCHAR",
+    "title_words": "VARCHAR",
     "description": "VARCHAR",
     "tags": "VARCHAR[]",
     "published_at": "TIMESTAMPTZ",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
+from tasks.alike import forgives
 from tasks.errors import Misconfigured, SearchUnavailable
 from tasks.lake.store import Lake
 from tasks.search.query import Query, Slot, Synonyms, make_query, read_synonyms
@@ -14,7 +15,7 @@ from tasks.settings import Settings
 
 Engine = Literal["auto", "duckdb", "elasticsearch"]
 MOST_SUGGESTIONS = 3
-LONGEST_TO_SHORTEN = 6  # words of a query from which one may be left out
+LONGEST_TO_CORRECT = 6  # words of a query of which one may be left out or mended
 
 
 class Asked(Protocol):
@@ -58,7 +59,7 @@ def answer(
     reason = None
     if engine != "duckdb" and (settings.elasticsearch_url or engine == "elasticsearch"):
         try:
-            with elastic(settings) as searcher:
+            with elastic(settings, lake) as searcher:
                 return ask(searcher)
         except SearchUnavailable as error:
             if engine == "elasticsearch":
@@ -68,8 +69,8 @@ def answer(
 
 
 @contextlib.contextmanager
-def elastic(settings: Settings) -> Iterator[Asked]:
-    """Elasticsearch, as the settings name it.
+def elastic(settings: Settings, lake: Lake) -> Iterator[Asked]:
+    """Elasticsearch, as the settings name it, with the index of this lake.
 
     Raises:
         SearchUnavailable. Misconfigured.
@@ -78,7 +79,8 @@ def elastic(settings: Settings) -> Iterator[Asked]:
     from tasks.search.elastic.connection import Connection
     from tasks.search.elastic.mapping import Names
 
-    with Searcher(Connection.of(settings), Names(settings.elasticsearch_prefix).read) as searcher:
+    lake_id = str(lake.table("videos").metadata().id)
+    with Searcher(Connection.of(settings), Names(settings.elasticsearch_prefix).read, lake_id) as searcher:
         yield searcher
 
 
@@ -100,7 +102,8 @@ def suggestions(query: Query, engine: Asked) -> list[dict[str, Any]]:
         return int(engine.search(replace(other, limit=0, offset=0))["total_videos"])
 
     tried: list[tuple[str, Query]] = []
-    corrected = [_corrected(query, slot, engine) for slot in query.slots]
+    short = len(query.slots) <= LONGEST_TO_CORRECT
+    corrected = [_corrected(query, slot, engine) if short else slot for slot in query.slots]
     if corrected != list(query.slots):
         tried.append(("typo", replace(query, slots=tuple(corrected))))
     if query.mode == "phrase" and len(query.slots) > 1:
@@ -108,7 +111,7 @@ def suggestions(query: Query, engine: Asked) -> list[dict[str, Any]]:
     bare = Query(query.text, query.slots, query.mode, stems=query.stems, typos=query.typos)
     if replace(query, limit=bare.limit, offset=bare.offset, moments=bare.moments) != bare:
         tried.append(("without filters", bare))
-    if query.mode != "any" and 1 < len(query.slots) <= LONGEST_TO_SHORTEN:
+    if query.mode != "any" and short and len(query.slots) > 1:
         for left_out in range(len(query.slots)):
             fewer = tuple(slot for n, slot in enumerate(corrected) if n != left_out)
             tried.append(("fewer words", replace(query, slots=fewer)))
@@ -118,12 +121,12 @@ def suggestions(query: Query, engine: Asked) -> list[dict[str, Any]]:
 
 def _corrected(query: Query, slot: Slot, engine: Asked) -> Slot:
     """The slot, or where its word was never said, the word next to it that was said in most videos."""
-    if slot.word is None:
+    if slot.word is None or not forgives(slot.word):
         return slot
     alone = Query(slot.word, (slot,), limit=0)
     if engine.search(alone)["total_videos"]:
         return slot
-    others = [Slot(((word,),)) for word in engine.near(slot.word) if word != slot.word][:10]
+    others = [Slot(((word,),)) for word in engine.near(slot.word) if word != slot.word][:20]
     counted = [(engine.search(replace(alone, slots=(other,), stems=False))["total_videos"], other) for other in others]
     return max(counted, key=lambda pair: pair[0])[1] if counted else slot
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import duckdb
 
-from tasks.alike import forgives
-from tasks.folding import EDGES, fold
+from tasks.alike import forgives, language_code
+from tasks.folding import fold
 from tasks.lake.vocabulary import languages_of, near_words, stem_mates
 from tasks.search.moments import Heard, moment_of
 from tasks.search.query import Query, Saying, Slot
 
-_TITLE_WORDS = "list_transform(string_split_regex(lower(strip_accents(v.title)), '\\s+'), lambda w: trim(w, $edges))"
+_TITLE_WORDS = "string_split(coalesce(v.title_words, ''), ' ')"
+_LANGUAGE = "replace(lower(v.language), '_', '-')"
 FEW = 3  # words that are looked for one by one; of more, a regular expression is faster
 
 
@@ -48,7 +49,6 @@ def search(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, Any
         """,
         {
             "words": list(dict.fromkeys(query.typed)),
-            "edges": EDGES,
             "limit": query.limit,
             "offset": query.offset,
         },
@@ -110,7 +110,7 @@ class LakeSearcher:
         rows = self._connection.execute(
             f"SELECT video_id, key, title FROM videos v WHERE status <> 'gone' AND {starts} "
             f"ORDER BY len(list_intersect({_TITLE_WORDS}, $words)) DESC, published_at DESC NULLS LAST, video_id LIMIT $limit",
-            {"edges": EDGES, "words": words, "limit": limit, **{f"w{n}": word for n, word in enumerate(words)}},
+            {"words": words, "limit": limit, **{f"w{n}": word for n, word in enumerate(words)}},
         ).fetchall()
         return [{"video_id": video_id, "key": key, "title": title} for video_id, key, title in rows]
 
@@ -126,7 +126,6 @@ class Conditions:
     def sql(self) -> str:
         """The whole condition; `parameters` is filled by it."""
         if self._query.status != "indexed":
-            self.parameters["edges"] = EDGES
             found = f"list_has_all({_TITLE_WORDS}, {self._value(list(self._query.typed))})"
         else:
             found = self._phrase() if self._query.mode == "phrase" else self._words()
@@ -169,7 +168,7 @@ class Conditions:
             for language in languages_of(self._connection):
                 mates = [word for word in stem_mates(self._connection, slot.word, language) if word not in words]
                 if mates:  # of another language they are other words
-                    spoken = f"starts_with(lower(v.language), {self._value(language)})"
+                    spoken = f"split_part({_LANGUAGE}, '-', 1) = {self._value(language)}"
                     ways.append(f"({self._any_word(text, mates)} AND {spoken})")
         return f"({' OR '.join(ways)})"
 
@@ -199,7 +198,7 @@ class Conditions:
             topic: query.topic,
             "v.published_at >= {}": query.since,
             "v.published_at < {}::DATE + 1": query.until,
-            "v.language = {}": query.language,
+            f"{{}} IN ({_LANGUAGE}, split_part({_LANGUAGE}, '-', 1))": query.language and language_code(query.language),
             "v.confidence >= {}": query.min_confidence or None,
             "v.video_id = {}": query.video,
         }
@@ -241,7 +240,7 @@ def _moments(connection: duckdb.DuckDBPyConnection, query: Query, ids: list[str]
         said AS (SELECT *, coalesce(folded, word) AS term FROM words SEMI JOIN shown USING (video_id))
         SELECT c.video_id, any_value(v.language), list(w.word ORDER BY w.word_no), list(w.term ORDER BY w.word_no),
                list(w.start_ms ORDER BY w.word_no), list(w.end_ms ORDER BY w.word_no),
-               list(w.confidence ORDER BY w.word_no), count(*) FILTER (w.word_no < c.first_word)
+               list(round(w.confidence::DOUBLE, 4) ORDER BY w.word_no), count(*) FILTER (w.word_no < c.first_word)
         FROM chosen c JOIN videos v USING (video_id) JOIN said w ON w.video_id = c.video_id
              AND w.word_no BETWEEN c.first_carried AND c.last_word
         GROUP BY c.video_id, c.passage_no ORDER BY c.video_id, c.passage_no

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import Any, Literal
 
 from tasks.errors import BadQuery
@@ -19,7 +20,7 @@ MAX_WORDS = CARRIED_WORDS + 1
 MAX_PHRASES = 64  # ways to say a phrase that has synonyms or numbers in it
 SHORTEST_PREFIX = 2
 # A number keeps its points and commas; a word keeps apostrophes and the joiners of Persian and Hindi.
-_WORD = re.compile(r"\d+(?:[.,]\d+)+(?![^\W_])|[^\W_]+(?:['\u200c\u200d][^\W_]+)*\*?")
+_NUMBER = r"\d+(?:[.,]\d+)+(?![^\W_])"
 _QUOTES = '"“”„«»'
 
 Mode = Literal["words", "any", "phrase"]
@@ -97,6 +98,11 @@ def make_query(
     stripped = text.strip()
     phrase = phrase or (len(stripped) > 2 and stripped[0] in _QUOTES and stripped[-1] in _QUOTES)
     slots = query_slots(text, languages=languages, synonyms=synonyms)
+    if options.get("status", "indexed") != "indexed" and (phrase or any_word or any(slot.prefix for slot in slots)):
+        raise BadQuery(
+            "Videos without words are found by whole words of their titles, all of them.",
+            next="Leave out --phrase, --any and *.",
+        )
     if phrase and any(slot.prefix for slot in slots):
         raise BadQuery("A phrase has whole words only.", next="Leave out the * or the quotation marks.")
     if phrase and any_word:
@@ -112,7 +118,7 @@ def query_slots(text: str, *, languages: Sequence[str] = ("en",), synonyms: Syno
     """
     # Ligatures and wide letters come along when a query is copied from a PDF; speech models write none.
     folded = fold(unicodedata.normalize("NFKC", text).replace("\u2019", "'"))
-    words = _WORD.findall(folded)
+    words = _words().findall(folded)
     if not words:
         raise BadQuery(f"There is no word in {text[:80]!r} to look for.", next='nightscribe search "two words"')
     slots = []
@@ -125,6 +131,14 @@ def query_slots(text: str, *, languages: Sequence[str] = ("en",), synonyms: Syno
     if spelt > MAX_WORDS:
         raise BadQuery(f"A query has at most {MAX_WORDS} words; this has {spelt}.", next="Leave some out.")
     return tuple(slots)
+
+
+@cache
+def _words() -> re.Pattern[str]:
+    """Numbers and words. To Python's `\\w` the vowel signs of many scripts are no part of a word; here they are."""
+    signs = "".join(re.escape(c) for c in map(chr, range(0x300, 0x10000)) if unicodedata.category(c).startswith("M"))
+    letters = rf"(?:[^\W_]|[{signs}])+"
+    return re.compile(rf"{_NUMBER}|[^\W_]{letters[:-1]}*(?:['\u200c\u200d]{letters})*\*?")
 
 
 def _slot(words: Sequence[str], at: int, languages: Sequence[str], synonyms: Synonyms) -> tuple[int, Slot]:
@@ -167,7 +181,7 @@ def read_synonyms(lines: Sequence[str]) -> dict[Saying, list[Saying]]:
     """Synonyms as a file has them: sayings that mean the same in a line, with commas between; `#` begins a remark."""
     found: dict[Saying, list[Saying]] = {}
     for line in lines:
-        group = [tuple(_WORD.findall(fold(part))) for part in line.split("#")[0].split(",")]
+        group = [tuple(_words().findall(fold(part))) for part in line.split("#")[0].split(",")]
         group = list(dict.fromkeys(way for way in group if way))
         for way in group:
             known = found.setdefault(way, [])

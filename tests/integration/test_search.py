@@ -103,11 +103,16 @@ def test_words_of_other_scripts_are_found(lake, say, said, query):
     assert starts(lake, query, phrase=True) == [400]
 
 
-def test_a_query_is_folded_exactly_as_the_database_folds_words(lake):
-    letters = [chr(n) for n in range(0x20, 0x2FFF) if chr(n).isalpha() or chr(n).isdigit()] + ["각", "힣", "ﬁ", "ﻻ"]
-    assert len(letters) > 5000
-    rows = connect(lake).execute("SELECT lower(strip_accents(unnest($all)))", {"all": letters}).fetchall()
-    assert [fold(letter) for letter in letters] == [row[0] for row in rows]
+def test_letters_that_look_like_accents_stay():
+    assert [fold(word) for word in ("सेना", "सन", "நாள்", "น้ำ")] == ["सेना", "सन", "நாள்", "น้ำ"]
+    assert [fold(word) for word in ("Việt", "ΣΟΦΟΣ", "σοφός", "כִּי", "كِتَاب", "Й")] == [
+        "viet",
+        "σοφοσ",
+        "σοφοσ",
+        "כי",
+        "كتاب",
+        "и",
+    ]
 
 
 @pytest.mark.parametrize("query", ["don't", "DON\u2019T", "don't!"])

@@ -44,7 +44,7 @@ class Archive:
     def agree(self, text: str, *, phrase: bool = False, **options: object) -> dict:
         """The answer of the lake, after seeing that Elasticsearch gives the same videos, moments and times."""
         query = make_query(text, phrase=phrase, limit=100, moments=100, **options)
-        with elastic(self.settings) as searcher:
+        with elastic(self.settings, self.lake) as searcher:
             found, expected = searcher.search(query), duck(self.lake).search(query)
         for name in ("total_videos", "total_moments"):
             assert found[name] == expected[name], text
@@ -68,7 +68,7 @@ def test_a_run_brings_elasticsearch_up_and_both_engines_agree(archive, tmp_path)
     assert report["search"]["outcome"] == "done"
     assert report["search"]["videos"] == 10
     found = archive.run("search", "central bank")
-    assert (found["engine"], found["videos"][0]["key"]) == ("elasticsearch", "news/interest-rates.mp4")
+    assert (found["engine"], found["videos"][0]["key"]) == ("elasticsearch", "business/interest-rates.mp4")
     assert (
         archive.run("search", "central bank", "--engine", "duckdb")["videos"][0]["moments"]
         == (found["videos"][0]["moments"])
@@ -79,20 +79,20 @@ def test_a_run_brings_elasticsearch_up_and_both_engines_agree(archive, tmp_path)
     assert index
     assert verify(syncer, index) == []
 
-    (archive.bucket / "news" / "interest-rates.mp4").unlink()
+    (archive.bucket / "business" / "interest-rates.mp4").unlink()
     gone = archive.run("index", str(archive.bucket), code=None)
     assert (gone["gone"], gone["search"]["outcome"]) == (1, "done")
     assert archive.run("search", "central bank")["videos"] == []
     again = archive.run("index", str(archive.bucket), code=0)
     assert (again["search"]["outcome"], again["search"]["videos"]) == ("done", 0)
 
-    shutil.copy(BUCKET / "news" / "interest-rates.mp4", archive.bucket / "news" / "rates-again.mp4")
+    shutil.copy(BUCKET / "business" / "interest-rates.mp4", archive.bucket / "business" / "rates-again.mp4")
     away = archive.run("index", str(archive.bucket), code=1, NIGHTSCRIBE_ELASTICSEARCH_URL="http://127.0.0.1:9")
     assert away["indexed"] == 1
     assert away["search"]["outcome"] == "failed"
     assert any("nightscribe sync" in warning for warning in away["warnings"])
     assert archive.run("sync")["videos"] == 1
-    assert archive.run("search", "central bank")["videos"][0]["key"] == "news/rates-again.mp4"
+    assert archive.run("search", "central bank")["videos"][0]["key"] == "business/rates-again.mp4"
 
 
 def agreed(archive: Archive) -> int:

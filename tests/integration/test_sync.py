@@ -174,6 +174,72 @@ def test_a_replay_of_an_older_generation_changes_nothing_even_after_deletes_are_
     assert differences(syncer) == []
 
 
+def test_what_a_killed_sync_left_of_a_longer_version_goes_with_the_next(
+    lake, say, settings, syncer, indexed, monkeypatch
+):
+    last = say("short")
+    sync(lake, settings)
+    target = Target(syncer.client, index_of(syncer))
+    longer = say(LONG, last_generation=last)
+    made, had = made_of(lake), target.videos([video_id("talk.mp4")])
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tasks.search.elastic.push._confirm", killed)
+    with pytest.raises(KeyboardInterrupt):
+        send(target, made, had)
+    monkeypatch.undo()
+    say("short again", last_generation=longer)
+    report = sync(lake, settings)
+    assert (report.outcome, report.deleted) == ("done", 4)
+    assert indexed() == {video_id("talk.mp4"): [0]}
+    assert differences(syncer) == []
+
+
+def test_a_repair_leaves_alone_what_another_sync_brings_meanwhile(lake, say, settings, syncer, monkeypatch):
+    last = say(LONG, "a.mp4")
+    sync(lake, settings)
+    say("newer", "a.mp4", last_generation=last)
+    say("new", "b.mp4")
+    late = differences(syncer)
+    assert [difference.video_id for difference in late] == [video_id("a.mp4"), video_id("b.mp4")]
+    sync(lake, settings)
+    report = repair(syncer, index_of(syncer), late)
+    assert (report.outcome, report.deleted) == ("done", 0)
+    assert differences(syncer) == []
+
+
+@pytest.mark.broken_lake
+def test_a_video_of_which_the_lake_lacks_a_part_fails_and_the_others_arrive(lake, say, settings, syncer, result):
+    say("one", "a.mp4")
+    sync(lake, settings)
+    say("two", "b.mp4")
+    row = connect(lake).sql("SELECT * FROM videos WHERE key = 'b.mp4'").to_arrow_table().to_pylist()[0]
+    lake.append("videos", [{**row, "video_id": "e" * 20, "key": "e.mp4", "n_words": 0, "n_cues": 0}], batch_id="x")
+    report = sync(lake, settings)
+    assert (report.outcome, report.videos) == ("failed", 1)
+    assert [(f["video_id"], "maintain --check" in f["reason"]) for f in report.failed] == [("e" * 20, True)]
+
+
+def test_a_lake_put_back_from_a_copy_is_compared_as_a_whole(lake, say, settings, syncer, tmp_path):
+    import shutil
+
+    last = say("one", "a.mp4")
+    shutil.copytree(lake.uri, tmp_path / "copy")
+    say("one more", "a.mp4", last_generation=last)
+    sync(lake, settings)
+    shutil.rmtree(lake.uri)
+    shutil.copytree(tmp_path / "copy", lake.uri)
+    for n in range(3):
+        say(f"other {n}", f"{n}.mp4")
+    report = sync(lake, settings)
+    assert (report.outcome, report.videos, report.unchanged) == ("done", 3, 1)
+    assert [difference.video_id for difference in differences(syncer)] == [video_id("a.mp4")], "the copy is behind"
+    assert repair(syncer, index_of(syncer), differences(syncer)).outcome == "done"
+    assert differences(syncer) == []
+
+
 def test_sending_the_same_again_changes_nothing(lake, say, settings, syncer, indexed):
     say(LONG)
     sync(lake, settings)
@@ -225,7 +291,7 @@ def test_an_index_that_has_seen_a_later_lake_is_not_touched(lake, say, settings,
     version = DeltaTable(lake.path("videos")).version()
     syncer.client.index(
         index=index, id="state", version=version + 5, version_type="external",
-        document={"kind": "state", "lake_version": version + 5, "synced_at": "2026-01-01T00:00:00Z", "languages": []},
+        document={"kind": "state", "lake_version": version + 5, "lake_files": "", "synced_at": "2026-01-01T00:00:00Z", "languages": []},
     )  # fmt: skip
     with pytest.raises(Misconfigured, match="an older copy of the lake"):
         sync(lake, settings)

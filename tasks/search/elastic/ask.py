@@ -10,11 +10,11 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from tasks.alike import forgives, stem
+from tasks.alike import forgives, language_code, stem
 from tasks.errors import SearchUnavailable
 from tasks.folding import fold, fold_word
 from tasks.search.elastic.connection import WHERE, Connection, reason_of, refused
-from tasks.search.elastic.mapping import BORDER, STATE_ID, recipe
+from tasks.search.elastic.mapping import BORDER, LONGEST_BEGINNING, STATE_ID, recipe
 from tasks.search.moments import Heard, moment_of
 from tasks.search.query import Query, Saying, Slot
 
@@ -28,11 +28,11 @@ STALE = "nightscribe sync --rebuild"
 class Searcher:
     """Asks an index or the read alias. Opening it looks whether the index was made by this version."""
 
-    def __init__(self, connection: Connection, index: str) -> None:
+    def __init__(self, connection: Connection, index: str, lake_id: str) -> None:
         self._http: httpx.Client = connection.light()
         self._index = index
         try:
-            self.languages = self._languages()
+            self.languages = self._languages(lake_id)
         except BaseException:
             self._http.close()
             raise
@@ -54,11 +54,10 @@ class Searcher:
         if query.status != "indexed":
             return self._by_title(query)
         found = self._post(f"/{self._index}/_search", request_of(query, self.languages))
-        hits = found["hits"]["hits"]
+        hits = found["hits"]["hits"][: query.limit]
         total_videos = int(found["aggregations"]["videos"]["value"])
         videos = self._videos([hit["_source"]["video_id"] for hit in hits])
-        following = query.offset + len(hits)
-        more = following if hits and following < total_videos else None
+        more = query.offset + len(hits) if hits and len(found["hits"]["hits"]) > query.limit else None
         return {
             **_head(query, total_videos, int(found["hits"]["total"]["value"]), more),
             "videos": [self._video(query, hit, videos) for hit in hits],
@@ -91,7 +90,7 @@ class Searcher:
 
     def titles(self, begun: str, limit: int = 8) -> list[dict[str, Any]]:
         """Videos whose titles have words that begin as typed, best first: `video_id`, `key` and `title`."""
-        words = fold(begun).split()
+        words = [word[:LONGEST_BEGINNING] for word in fold(begun).split()]
         if not words:
             return []
         found = self._post(
@@ -161,11 +160,13 @@ class Searcher:
 
     # -- the wire ---------------------------------------------------------------------------------------------------
 
-    def _languages(self) -> tuple[str, ...]:
+    def _languages(self, lake_id: str) -> tuple[str, ...]:
         found = self._request("GET", f"/{self._index}/_mapping")
         metas = [about["mappings"].get("_meta", {}) for about in found.values()]
         if any(meta.get(name) != value for meta in metas for name, value in recipe().items()):
             raise SearchUnavailable("the index was made by another version of Nightscribe", next=STALE)
+        if any(meta.get("lake_id") != lake_id for meta in metas):
+            raise SearchUnavailable("the index belongs to another lake", next="Set elasticsearch_prefix for each lake.")
         state = self._request("GET", f"/{self._index}/_doc/{STATE_ID}", missing={"_source": {"languages": []}})
         return tuple(state["_source"]["languages"])
 
@@ -179,19 +180,22 @@ class Searcher:
 
         try:
             answer = self._http.request(method, path, json=body)
-            said: Any = answer.json()
-        except (httpx.HTTPError, ValueError) as error:
+        except httpx.HTTPError as error:
             raise SearchUnavailable(
                 f"Elasticsearch does not answer ({type(error).__name__}: {error})", next=WHERE
             ) from error
-        if answer.status_code == 404 and missing is not None and said.get("found") is False:
+        try:
+            said: Any = answer.json()
+        except ValueError:  # of something in between
+            said = answer.text
+        if answer.status_code == 404 and missing is not None and isinstance(said, dict) and said.get("found") is False:
             return missing
         if answer.status_code in (401, 403):
             said_no = refused(answer.status_code)
             raise SearchUnavailable(str(said_no), next=said_no.next)
         if answer.status_code == 404:
             raise SearchUnavailable("there is no index yet", next="nightscribe sync")
-        if answer.status_code >= 300 or not isinstance(said, dict):
+        if answer.status_code >= 300 or not isinstance(said, dict) or not answer.headers.get("x-elastic-product"):
             raise SearchUnavailable(f"Elasticsearch says {answer.status_code}: {reason_of(said)}", next=WHERE)
         shards = said.get("_shards", {})
         if shards.get("failed") or said.get("timed_out"):
@@ -214,9 +218,9 @@ def _head(query: Query, total_videos: int, total_moments: int, following: int | 
 def heard_of(source: dict[str, Any]) -> Heard:
     """The words of a passage as its document has them."""
     heard = source["heard"]
-    said = heard["words"].split(" ")
+    said = heard["words"]
     return Heard(
-        language=source["language"],
+        language=heard["language"],
         said=said,
         folded=[fold_word(word) for word in said],
         starts=heard["starts"],
@@ -252,7 +256,7 @@ def request_of(query: Query, languages: tuple[str, ...]) -> dict[str, Any]:
                 "name": "moments",
                 "size": query.moments,
                 "sort": [{"passage_no": "asc"}],
-                "_source": ["language", "heard"],
+                "_source": ["heard"],
             },
         },
         "sort": ["_score", {"published_at": {"order": "desc", "missing": "_last"}}, {"video_id": "asc"}],
@@ -260,7 +264,7 @@ def request_of(query: Query, languages: tuple[str, ...]) -> dict[str, Any]:
         "track_total_hits": True,
         "aggs": {"videos": {"cardinality": {"field": "video_id", "precision_threshold": 40_000}}},
         "from": query.offset,
-        "size": query.limit,
+        "size": query.limit + 1,  # one more says whether there is another page: the number of videos may be an estimate
         "_source": ["video_id"],
     }
 
@@ -316,7 +320,7 @@ def _filters(query: Query) -> list[Clause]:
     if published:
         known.append({"range": {"published_at": {**published, "format": "strict_date_optional_time"}}})
     if query.language is not None:
-        known.append({"term": {"language": query.language}})
+        known.append({"term": {"language": language_code(query.language)}})
     if query.min_confidence:
         known.append({"range": {"confidence": {"gte": query.min_confidence}}})
     if query.video is not None:

@@ -56,6 +56,8 @@ class Connection:
                 "elasticsearch_url has a user in it, where logs would show the password.",
                 next="Set elasticsearch_user and elasticsearch_password, or elasticsearch_api_key.",
             )
+        if settings.elasticsearch_password and not settings.elasticsearch_user:
+            raise Misconfigured("elasticsearch_password is set without a user.", next="Set elasticsearch_user too.")
         key, password = settings.elasticsearch_api_key, settings.elasticsearch_password
         return cls(
             url=url.rstrip("/"),

@@ -9,9 +9,9 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from tasks.alike import stem, stem_language
+from tasks.alike import language_code, stem, stem_language
 from tasks.arrays import Array
-from tasks.folding import fold, fold_word
+from tasks.folding import fold, title_words
 from tasks.search.elastic.mapping import BORDER
 
 Document = dict[str, Any]
@@ -58,7 +58,10 @@ def chunks(videos: Iterator[Wanted], *, most_videos: int) -> Iterator[list[Wante
 def documents(
     connection: duckdb.DuckDBPyConnection, videos: Sequence[Wanted]
 ) -> Iterator[tuple[Wanted, Document, list[Document]]]:
-    """For each video its own document and those of its passages, in their order."""
+    """For each video its own document and those of its passages, in their order.
+
+    A video of which the lake has less than its row says is left out.
+    """
     ids = [video.video_id for video in videos]
     parameters = {"ids": ids, "first": min(ids), "last": max(ids)}
     # The range lets DuckDB pass over row groups; a long list of ids would not.
@@ -85,6 +88,8 @@ def documents(
     for row in videos_rows:
         video = by_id[row["video_id"]]
         mine = passages.get(video.video_id, [])
+        if len(mine) != video.n_passages or (mine and not words.has(video.video_id, mine[-1]["last_word"])):
+            continue
         shared = _shared(row, topics.get(video.video_id, []))
         whole = {
             **shared,
@@ -102,7 +107,13 @@ def documents(
             },
         }
         said = words.of(video.video_id) if mine else None
-        yield video, whole, [_passage(shared, passage, said) for passage in mine] if said else []
+        yield video, whole, [_passage(shared, row["language"], passage, said) for passage in mine] if said else []
+
+
+def _languages(language: str | None) -> list[str]:
+    """A language's code, and its first part alone: `en` finds `en-gb` too."""
+    code = language_code(language or "")
+    return sorted({code, code.split("-")[0]}) if code else []
 
 
 def _shared(row: dict[str, Any], topics: Sequence[str]) -> Document:
@@ -110,12 +121,12 @@ def _shared(row: dict[str, Any], topics: Sequence[str]) -> Document:
     return {
         "video_id": row["video_id"],
         "generation": row["generation"],
-        "language": row["language"],
+        "language": _languages(row["language"]),
         "status": row["status"],
         "topic": topics[0].lower() if topics else None,
         "published_at": _iso(row["published_at"]),
         "confidence": row["confidence"],
-        "title": " ".join(fold_word(word) for word in row["title"].split()),
+        "title": title_words(row["title"]),
     }
 
 
@@ -127,9 +138,9 @@ class _Said:
     confidence: Array
 
 
-def _passage(shared: Document, passage: dict[str, Any], said: _Said) -> Document:
+def _passage(shared: Document, language_of_video: str | None, passage: dict[str, Any], said: _Said) -> Document:
     first, last = passage["first_carried"], passage["last_word"] + 1
-    language = stem_language(shared["language"])
+    language = stem_language(language_of_video)
     text, carried = passage["text"].split(), passage["carried"].split()
     return {
         **shared,
@@ -140,8 +151,9 @@ def _passage(shared: Document, passage: dict[str, Any], said: _Said) -> Document
         "stems": _stems(text, language),
         "carried_stems": _stems(carried, language),
         "heard": {
-            "words": " ".join(said.word[first:last]),
-            "carried": len(carried),
+            "language": language_of_video,
+            "words": said.word[first:last],
+            "carried": passage["first_word"] - first,
             "starts": said.start[first:last].tolist(),
             "ends": said.end[first:last].tolist(),
             "confidences": said.confidence[first:last].tolist(),
@@ -172,6 +184,10 @@ class _Words:
         self._where = {
             str(name): slice(int(first), int(first + n)) for name, first, n in zip(names, firsts, counts, strict=True)
         }
+
+    def has(self, video_id: str, last_word: int) -> bool:
+        where = self._where.get(video_id)
+        return where is not None and where.stop - where.start == last_word + 1
 
     def of(self, video_id: str) -> _Said:
         where = self._where[video_id]

@@ -15,6 +15,7 @@ from tasks.search.elastic.mapping import STATE_ID, Names, index_settings, mappin
 from tasks.settings import Settings
 
 REBUILD = "nightscribe sync --rebuild"
+LOADING_H = 24.0  # no load takes longer
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class State:
     """What an index has seen of the lake: the version of `videos`, when, and the languages that have stems."""
 
     lake_version: int
+    lake_files: str  # a fingerprint of the table `videos` at that version: a lake put back from a copy has another
     synced_at: str
     languages: tuple[str, ...]
 
@@ -96,21 +98,20 @@ def ready(client: Elasticsearch, index: str) -> None:
 
 
 def swap(client: Elasticsearch, names: Names, index: str) -> list[str]:
-    """Let both aliases name `index`, in one step; returns the indices they named before."""
-    try:
-        before = sorted(client.indices.get_alias(name=f"{names.read},{names.write}"))
-    except NotFoundError:
-        before = []
-    before = [name for name in before if name != index]
-    actions: list[dict[str, Any]] = [
-        {"remove": {"index": old, "alias": alias, "must_exist": False}}
-        for old in before
-        for alias in (names.read, names.write)
-    ]
-    actions += [{"add": {"index": index, "alias": alias}} for alias in (names.read, names.write)]
-    client.indices.update_aliases(actions=actions)
-    for old in before:
+    """Let both aliases name `index` and nothing else, in one step; returns the indices they named before.
+
+    Which those are is left to Elasticsearch: another rebuild may have swapped them since anybody looked.
+    """
+    found = client.indices.get(index=names.pattern, features=["aliases"], allow_no_indices=True)
+    before = [old for old, about in found.items() if old != index and {names.read, names.write} & set(about["aliases"])]
+    for old in before:  # first: an index that lost its aliases without this would seem to be an old load
         client.indices.put_mapping(index=old, meta={**meta_of(client, old), "replaced_at": _now()})
+    both = (names.read, names.write)
+    actions: list[dict[str, Any]] = [
+        {"remove": {"index": names.pattern, "alias": alias, "must_exist": False}} for alias in both
+    ]
+    actions += [{"add": {"index": index, "alias": alias}} for alias in both]
+    client.indices.update_aliases(actions=actions)
     return before
 
 
@@ -120,14 +121,17 @@ def read_state(client: Elasticsearch, index: str) -> State | None:
         source = client.get(index=index, id=STATE_ID)["_source"]
     except NotFoundError:
         return None
-    return State(source["lake_version"], source["synced_at"], tuple(source["languages"]))
+    return State(source["lake_version"], source["lake_files"], source["synced_at"], tuple(source["languages"]))
 
 
-def write_state(client: Elasticsearch, index: str, lake_version: int, languages: Sequence[str]) -> None:
+def write_state(
+    client: Elasticsearch, index: str, lake_version: int, lake_files: str, languages: Sequence[str]
+) -> None:
     """Note what the index has seen; of two syncs at once the one that saw more is noted."""
     document = {
         "kind": "state",
         "lake_version": lake_version,
+        "lake_files": lake_files,
         "synced_at": _now(),
         "languages": list(languages),
     }
@@ -145,16 +149,17 @@ def write_state(client: Elasticsearch, index: str, lake_version: int, languages:
 
 
 def remove_old(client: Elasticsearch, names: Names, keep_h: float) -> list[str]:
-    """Delete indices that no alias names and that were replaced, or given up while they were loaded, `keep_h` hours ago."""
+    """Delete indices that no alias names: `keep_h` hours after they were replaced, or a day after they began to be loaded."""
     found = client.indices.get(index=names.pattern, features=["aliases", "mappings"], allow_no_indices=True)
-    before = datetime.now(UTC) - timedelta(hours=keep_h)
+    now = datetime.now(UTC)
     removed = []
     for index, about in found.items():
         if {names.read, names.write} & set(about["aliases"]):
             continue
         meta = about["mappings"].get("_meta", {})
-        said = meta.get("replaced_at") or meta.get("created_at")
-        if said and datetime.fromisoformat(said) < before:
+        replaced, created = meta.get("replaced_at"), meta.get("created_at")
+        since, hours = (replaced, keep_h) if replaced else (created, max(keep_h, LOADING_H))
+        if since and datetime.fromisoformat(since) < now - timedelta(hours=hours):
             client.indices.delete(index=index, ignore_unavailable=True)
             removed.append(index)
     return removed

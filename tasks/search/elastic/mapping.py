@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from tasks.folding import FOLDING_VERSION
 from tasks.passages import CARRIED_WORDS, MAX_MS, MIN_MS, OWN_WORDS
 
 MAPPING_VERSION = 1
 BUILDER_VERSION = 1  # of documents.py
 BORDER = "\ue000"  # stands where a passage begins and where its carried words end; no word has this character
 STATE_ID = "state"
+LONGEST_BEGINNING = 20  # letters of a title word by which it is completed
 LARGEST_WINDOW = 1_000_000  # videos that paging reaches
 _LONGEST_WORD = 8_000  # characters; Lucene's own limit is in bytes, four times as many
 
@@ -27,6 +29,7 @@ def recipe() -> dict[str, Any]:
     return {
         "mapping": MAPPING_VERSION,
         "builder": BUILDER_VERSION,
+        "folding": FOLDING_VERSION,
         "passages": [MIN_MS, MAX_MS, OWN_WORDS, CARRIED_WORDS],
         "stems": f"snowballstemmer {importlib.metadata.version('snowballstemmer').rpartition('.')[0]}",
     }
@@ -73,7 +76,7 @@ def index_settings(shards: int) -> dict[str, Any]:
         "gc_deletes": "10m",  # so long does a deletion keep a late, older document out by itself
         "analysis": {
             "tokenizer": {"words": {"type": "whitespace", "max_token_length": _LONGEST_WORD}},
-            "filter": {"beginnings": {"type": "edge_ngram", "min_gram": 1, "max_gram": 20}},
+            "filter": {"beginnings": {"type": "edge_ngram", "min_gram": 1, "max_gram": LONGEST_BEGINNING}},
             "analyzer": {
                 "words": {"type": "custom", "tokenizer": "words", "filter": ["lowercase"]},
                 "beginnings": {"type": "custom", "tokenizer": "words", "filter": ["lowercase", "beginnings"]},
@@ -93,11 +96,11 @@ def mappings(meta: dict[str, Any]) -> dict[str, Any]:
             "kind": keyword,  # passage, video, or state
             "video_id": keyword,
             "generation": {"type": "long"},
-            "language": keyword,
+            "language": keyword,  # code and first part of it: "en-gb", "en"
             "status": keyword,
             "topic": keyword,  # the first, in lower case
             "published_at": {"type": "date"},
-            "confidence": {"type": "float"},
+            "confidence": {"type": "double"},
             "title": {
                 "type": "text",
                 "analyzer": "words",
@@ -118,6 +121,7 @@ def mappings(meta: dict[str, Any]) -> dict[str, Any]:
             "topics": {"type": "text", "analyzer": "words", "norms": False, "fields": {"label": keyword}},
             # -- the state of the sync
             "lake_version": {"type": "long"},
+            "lake_files": keyword,
             "synced_at": {"type": "date"},
             "languages": keyword,
         },

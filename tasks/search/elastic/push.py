@@ -28,6 +28,7 @@ CHUNK_DOCUMENTS = 500
 CHUNK_BYTES = 10 << 20
 BACKOFF_S = 0.5  # before the second try; doubles
 SENDERS = 2  # one chunk is on its way while the next is made
+LACKING = "the lake has less of it than its row says; see: nightscribe maintain --check"
 GIVE_UP_AFTER = 3  # chunks of which nothing was taken
 
 
@@ -58,7 +59,9 @@ class Target:
 
     def videos(self, ids: Sequence[str]) -> dict[str, Document]:
         """The index's own documents of these videos, as they are at this moment (no refresh needed)."""
-        found = self.client.mget(index=self.index, ids=list(ids), source_includes=["generation", "n_passages"])
+        found = self.client.mget(
+            index=self.index, ids=list(ids), source_includes=["generation", "n_passages", "status"]
+        )
         return {doc["_id"]: doc["_source"] for doc in found["docs"] if doc.get("found")}
 
     def versions(self, ids: Sequence[str]) -> dict[str, int]:
@@ -86,9 +89,17 @@ class Target:
 
 
 def push(
-    target: Target, connection: duckdb.DuckDBPyConnection, videos: Iterator[Wanted], *, again: bool = False
+    target: Target,
+    connection: duckdb.DuckDBPyConnection,
+    videos: Iterator[Wanted],
+    *,
+    again: bool = False,
+    announced: bool = True,
 ) -> Pushed:
     """Bring videos into the index as the lake has them. What it has already is left alone, or with `again` sent once more.
+
+    A video that grows is announced first: if this sync is killed, the next one knows how many passages may be there. Only an
+    index that is given up with its sync can do without (`announced`).
 
     Raises:
         SearchUnavailable: Elasticsearch does not answer, or takes nothing any more. What it took so far stays.
@@ -114,7 +125,9 @@ def push(
                 done.unchanged += len(chunk) - len(due)
                 if due:
                     made = list(documents(connection, due))
-                    under_way.append(senders.submit(send, target, made, had, again=again))
+                    whole = {video.video_id for video, _, _ in made}
+                    done.failed.update({v.video_id: (v.generation, LACKING) for v in due if v.video_id not in whole})
+                    under_way.append(senders.submit(send, target, made, had, again=again, announced=announced))
                 while len(under_way) >= SENDERS:
                     collect()
             while under_way:
@@ -131,6 +144,7 @@ def send(
     had: dict[str, Document],
     *,
     again: bool = False,
+    announced: bool = True,
 ) -> Pushed:
     """Send the documents of some videos; `had` is what the index says it has of them.
 
@@ -140,6 +154,10 @@ def send(
     done = Pushed()
     by_id = {video.video_id: (video, whole, passages) for video, whole, passages in made}
     conflicts: list[str] = []
+    if announced:
+        _account(
+            target, list(_announcements(made, had)), {i: video.generation for i, (video, _, _) in by_id.items()}, done
+        )
     for operation, id_, status, reason in target.bulk(_passages(made, had)):
         video_id = id_.split(":")[0]
         if status < 300:
@@ -161,6 +179,16 @@ def send(
     if overtaken:
         _give_way(target, {i: by_id[i][:2] for i in sorted(overtaken)}, done, again=again)
     return done
+
+
+def _announcements(
+    made: Sequence[tuple[Wanted, Document, list[Document]]], had: dict[str, Document]
+) -> Iterator[dict[str, Any]]:
+    """Videos' documents as they are, but for the number of passages that will be there. A new one is not yet to be found."""
+    for video, whole, passages in made:
+        before = had.get(video.video_id, {"generation": 0, "n_passages": 0, "status": "gone"})
+        if len(passages) > before["n_passages"]:
+            yield _action(video.video_id, before["generation"], {**whole, **before, "n_passages": len(passages)})
 
 
 def passage_id(video_id: str, number: int) -> str:

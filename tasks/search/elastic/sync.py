@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import time
@@ -37,6 +38,7 @@ class SyncReport:
     outcome: str = "failed"
     index: str | None = None
     lake_version: int = 0
+    lake_files: str = ""
     videos: int = 0
     passages: int = 0
     deleted: int = 0
@@ -77,6 +79,7 @@ class Syncer:
     def of(cls, lake: Lake, settings: Settings) -> Syncer:
         """Raises Misconfigured when no Elasticsearch is set, or no lake is there."""
         client = Connection.of(settings).client()
+        lake.create()  # an older lake lacks the tables of syncs
         lake_id = str(lake.table("videos").metadata().id)
         return cls(lake, settings, client, Names(settings.elasticsearch_prefix), lake_id)
 
@@ -112,11 +115,12 @@ def bring_up(syncer: Syncer, report: SyncReport) -> None:
     """Send what changed in the lake since the state of `report.index`, then note the new state."""
     assert report.index is not None
     target = Target(syncer.client, report.index)
-    snapshot = Snapshot.of(syncer.lake)
-    report.lake_version = snapshot.version
     with reached("the question what it has seen"):
         check_index(syncer.client, report.index, syncer.lake_id)
         state = read_state(syncer.client, report.index)
+    # After the state: a sync beside this one may have seen more than an earlier snapshot, and noted it.
+    snapshot = Snapshot.of(syncer.lake)
+    report.lake_version, report.lake_files = snapshot.version, files_seen(syncer.lake, snapshot.version)
     if state and state.lake_version > snapshot.version:
         raise Misconfigured(
             f"The index {report.index} has seen version {state.lake_version} of the lake, which is at {snapshot.version}: "
@@ -137,7 +141,7 @@ def finish(syncer: Syncer, report: SyncReport, languages: Sequence[str]) -> None
     assert report.index is not None
     settle(syncer, report)
     with reached("the state of the sync"):
-        write_state(syncer.client, report.index, report.lake_version, languages)
+        write_state(syncer.client, report.index, report.lake_version, report.lake_files, languages)
 
 
 def settle(syncer: Syncer, report: SyncReport) -> None:
@@ -162,9 +166,10 @@ def changed_since(
     """
     if state is None:
         return None
-    if state.lake_version == snapshot.version:
-        return []
     try:
+        if files_seen(lake, state.lake_version) != state.lake_files:
+            log.warning("The lake is not the one that the index has seen: all of it is compared.")
+            return None
         before = set(lake.files("videos", version=state.lake_version))
     except DeltaError as error:
         log.debug("The log does not reach back to version %d: %s", state.lake_version, error)
@@ -176,11 +181,18 @@ def changed_since(
     return [row[0] for row in rows]
 
 
+def files_seen(lake: Lake, version: int) -> str:
+    """A fingerprint of the table `videos` at a version, of the names of its files."""
+    names = sorted(file.rsplit("/", 1)[-1] for file in lake.files("videos", version=version))
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:32]
+
+
 def unhealed(connection: duckdb.DuckDBPyConnection, index: str) -> list[str]:
     """Videos in the ledger whose failure no sync of this index that was done has seen since."""
     rows = connection.execute(
         "SELECT DISTINCT video_id FROM sync_failures WHERE index_name = $index AND failed_at > coalesce("
-        "(SELECT max(started_at) FROM syncs WHERE index_name = $index AND outcome = 'done'), TIMESTAMPTZ '1970-01-01')",
+        "(SELECT max(started_at) FROM syncs WHERE index_name = $index AND outcome = 'done' AND kind <> 'repair'), "
+        "TIMESTAMPTZ '1970-01-01')",
         {"index": index},
     ).fetchall()
     return [row[0] for row in rows]

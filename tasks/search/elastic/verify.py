@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from tasks.search.elastic.push import Pushed, Target, push, removal
 from tasks.search.elastic.sync import Syncer, SyncReport, recorded, settle
 
 PAGE = 5_000
+AT_ONCE = 100  # videos that are mended together
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,6 @@ class Difference:
 
     video_id: str
     what: str
-    in_lake: bool
 
     def sentence(self) -> str:
         return f"Video {self.video_id} {self.what}."
@@ -39,6 +40,7 @@ class _Indexed:
     generation: int | None
     n_passages: int
     passages: dict[int, int]
+    last: int = -1
 
 
 def verify(syncer: Syncer, index: str) -> list[Difference]:
@@ -68,50 +70,48 @@ def verified(syncer: Syncer) -> tuple[str, list[Difference]]:
 
 
 def repair(syncer: Syncer, index: str, differences: Sequence[Difference]) -> SyncReport:
-    """Send what differs again, and remove what the lake does not have."""
+    """Send what differs again, remove what the lake does not have, and compare once more: "done" is without a difference."""
     report = SyncReport(kind="repair", index=index)
     with recorded(syncer, report):
-        _repair(syncer, report, index, differences)
+        for start in range(0, len(differences), AT_ONCE):
+            _repair(syncer, report, index, [d.video_id for d in differences[start : start + AT_ONCE]])
+        settle(syncer, report)  # the state stays: only what differed was looked at
+        left = verify(syncer, index)
+        report.notes += [f"Still: {difference.sentence()}" for difference in left[:AT_ONCE]]
+        if left:
+            report.outcome = "failed"
     return report
 
 
-def _repair(syncer: Syncer, report: SyncReport, index: str, differences: Sequence[Difference]) -> None:
+def _repair(syncer: Syncer, report: SyncReport, index: str, ids: Sequence[str]) -> None:
+    """A few videos. What is in the index was in the lake before, so that a snapshot taken now knows all of them."""
     target = Target(syncer.client, index)
-    snapshot = Snapshot.of(syncer.lake)
-    report.lake_version = snapshot.version
-    connection = connect(syncer.lake, snapshot)
-    strays = _strays(syncer.client, index, differences, {v.video_id: v for v in _kept(connection, differences)})
-    with reached("the removal of documents"):
+    with reached("the documents of videos that differ"):
+        strays, newest = _strays(syncer, index, ids)
         done = Pushed()
         for operation, id_, status, reason in target.bulk(strays) if strays else ():
             if status < 300:
                 done.deleted += operation == "delete"
-            elif status != 404:
+            elif status not in (404, 409):  # gone, or newer by now
                 done.failed[id_.split(":")[0]] = (0, f"{status} {reason}")
         report.count(done)
-    report.count(push(target, connection, _kept(connection, differences), again=True))
-    settle(syncer, report)  # the state stays: only what differed was looked at
+    snapshot = Snapshot.of(syncer.lake)
+    report.lake_version = snapshot.version
+    report.count(push(target, connect(syncer.lake, snapshot), newest, again=True))
 
 
-def _kept(connection: Any, differences: Sequence[Difference]) -> Iterator[Wanted]:
-    return current(connection, [d.video_id for d in differences if d.in_lake])
-
-
-def _strays(
-    client: Elasticsearch, index: str, differences: Sequence[Difference], lake: dict[str, Wanted]
-) -> list[dict[str, Any]]:
-    """Removals of the documents that differing videos have in the index and not in the lake."""
-    strays: list[dict[str, Any]] = []
-    for difference in differences:
-        video = lake.get(difference.video_id)
-        with reached("the documents of a video"):
-            for hit in _all(client, index, {"term": {"video_id": difference.video_id}}, ["kind", "passage_no"]):
-                number = hit["_source"].get("passage_no")
-                if video is None or (number is not None and number >= video.n_passages):
-                    strays.append({"_op_type": "delete", "_id": hit["_id"]})
-                elif hit["_version"] > video.generation:  # newer than the lake: it would not be overwritten
-                    strays.append(removal(hit["_id"], hit["_version"]))
-    return strays
+def _strays(syncer: Syncer, index: str, ids: Sequence[str]) -> tuple[list[dict[str, Any]], Iterator[Wanted]]:
+    """Removals of the documents of these videos that the lake does not have, and the videos that it has."""
+    hits = list(_all(syncer.client, index, {"terms": {"video_id": list(ids)}}, ["video_id", "passage_no"]))
+    newest = list(current(connect(syncer.lake, Snapshot.of(syncer.lake)), ids))
+    lake = {video.video_id: video for video in newest}
+    strays = []
+    for hit in hits:
+        video, number = lake.get(hit["_source"]["video_id"]), hit["_source"].get("passage_no", -1)
+        # By its version: what another sync puts there meanwhile stays.
+        if video is None or number >= video.n_passages or hit["_version"] > video.generation:
+            strays.append(removal(hit["_id"], hit["_version"]))
+    return strays, iter(newest)
 
 
 def _compare(lake: Iterator[Wanted], index: Iterator[_Indexed]) -> Iterator[Difference]:
@@ -120,14 +120,14 @@ def _compare(lake: Iterator[Wanted], index: Iterator[_Indexed]) -> Iterator[Diff
     while wanted or found:
         if found is None or (wanted and wanted.video_id < found.video_id):
             assert wanted
-            yield Difference(wanted.video_id, "is not in the index", True)
+            yield Difference(wanted.video_id, "is not in the index")
             wanted = next(lake, None)
         elif wanted is None or found.video_id < wanted.video_id:
-            yield Difference(found.video_id, "is in the index and not in the lake", False)
+            yield Difference(found.video_id, "is in the index and not in the lake")
             found = next(index, None)
         else:
             if said := _differ(wanted, found):
-                yield Difference(wanted.video_id, said, True)
+                yield Difference(wanted.video_id, said)
             wanted, found = next(lake, None), next(index, None)
 
 
@@ -140,6 +140,8 @@ def _differ(wanted: Wanted, found: _Indexed) -> str:
     if found.passages != expected:
         counted = ", ".join(f"{n} of generation {g}" for g, n in sorted(found.passages.items())) or "none"
         return f"has {wanted.n_passages} passages in the lake, in the index {counted}"
+    if found.last != wanted.n_passages - 1:
+        return f"has {wanted.n_passages} passages, but the last in the index has number {found.last}"
     if found.n_passages != wanted.n_passages:
         return f"has {wanted.n_passages} passages, its document says {found.n_passages}"
     return ""
@@ -159,10 +161,10 @@ def _indexed(client: Elasticsearch, index: str) -> Iterator[_Indexed]:
             yield _Indexed(video[0], video[1]["generation"], video[1]["n_passages"], {})
             video = next(videos, None)
         elif video is None or count[0] < video[0]:
-            yield _Indexed(count[0], None, 0, count[1])
+            yield _Indexed(count[0], None, 0, count[1], count[2])
             count = next(counts, None)
         else:
-            yield _Indexed(video[0], video[1]["generation"], video[1]["n_passages"], count[1])
+            yield _Indexed(video[0], video[1]["generation"], video[1]["n_passages"], count[1], count[2])
             video, count = next(videos, None), next(counts, None)
 
 
@@ -186,11 +188,19 @@ def _all(client: Elasticsearch, index: str, query: dict[str, Any], fields: list[
         after = page[-1]["sort"]
 
 
-def _passage_counts(client: Elasticsearch, index: str) -> Iterator[tuple[str, dict[int, int]]]:
-    """For each video that has passages, how many of which generation, ordered by video."""
-    after: dict[str, Any] | None = None
-    held: tuple[str, dict[int, int]] | None = None
+def _passage_counts(client: Elasticsearch, index: str) -> Iterator[tuple[str, dict[int, int], int]]:
+    """For each video that has passages, how many of which generation, and the highest number; ordered by video."""
+    for video, buckets in itertools.groupby(_buckets(client, index), key=lambda bucket: bucket["key"]["video"]):
+        counts, last = {}, -1
+        for bucket in buckets:
+            counts[bucket["key"]["generation"]] = bucket["doc_count"]
+            last = max(last, int(bucket["last"]["value"]))
+        yield video, counts, last
+
+
+def _buckets(client: Elasticsearch, index: str) -> Iterator[Any]:
     sources = [{"video": {"terms": {"field": "video_id"}}}, {"generation": {"terms": {"field": "generation"}}}]
+    after: dict[str, Any] | None = None
     while True:
         composite: dict[str, Any] = {"size": PAGE, "sources": sources}
         if after:
@@ -199,19 +209,10 @@ def _passage_counts(client: Elasticsearch, index: str) -> Iterator[tuple[str, di
             index=index,
             size=0,
             query={"term": {"kind": "passage"}},
-            aggs={"counts": {"composite": composite}},
+            aggs={"counts": {"composite": composite, "aggs": {"last": {"max": {"field": "passage_no"}}}}},
             track_total_hits=False,
         )["aggregations"]["counts"]
-        for bucket in found["buckets"]:
-            video, generation = bucket["key"]["video"], bucket["key"]["generation"]
-            if held and held[0] == video:
-                held[1][generation] = bucket["doc_count"]
-                continue
-            if held:
-                yield held
-            held = (video, {generation: bucket["doc_count"]})
+        yield from found["buckets"]
         after = found.get("after_key")
         if after is None or len(found["buckets"]) < PAGE:
-            break
-    if held:
-        yield held
+            return
