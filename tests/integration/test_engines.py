@@ -152,7 +152,7 @@ def test_any_phrase_is_found_once_wherever_it_crosses_borders(say, engines):
             assert found["total_moments"] == found["videos"][0]["moments_total"]
 
 
-def test_random_questions_have_the_same_answers(say, engines):
+def test_random_questions_have_the_same_answers(say, engines, long):
     rng = random.Random(11)
     vocabulary = [f"{a}{b}{c}" for a in "abc" for b in ("en", "est", "elect") for c in ("", "s", "ion", "ions", "ing")]
     for number in range(12):
@@ -161,7 +161,8 @@ def test_random_questions_have_the_same_answers(say, engines):
         say(" ".join(text), f"{number}.mp4", language=rng.choice(["en", "en", "de"]))
     ready = engines()
     some = 0
-    for _ in range(150):
+    asked = 300 if long else 80
+    for _ in range(asked):
         words = [rng.choice(vocabulary) for _ in range(rng.choice([1, 1, 2, 3]))]
         if rng.random() < 0.2:
             words[-1] = words[-1][: rng.randrange(2, len(words[-1]) + 1)] + "*"
@@ -172,7 +173,7 @@ def test_random_questions_have_the_same_answers(say, engines):
             moments=rng.choice([1, 3, 100]), language=rng.choice([None, "de"]),
         )  # fmt: skip
         some += bool(found["total_videos"])
-    assert some > 75
+    assert some > asked / 2
 
 
 def test_odd_languages_titles_words_and_confidences_are_the_same_to_both(say, result, lake, engines):

@@ -182,7 +182,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_an_unbroken_one(tmp_path, 
 
     maintain(archive.lake, keep_generations=3, grace_h=0, scratch=tmp_path / "scratch")
     assert archive.rows(EVERYTHING) == true
-    for name in ("words", "cues", "transcripts", "topics"):
+    for name in ("words", "cues", "passages", "topics"):
         assert archive.rows(f"SELECT count(*) FROM _{name} ANTI JOIN _videos USING (video_id, generation)") == [(0,)]
     assert [p.name for p in (tmp_path / "scratch").iterdir() if not p.name.startswith("lane-")] == []
     limit = time.monotonic() + 10  # a server looks once a second whether its run still lives

@@ -120,7 +120,9 @@ def test_a_fault_that_passes_is_tried_again_and_nothing_is_lost(fault, begun, la
 
 
 @pytest.mark.parametrize("status", [429, 503, 500, 413])
-def test_a_server_that_takes_nothing_any_more_ends_the_sync_loudly(status, begun, lake, settings, syncer, proxy):
+def test_a_server_that_takes_nothing_any_more_ends_the_sync_loudly(status, long, begun, lake, settings, syncer, proxy):
+    if status not in (429, 500) and not long:
+        pytest.skip("like the others; at full length only (--long)")
     proxy.rule = lambda request: Answer(status, {"error": {"type": "no"}}) if request.bulk > 3 else None
     with pytest.raises(SearchUnavailable, match=f"did not take the documents: {status}"):
         sync(lake, settings)
@@ -212,7 +214,11 @@ def test_an_index_that_somebody_deletes_is_made_anew_and_never_by_chance(when, b
 
 @pytest.mark.parametrize("bulk", [1, 4, 9])
 @pytest.mark.parametrize("rebuilding", [False, True])
-def test_a_sync_that_is_killed_is_simply_run_again(bulk, rebuilding, begun, lake, settings, syncer, proxy, tmp_path):
+def test_a_sync_that_is_killed_is_simply_run_again(
+    bulk, rebuilding, long, begun, lake, settings, syncer, proxy, tmp_path
+):
+    if bulk != 4 and not long:
+        pytest.skip("like the others; at full length only (--long)")
     reached = threading.Event()
 
     def hold(request: Request) -> None:
