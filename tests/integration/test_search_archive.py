@@ -22,7 +22,6 @@ from tasks.search.elastic.verify import verify
 from tasks.search.query import make_query
 from tasks.settings import Settings
 
-
 QUESTIONS = 60
 
 

@@ -32,9 +32,15 @@ from tasks.settings import Settings
 LONG = " ".join(f"word{n}" for n in range(150))
 
 
+MORE_OF_THE_SAME = {"status": (503, 413), "bulk": (1, 9)}  # only in a run of full length
+
+
 @pytest.fixture(autouse=True)
-def small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_and_quick(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, long: bool) -> None:
     """Many bulk requests for few videos, no long waits between tries, a gate of two queries."""
+    given = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    if not long and any(given.get(name) in values for name, values in MORE_OF_THE_SAME.items()):
+        pytest.skip("like its neighbours; at full length only (--long)")
     monkeypatch.setattr("tasks.search.elastic.rebuild.DRAWN", 1)
     monkeypatch.setattr("tasks.search.elastic.push.CHUNK_VIDEOS", 4)
     monkeypatch.setattr("tasks.search.elastic.push.BACKOFF_S", 0.01)
@@ -120,9 +126,7 @@ def test_a_fault_that_passes_is_tried_again_and_nothing_is_lost(fault, begun, la
 
 
 @pytest.mark.parametrize("status", [429, 503, 500, 413])
-def test_a_server_that_takes_nothing_any_more_ends_the_sync_loudly(status, long, begun, lake, settings, syncer, proxy):
-    if status not in (429, 500) and not long:
-        pytest.skip("like the others; at full length only (--long)")
+def test_a_server_that_takes_nothing_any_more_ends_the_sync_loudly(status, begun, lake, settings, syncer, proxy):
     proxy.rule = lambda request: Answer(status, {"error": {"type": "no"}}) if request.bulk > 3 else None
     with pytest.raises(SearchUnavailable, match=f"did not take the documents: {status}"):
         sync(lake, settings)
@@ -214,11 +218,7 @@ def test_an_index_that_somebody_deletes_is_made_anew_and_never_by_chance(when, b
 
 @pytest.mark.parametrize("bulk", [1, 4, 9])
 @pytest.mark.parametrize("rebuilding", [False, True])
-def test_a_sync_that_is_killed_is_simply_run_again(
-    bulk, rebuilding, long, begun, lake, settings, syncer, proxy, tmp_path
-):
-    if bulk != 4 and not long:
-        pytest.skip("like the others; at full length only (--long)")
+def test_a_sync_that_is_killed_is_simply_run_again(bulk, rebuilding, begun, lake, settings, syncer, proxy, tmp_path):
     reached = threading.Event()
 
     def hold(request: Request) -> None:
