@@ -69,7 +69,7 @@ def test_eight_writers_and_maintenance_lose_nothing_and_keep_nothing_twice(tmp_p
         rounds += 1
     errors = [(tmp_path / f"{n}.err").read_text() for n in range(WRITERS)]
     assert [process.returncode for process in writers] == [0] * WRITERS, errors
-    assert rounds >= 1
+    assert rounds >= 2
 
     committed = {}
     for n in range(WRITERS):
@@ -77,7 +77,7 @@ def test_eight_writers_and_maintenance_lose_nothing_and_keep_nothing_twice(tmp_p
             video, generation, words = json.loads(line)
             assert (video, generation) not in committed
             committed[video, generation] = words
-    assert len(committed) > 30
+    assert len(committed) > 50
     connection = connect(lake)
     history = connection.execute(
         "SELECT video_id, generation, list(word ORDER BY word_no) FROM words_all GROUP BY ALL"
