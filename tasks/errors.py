@@ -42,6 +42,12 @@ from typing import ClassVar
 log = logging.getLogger("nightscribe")
 
 
+def first_line(error: BaseException) -> str:
+    """What a library's error says, without the rest of its story."""
+    said = str(getattr(error, "message", "") or error).strip()
+    return (said or type(error).__name__).splitlines()[0][:300]
+
+
 class NightscribeError(Exception):
     """Base of every error that Nightscribe raises on purpose."""
 
@@ -140,7 +146,7 @@ class Unexpected(NightscribeError):
     @classmethod
     def of(cls, error: BaseException) -> Unexpected:
         """What to say of an exception that nobody foresaw."""
-        said = (str(error).strip() or "no message").splitlines()[0][:500]
+        said = first_line(error)
         return cls(
             f"Something that should not happen: {type(error).__name__}: {said}.",
             next="Run the same command with -v before it for the details, and please report them.",

@@ -1,12 +1,14 @@
-"""How words are compared: case, accents and punctuation around them count for nothing."""
+"""What a word is to search, and how words are compared: case, accents and punctuation around them count for nothing."""
 
 from __future__ import annotations
 
-import string
+import re
 import unicodedata
+from functools import cache
 
-FOLDING_VERSION = 1
-EDGES = string.punctuation + "“”„‟‘’‚«»‹›…–—¿¡。、，！？؟،؛।"
+FOLDING_VERSION = 2
+# A number keeps its points and commas; a word keeps apostrophes and the joiners of Persian and Hindi.
+_NUMBER = r"\d+(?:[.,]\d+)+(?![^\W_])"
 
 
 def fold(text: str) -> str:
@@ -29,12 +31,32 @@ def _accent(char: str) -> bool:
     return 10 <= kind <= 36 or 200 <= kind <= 240
 
 
+def words_of(text: str) -> list[str]:
+    """The words of a text, folded. Hyphens and points part words ("U.S.A." has three), but those of numbers do not."""
+    return _words(prefixes=False).findall(_plain(text))
+
+
+def typed_words(text: str) -> list[str]:
+    """`words_of` what somebody typed; a word that was cut short keeps its `*`."""
+    return _words(prefixes=True).findall(_plain(text))
+
+
 def fold_word(word: str) -> str:
-    """A said word as search compares it: folded, without punctuation at its ends (some models write it)."""
-    folded = fold(word)
-    return folded.strip(EDGES) or folded or word
+    """A said word as search compares it; a space parts it where it is several ("well-known")."""
+    if word.isascii() and word.isalnum():
+        return word.lower()
+    return " ".join(words_of(word)) or fold(word) or word
 
 
-def title_words(title: str) -> str:
-    """The words of a title as search compares them, one space between."""
-    return " ".join(fold_word(word) for word in title.split())
+def _plain(text: str) -> str:
+    # Ligatures and wide letters come along when a text is copied from a PDF; speech models write none.
+    return fold(unicodedata.normalize("NFKC", text))
+
+
+@cache
+def _words(*, prefixes: bool) -> re.Pattern[str]:
+    """Numbers and words. To Python's `\\w` the vowel signs of many scripts are no part of a word; here they are."""
+    signs = "".join(re.escape(c) for c in map(chr, range(0x300, 0x10000)) if unicodedata.category(c).startswith("M"))
+    letter = rf"(?:[^\W_]|[{signs}])"
+    star = r"\*?" if prefixes else ""
+    return re.compile(rf"{_NUMBER}|[^\W_]{letter}*(?:['\u200c\u200d]{letter}+)*{star}")

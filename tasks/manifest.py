@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from tasks.errors import Misconfigured
+from tasks.errors import Misconfigured, first_line
 
 _T = TypeVar("_T")
 NAMED = 5  # problems named in a report, of each kind
@@ -57,7 +57,7 @@ def read_manifest(path: Path, *columns: str, problems: Problems | None = None) -
         return _read(path, list(dict.fromkeys(columns)), problems or Problems())
     except (pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
         raise Misconfigured(
-            f"{path} cannot be read as a table: {str(error).splitlines()[0]}", next="Save it as CSV, TSV or Parquet."
+            f"{path} cannot be read as a table: {first_line(error)}", next="Save it as CSV, TSV or Parquet."
         ) from error
 
 

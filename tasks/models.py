@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import Misconfigured, ModelNotAvailable, UnknownModelSet
+from tasks.errors import Misconfigured, ModelNotAvailable, UnknownModelSet, first_line
 from tasks.records import Recipes
 from tasks.settings import Settings
 from tasks.speech.decode import DecoderSpec
@@ -292,7 +292,7 @@ def fetch_models(name: str, settings: Settings) -> list[str]:
             )
         except (HfHubHTTPError, OSError, ValueError) as error:
             raise ModelNotAvailable(
-                f"{model} could not be fetched: {str(error).splitlines()[0]}",
+                f"{model} could not be fetched: {first_line(error)}",
                 next="Run this where the hub can be reached, then copy the cache folder (HF_HOME) here.",
             ) from error
     return [model for model, _ in wanted]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from tasks.arrays import Array
-from tasks.errors import ModelNotAvailable
+from tasks.errors import ModelNotAvailable, first_line
 from tasks.quiet import quiet_transformers
 from tasks.records import Metadata, Topic, Word
 from tasks.speech.acoustic import choose_device
@@ -88,7 +88,7 @@ def _load(name: str, revision: str | None, device: str) -> TopicModel:
         )
     except (OSError, ValueError, KeyError) as error:
         raise ModelNotAvailable(
-            f"The topic model {name} is not on this machine, or is no classifier: {str(error).splitlines()[0]}",
+            f"The topic model {name} is not on this machine, or is no classifier: {first_line(error)}",
             next=f"Fetch it where there is a network: nightscribe models fetch {name}",
         ) from error
     model = model.to(where).eval()

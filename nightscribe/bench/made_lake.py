@@ -55,10 +55,11 @@ FROM (SELECT v, i, floor(pow((SELECT count(*) FROM vocabulary), random()))::BIGI
 def _tables(n: int) -> dict[str, str]:
     passages = -(-n // OWN_WORDS)
     return {
-    "words": "SELECT * FROM w ORDER BY video_id, word_no",
-    "cues": "SELECT video_id, generation, cue_no, min(start_ms) AS start_ms, max(end_ms) AS end_ms, "
-    "string_agg(word, ' ' ORDER BY word_no) AS text, avg(confidence)::FLOAT AS confidence FROM w GROUP BY ALL ORDER BY video_id, cue_no",
-    "passages": f"""
+        "words": "SELECT * FROM w ORDER BY video_id, word_no",
+        "cues": "SELECT video_id, generation, cue_no, min(start_ms) AS start_ms, max(end_ms) AS end_ms, "
+        "string_agg(word, ' ' ORDER BY word_no) AS text, avg(confidence)::FLOAT AS confidence "
+        "FROM w GROUP BY ALL ORDER BY video_id, cue_no",
+        "passages": f"""
 SELECT video_id, generation, p AS passage_no, min(start_ms) FILTER (own) AS start_ms, max(end_ms) FILTER (own) AS end_ms,
     min(word_no) AS first_carried, min(word_no) FILTER (own) AS first_word, max(word_no) FILTER (own) AS last_word,
     ' ' || string_agg(word, ' ' ORDER BY word_no) FILTER (own) || ' ' AS text,
@@ -66,15 +67,15 @@ SELECT video_id, generation, p AS passage_no, min(start_ms) FILTER (own) AS star
 FROM (SELECT *, word_no // {OWN_WORDS} = p AS own FROM w JOIN range({passages}) r(p)
       ON word_no BETWEEN p * {OWN_WORDS} - {CARRIED_WORDS} AND (p + 1) * {OWN_WORDS} - 1)
 GROUP BY ALL ORDER BY video_id, passage_no""",
-    "topics": "SELECT DISTINCT video_id, generation, 'video' AS scope, 0::BIGINT AS start_ms, 40000::BIGINT AS end_ms, 1::INT AS rank, "
-    "['business', 'entertainment', 'politics', 'sport', 'tech'][1 + (hash(video_id) % 5)::INT] AS label, 0.9::FLOAT AS score, "
-    "'bench' AS model FROM w ORDER BY video_id",
-    "videos": f"SELECT DISTINCT video_id, generation, 'bench' AS bucket, video_id || '.mp4' AS key, 'A talk' AS title, "
-    f"{400 * n}::BIGINT AS duration_ms, 'en' AS language, 'indexed' AS status, {n}::INT AS n_words, "
-    f"{passages}::INT AS n_passages, 10::INT AS n_cues, "
-    f"{380 * n}::BIGINT AS speech_ms, 0.75::DOUBLE AS confidence, TIMESTAMPTZ '2015-01-01 00:00:00+00' "
-    "+ to_days((hash(video_id) % 4000)::INT) AS published_at FROM w ORDER BY video_id",
-}  # fmt: skip
+        "topics": "SELECT DISTINCT video_id, generation, 'video' AS scope, 0::BIGINT AS start_ms, 40000::BIGINT AS end_ms, 1::INT AS rank, "
+        "['business', 'entertainment', 'politics', 'sport', 'tech'][1 + (hash(video_id) % 5)::INT] AS label, 0.9::FLOAT AS score, "
+        "'bench' AS model FROM w ORDER BY video_id",
+        "videos": f"SELECT DISTINCT video_id, generation, 'bench' AS bucket, video_id || '.mp4' AS key, 'A talk' AS title, "
+        f"{400 * n}::BIGINT AS duration_ms, 'en' AS language, 'indexed' AS status, {n}::INT AS n_words, "
+        f"{passages}::INT AS n_passages, 10::INT AS n_cues, "
+        f"{380 * n}::BIGINT AS speech_ms, 0.75::DOUBLE AS confidence, TIMESTAMPTZ '2015-01-01 00:00:00+00' "
+        "+ to_days((hash(video_id) % 4000)::INT) AS published_at FROM w ORDER BY video_id",
+    }  # fmt: skip
 
 
 def _chunk(connection: duckdb.DuckDBPyConnection, lake: Lake, first: int, last: int, n: int) -> None:

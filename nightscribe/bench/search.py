@@ -38,7 +38,7 @@ QUESTIONS = 100  # of each kind
 
 
 def bench(*, full: bool) -> Table:
-    """Passages into an index, ours and bare in turns; then questions of four kinds to both engines.
+    """Passages into an index, ours and bare in turns; then questions of five kinds to both engines.
 
     Raises:
         Misconfigured: no Elasticsearch is set.
@@ -56,14 +56,13 @@ def bench(*, full: bool) -> Table:
     try:
         lake = Lake(str(folder / "lake"))
         generate(lake, videos, WORDS_PER_VIDEO)
-        return _measured(lake, settings, folder, rounds=3 if full else 1)
+        return _measured(Syncer.of(lake, settings), folder, rounds=3 if full else 1)
     finally:
         shutil.rmtree(folder)
 
 
-def _measured(lake: Lake, settings: Settings, folder: Path, rounds: int) -> Table:
-    connection = connect(lake)
-    syncer = Syncer.of(lake, settings)
+def _measured(syncer: Syncer, folder: Path, rounds: int) -> Table:
+    connection = connect(syncer.lake)
     listed = folder / "documents.ndjson"
     count = _write(connection, listed)
     made: list[str] = []
@@ -79,7 +78,7 @@ def _measured(lake: Lake, settings: Settings, folder: Path, rounds: int) -> Tabl
             index = made[-1]
             ready(syncer.client, index)
             write_state(syncer.client, index, 0, "", ["en"])
-            latencies = _latencies(connection, settings, syncer, index)
+            latencies = _latencies(connection, syncer, index)
         finally:
             for index in made:
                 syncer.client.indices.delete(index=index, ignore_unavailable=True)
@@ -163,11 +162,11 @@ def _ours(syncer: Syncer, connection: duckdb.DuckDBPyConnection, made: list[str]
 
 
 def _latencies(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, syncer: Syncer, index: str
+    connection: duckdb.DuckDBPyConnection, syncer: Syncer, index: str
 ) -> dict[str, tuple[tuple[float, float], tuple[float, float]]]:
     lake = LakeSearcher(connection)
     out = {}
-    with Searcher(Connection.of(settings), index, syncer.lake_id) as elastic:
+    with Searcher(Connection.of(syncer.settings), index, syncer.lake_id) as elastic:
         for kind, queries in _questions(connection).items():
             timed = [_timed(engine.search, queries) for engine in (elastic, lake)]
             out[kind] = (timed[0], timed[1])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,21 +69,15 @@ def asr(
     Example:
       nightscribe evaluate asr heldout/manifest.tsv --models english --group-by speaker
     """
-    from tasks.evaluation.asr import hear, read_clips, report
-    from tasks.manifest import Problems, drawn
+    from tasks.evaluation.asr import report
     from tasks.models import find_set
 
     settings = settings_from(lake=lake, models=models)
-    chosen, problems = find_set(settings), Problems()
+    chosen = find_set(settings)
     card_file = _card(Path(chosen.acoustic)) if card else None
-    clips = drawn(
-        read_clips(manifest, problems, path_column=path_column, text_column=text_column, group_by=group_by), limit
-    )
-    settings.scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="run-evaluate-", dir=settings.scratch) as folder, counting("clips") as show:
-        heard = list(hear(clips, chosen, settings, Path(folder), problems, lambda done: show(done, len(clips))))
-    _tell(problems)
-    found = report(heard, group_by, chosen, settings)
+    columns: dict[str, Any] = {"path_column": path_column, "text_column": text_column, "group_by": group_by}
+    with _heard(manifest, chosen, settings, limit, columns) as (heard, _):
+        found = report(heard, group_by, chosen, settings)
     if out:
         _write_clips(out, heard, group_by)
     given = [*(f"--group-by {column}" for column in group_by), *([f"--limit {limit}"] if limit else [])]
@@ -116,22 +112,15 @@ def search(
     Example:
       nightscribe evaluate search heldout/manifest.tsv --models english
     """
-    from tasks.evaluation import finding
-    from tasks.evaluation.asr import hear, read_clips
-    from tasks.manifest import Problems, drawn
+    from tasks.evaluation.finding import report
     from tasks.models import find_set
 
     settings = settings_from(lake=lake, models=models)
-    chosen, problems = find_set(settings), Problems()
+    chosen = find_set(settings)
     card_file = _card(Path(chosen.acoustic)) if card else None
-    clips = drawn(read_clips(manifest, problems, path_column=path_column, text_column=text_column), limit)
-    settings.scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="run-evaluate-", dir=settings.scratch) as name:
-        with counting("recordings") as show:
-            folder = Path(name)
-            heard = list(hear(clips, chosen, settings, folder, problems, lambda done: show(done, len(clips))))
-        _tell(problems)
-        found = finding.report(heard, chosen, settings, folder, questions)
+    columns = {"path_column": path_column, "text_column": text_column}
+    with _heard(manifest, chosen, settings, limit, columns) as (heard, folder):
+        found = report(heard, chosen, settings, folder, questions)
     given = [*([f"--questions {questions}"] if questions != 200 else []), *([f"--limit {limit}"] if limit else [])]
     _keep("search", found, manifest, settings, out, as_json)
     if card_file and card:
@@ -189,6 +178,24 @@ def topics(
     if card_file and card:
         _write_card(card_file, card, "topics", found, [manifest.name, *given])
     return 0
+
+
+@contextlib.contextmanager
+def _heard(
+    manifest: Path, chosen: Any, settings: Any, limit: int | None, columns: dict[str, Any]
+) -> Iterator[tuple[list[Any], Path]]:
+    """The clips of a manifest as the models hear them, and a folder that is there as long as this context."""
+    from tasks.evaluation.asr import hear, read_clips
+    from tasks.manifest import Problems, drawn
+
+    problems = Problems()
+    clips = drawn(read_clips(manifest, problems, **columns), limit)
+    settings.scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="run-evaluate-", dir=settings.scratch) as name:
+        with counting("clips") as show:
+            heard = list(hear(clips, chosen, settings, Path(name), problems, lambda done: show(done, len(clips))))
+        _tell(problems)
+        yield heard, Path(name)
 
 
 def _tell(problems: Any, of: str = "") -> None:

@@ -7,12 +7,12 @@ Spoken Document Retrieval Track: A Success Story", 2000): somebody remembers wor
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tasks.errors import Misconfigured
 from tasks.evaluation.asr import Heard
 from tasks.evaluation.scores import normalised
 from tasks.lake.commit import commit
@@ -23,8 +23,7 @@ from tasks.search.answer import Asked, duck, suggestions
 from tasks.search.query import make_query
 from tasks.settings import Settings
 
-WORDS = 2  # of a question: few enough that both may have been heard, enough to name one recording
-NEAR = 12  # words between the first and the last of them, at most
+NEAR = 12  # words between the two of a question, at most
 SHORTEST = 4  # letters of a word that somebody would remember
 COMMON = 0.05  # share of the recordings in which such a word may be
 FIRST = 10  # places of an answer that are looked at
@@ -51,7 +50,6 @@ class Question:
 def questions(texts: Sequence[str], most: int, seed: int = 0) -> list[Question]:
     """Up to `most` questions, no two about the same recording, the same ones for the same texts."""
     said = [text.split() for text in texts]
-    frequency = Counter(word for words in said for word in set(words))
     holders: dict[str, set[int]] = {}
     for number, words in enumerate(said):
         for word in words:
@@ -63,7 +61,7 @@ def questions(texts: Sequence[str], most: int, seed: int = 0) -> list[Question]:
     made = []
     for number in order:
         words = said[number]
-        places = [i for i, w in enumerate(words) if len(w) >= SHORTEST and w.isalpha() and frequency[w] <= limit]
+        places = [i for i, w in enumerate(words) if len(w) >= SHORTEST and w.isalpha() and len(holders[w]) <= limit]
         pairs = [
             (words[a], words[b])
             for n, a in enumerate(places)
@@ -83,8 +81,6 @@ def report(heard: Sequence[Heard], chosen: ModelSet, settings: Settings, scratch
     Raises:
         Misconfigured: no question can be made of the texts.
     """
-    from tasks.errors import Misconfigured
-
     language = chosen.spoken
     truth = [normalised(h.clip.text, language) for h in heard]
     asked = questions(truth, most)

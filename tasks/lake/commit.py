@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import statistics
 import time
 import uuid
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from tasks.folding import fold_word, title_words
+from tasks.folding import fold_word, words_of
 from tasks.lake.schema import CONTENT
 from tasks.lake.store import Lake
 from tasks.lake.vocabulary import add_words
@@ -38,7 +39,8 @@ def commit(lake: Lake, results: Sequence[Result], *, run_id: str, device: str) -
     for result in results:
         for name, rows in content_rows(result).items():
             content[name].extend(rows)
-    add_words(lake, [(r.language, {fold_word(w.word) for w in r.words}) for r in results], batch_id=batch_id)
+    said = [(r.language, {part for w in r.words for part in fold_word(w.word).split()}) for r in results]
+    add_words(lake, said, batch_id=batch_id)
     for name, rows in content.items():
         lake.append(name, rows, batch_id=batch_id)
     videos = [video_row(r, run_id=run_id, device=device, now=now) for r in results]
@@ -108,7 +110,7 @@ def video_row(result: Result, *, run_id: str, device: str, now: datetime) -> dic
     """The row of `videos`."""
     work, probe, meta, seconds = result.work, result.probe, result.metadata, result.seconds
     track = next((t for t in probe.tracks if t.position == result.audio_track), None) if probe else None
-    confidence = sum(w.confidence for w in result.words) / len(result.words) if result.words else None
+    confidence = statistics.fmean(w.confidence for w in result.words) if result.words else None
     return {
         "video_id": work.video_id,
         "generation": result.generation,
@@ -120,7 +122,7 @@ def video_row(result: Result, *, run_id: str, device: str, now: datetime) -> dic
         "size_bytes": work.size_bytes,
         "modified_at": work.modified_at,
         "title": meta.title,
-        "title_words": title_words(meta.title),
+        "title_words": " ".join(words_of(meta.title)),
         "description": meta.description,
         "tags": list(meta.tags),
         "published_at": meta.published_at,

@@ -78,7 +78,7 @@ PASSAGES = {
     "said": "VARCHAR",
 }
 
-# `folded` is a word as search compares it, and null where that is the word itself.
+# `folded` is a word as search compares it, in parts where it is several, and null where that is the word itself.
 WORDS = {
     "video_id": "VARCHAR",
     "generation": "BIGINT",

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlparse
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from tasks.errors import LakeNotWritable, LakeTooNew, Misconfigured, StorageBusy
+from tasks.errors import LakeNotWritable, LakeTooNew, Misconfigured, StorageBusy, first_line
 from tasks.lake.schema import ADDED, LAKE_VERSION, STATISTICS, TABLES, arrow_schema
 
 _T = TypeVar("_T")
@@ -212,7 +212,7 @@ def retry_commit(act: Callable[[], _T], *, what: str, tries: int = COMMIT_TRIES)
         except (CommitFailedError, DeltaError, OSError) as error:
             hopeless = _hopeless(error)
             if attempt == tries or hopeless:
-                said = str(error).strip().splitlines()[0]
+                said = first_line(error)
                 raise StorageBusy(
                     f"The lake did not take {what} in {attempt} tries: {said}",
                     next=hopeless or "Run the same command again.",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import duckdb
 from deltalake.exceptions import DeltaError
 
-from tasks.errors import LakeUnreadable
+from tasks.errors import LakeUnreadable, first_line
 from tasks.lake.schema import CONTENT, EVENTS_ONLY, TABLES
 from tasks.lake.store import Lake
 
@@ -49,7 +49,7 @@ class Snapshot:
                     break
         except DeltaError as error:
             raise LakeUnreadable(
-                f"The table {lake.path(name)} cannot be read: {_first_line(error)}", next=RESTORE
+                f"The table {lake.path(name)} cannot be read: {first_line(error)}", next=RESTORE
             ) from error
         return cls(files, version)
 
@@ -68,7 +68,7 @@ def connect(lake: Lake, snapshot: Snapshot | None = None) -> duckdb.DuckDBPyConn
     try:
         define_views(connection, snapshot)
     except duckdb.Error as error:
-        raise LakeUnreadable(f"The lake cannot be read: {_first_line(error)}", next=RESTORE) from error
+        raise LakeUnreadable(f"The lake cannot be read: {first_line(error)}", next=RESTORE) from error
     return connection
 
 
@@ -77,12 +77,8 @@ def damage(error: BaseException) -> LakeUnreadable | None:
     # A damaged page comes as the base class itself, where wrong SQL has classes of its own.
     kinds = (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException)
     if isinstance(error, kinds) or type(error) is duckdb.Error:
-        return LakeUnreadable(f"The lake cannot be read: {_first_line(error)}", next=RESTORE)
+        return LakeUnreadable(f"The lake cannot be read: {first_line(error)}", next=RESTORE)
     return None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def define_views(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:

@@ -15,6 +15,7 @@ from tasks.settings import Settings
 
 Engine = Literal["auto", "duckdb", "elasticsearch"]
 MOST_SUGGESTIONS = 3
+MOST_CORRECTIONS = 10  # of a word, the most frequent of those one typo away
 LONGEST_TO_CORRECT = 6  # words of a query of which one may be left out or mended
 
 
@@ -47,7 +48,7 @@ def answer(
         BadQuery: see `make_query`. SearchUnavailable: `engine` is "elasticsearch", and it does not answer.
         Misconfigured: a setting is wrong, or there is no lake.
     """
-    synonyms = _synonyms(settings)
+    synonyms = synonyms_of(settings)
 
     def ask(engine: Asked) -> dict[str, Any]:
         languages = (options["language"],) if options.get("language") else engine.languages or ("en",)
@@ -103,7 +104,7 @@ def suggestions(query: Query, engine: Asked) -> list[dict[str, Any]]:
 
     tried: list[tuple[str, Query]] = []
     short = len(query.slots) <= LONGEST_TO_CORRECT
-    corrected = [_corrected(query, slot, engine) if short else slot for slot in query.slots]
+    corrected = [_corrected(slot, engine) if short else slot for slot in query.slots]
     if corrected != list(query.slots):
         tried.append(("typo", replace(query, slots=tuple(corrected))))
     if query.mode == "phrase" and len(query.slots) > 1:
@@ -119,14 +120,14 @@ def suggestions(query: Query, engine: Asked) -> list[dict[str, Any]]:
     return [one for one in made if one["total_videos"]][:MOST_SUGGESTIONS]
 
 
-def _corrected(query: Query, slot: Slot, engine: Asked) -> Slot:
+def _corrected(slot: Slot, engine: Asked) -> Slot:
     """The slot, or where its word was never said, the word next to it that was said in most videos."""
     if slot.word is None or not forgives(slot.word):
         return slot
     alone = Query(slot.word, (slot,), limit=0)
     if engine.search(alone)["total_videos"]:
         return slot
-    others = [Slot(((word,),)) for word in engine.near(slot.word) if word != slot.word][:20]
+    others = [Slot(((word,),)) for word in engine.near(slot.word) if word != slot.word][:MOST_CORRECTIONS]
     counted = [(engine.search(replace(alone, slots=(other,), stems=False))["total_videos"], other) for other in others]
     return max(counted, key=lambda pair: pair[0])[1] if counted else slot
 
@@ -136,7 +137,12 @@ def _typed(query: Query) -> str:
     return f'"{text}"' if query.mode == "phrase" else text
 
 
-def _synonyms(settings: Settings) -> Synonyms:
+def synonyms_of(settings: Settings) -> Synonyms:
+    """The synonyms of the settings' file.
+
+    Raises:
+        Misconfigured: it cannot be read.
+    """
     if settings.synonyms is None:
         return {}
     try:

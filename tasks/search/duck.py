@@ -9,10 +9,11 @@ from typing import Any
 import duckdb
 
 from tasks.alike import forgives, language_code
-from tasks.folding import fold
+from tasks.folding import words_of
 from tasks.lake.vocabulary import languages_of, near_words, stem_mates
 from tasks.search.moments import Heard, moment_of
 from tasks.search.query import Query, Saying, Slot
+from tasks.search.shown import SHOWN_TOPICS, iso
 
 _TITLE_WORDS = "string_split(coalesce(v.title_words, ''), ' ')"
 _LANGUAGE = "replace(lower(v.language), '_', '-')"
@@ -72,7 +73,7 @@ def search(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, Any
                 "video_id": video_id,
                 "key": key,
                 "title": title,
-                "published_at": published.isoformat().replace("+00:00", "Z") if published else None,
+                "published_at": iso(published),
                 "duration_ms": duration,
                 "score": round(score, 4),
                 "topics": topics.get(video_id, []),
@@ -96,12 +97,18 @@ class LakeSearcher:
         return search(self._connection, query)
 
     def near(self, word: str) -> list[str]:
-        """Words of the archive that one typo leads to or from."""
-        return near_words(self._connection, word)
+        """Words of the archive that one typo leads to or from, the most frequent first."""
+        near = near_words(self._connection, word)
+        rows = self._connection.execute(
+            "SELECT term FROM (SELECT coalesce(folded, word) AS term FROM words) WHERE list_contains($near, term) "
+            "GROUP BY term ORDER BY count(*) DESC, term",
+            {"near": near},
+        ).fetchall()
+        return [row[0] for row in rows]
 
     def titles(self, begun: str, limit: int = 8) -> list[dict[str, Any]]:
         """Videos whose titles have words that begin as typed, whole words first: `video_id`, `key` and `title`."""
-        words = fold(begun).split()
+        words = words_of(begun)
         if not words:
             return []
         starts = " AND ".join(
@@ -121,6 +128,7 @@ class Conditions:
     def __init__(self, connection: duckdb.DuckDBPyConnection, query: Query) -> None:
         self._connection = connection
         self._query = query
+        self._near: dict[Slot, tuple[list[str], dict[str, list[str]]]] = {}
         self.parameters: dict[str, Any] = {}
 
     def sql(self) -> str:
@@ -151,29 +159,39 @@ class Conditions:
 
     def _slot(self, slot: Slot, text: str) -> str:
         """That a slot is heard in `p.text` or `p.carried`."""
-        words = [saying[0] for saying in slot.said if len(saying) == 1]
-        ways = []
         if slot.prefix:
-            return f"contains({text}, {self._value(' ' + words[0])})"
+            return f"contains({text}, {self._value(' ' + slot.said[0][0])})"
+        ways = []
+        words, mates = self._alike(slot)
         for saying in slot.said:
             if len(saying) > 1:
                 ways.append(
                     self._ends_here(saying) if text == "p.text" else f"contains({text}, {self._value(_spaced(saying))})"
                 )
-        if slot.word and self._query.typos and forgives(slot.word):
-            words += near_words(self._connection, slot.word)
         if words:
             ways.append(self._any_word(text, words))
-        if slot.word and self._query.stems:
-            for language in languages_of(self._connection):
-                mates = [word for word in stem_mates(self._connection, slot.word, language) if word not in words]
-                if mates:  # of another language they are other words
-                    spoken = f"split_part({_LANGUAGE}, '-', 1) = {self._value(language)}"
-                    ways.append(f"({self._any_word(text, mates)} AND {spoken})")
+        for language, stemmed in mates.items():
+            spoken = f"split_part({_LANGUAGE}, '-', 1) = {self._value(language)}"
+            ways.append(f"({self._any_word(text, stemmed)} AND {spoken})")
         return f"({' OR '.join(ways)})"
 
+    def _alike(self, slot: Slot) -> tuple[list[str], dict[str, list[str]]]:
+        """Single words that a slot matches in any language, and by language those that have its stem there only."""
+        if slot in self._near:
+            return self._near[slot]
+        words = [saying[0] for saying in slot.said if len(saying) == 1]
+        mates: dict[str, list[str]] = {}
+        if slot.word and self._query.typos and forgives(slot.word):
+            words = list(dict.fromkeys([*words, *near_words(self._connection, slot.word)]))
+        if slot.word and self._query.stems:
+            for language in languages_of(self._connection):
+                others = [word for word in stem_mates(self._connection, slot.word, language) if word not in words]
+                if others:
+                    mates[language] = others
+        self._near[slot] = words, mates
+        return words, mates
+
     def _any_word(self, text: str, words: Sequence[str]) -> str:
-        words = list(dict.fromkeys(words))
         if len(words) <= FEW:
             return "(" + " OR ".join(f"contains({text}, {self._value(f' {word} ')})" for word in words) + ")"
         pattern = " (?:" + "|".join(re.escape(word) for word in words) + ") "
@@ -221,7 +239,7 @@ def _spaced(saying: Saying) -> str:
 def _topics(connection: duckdb.DuckDBPyConnection, ids: list[str]) -> dict[str, list[str]]:
     quoted = ", ".join("'" + i.replace("'", "''") + "'" for i in ids)  # constants let DuckDB skip row groups
     rows = connection.execute(
-        "SELECT video_id, list(label ORDER BY rank) FROM topics WHERE scope = 'video' AND (rank = 1 OR score >= 0.25) "
+        f"SELECT video_id, list(label ORDER BY rank) FROM topics WHERE {SHOWN_TOPICS} "
         f"AND {f'video_id IN ({quoted})' if ids else 'false'} GROUP BY video_id"
     ).fetchall()
     return dict(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ LONGEST = 40  # words between its first mark and the last that it shows
 
 @dataclass(frozen=True)
 class Heard:
-    """The words of a passage, the `carried` ones first; `folded` as search compares them, times in ms."""
+    """The words of a passage, the `carried` ones first; `folded` by `fold_word`, times in ms."""
 
     language: str | None
     said: Sequence[str]
@@ -28,7 +28,7 @@ class Heard:
 
 def moment_of(query: Query, heard: Heard) -> dict[str, Any]:
     """What `search --json` prints of a moment (see the docs). `times` has the start of every mark."""
-    runs = sorted(set(_runs(query, heard)))
+    runs = _runs(query, heard)
     if not runs:  # an engine that is of another mind than `matches`: show the passage, mark nothing
         runs = [(heard.carried, heard.carried)]
         marked: set[int] = set()
@@ -49,30 +49,37 @@ def moment_of(query: Query, heard: Heard) -> dict[str, Any]:
     }
 
 
-def _runs(query: Query, heard: Heard) -> Iterator[tuple[int, int]]:
-    """First and last position of everything that matched.
+def _runs(query: Query, heard: Heard) -> list[tuple[int, int]]:
+    """First and last position of everything that matched, in order.
 
     What ends in the carried words belongs to the passage before, unless only there a word of the query is said.
     """
+    parts = [(part, n) for n, folded in enumerate(heard.folded) for part in folded.split()]
+    terms, position = [part for part, _ in parts], [n for _, n in parts]
+
+    def own(found: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        return [run for run in found if position[run[1]] >= heard.carried]
+
+    runs: list[tuple[int, int]] = []
     if query.mode == "phrase":
         for saying in query.phrases:
-            yield from (run for run in _sayings(saying, heard.folded) if run[1] >= heard.carried)
-        return
-    for slot in query.slots:
-        found = list(_of_slot(query, slot, heard))
-        own = [run for run in found if run[1] >= heard.carried]
-        yield from own or (found[-1:] if query.mode == "words" else ())
+            runs += own(_sayings(saying, terms))
+    else:
+        language = stem_language(heard.language)
+        for slot in query.slots:
+            found = list(_of_slot(query, slot, terms, language))
+            runs += own(found) or (found[-1:] if query.mode == "words" else [])
+    return sorted({(position[first], position[last]) for first, last in runs})
 
 
-def _of_slot(query: Query, slot: Slot, heard: Heard) -> Iterator[tuple[int, int]]:
+def _of_slot(query: Query, slot: Slot, terms: Sequence[str], language: str | None) -> Iterator[tuple[int, int]]:
     alone = {saying[0] for saying in slot.said if len(saying) == 1}
-    language = stem_language(heard.language)
-    for n, word in enumerate(heard.folded):
+    for n, word in enumerate(terms):
         if word in alone or _alike(query, slot, word, language):
             yield n, n
     for saying in slot.said:
         if len(saying) > 1:
-            yield from _sayings(saying, heard.folded)
+            yield from _sayings(saying, terms)
 
 
 def _alike(query: Query, slot: Slot, word: str, language: str | None) -> bool:
@@ -87,10 +94,10 @@ def _alike(query: Query, slot: Slot, word: str, language: str | None) -> bool:
     return query.typos and forgives(typed) and one_typo(typed, word)
 
 
-def _sayings(saying: Saying, folded: Sequence[str]) -> Iterator[tuple[int, int]]:
+def _sayings(saying: Saying, terms: Sequence[str]) -> Iterator[tuple[int, int]]:
     length = len(saying)
-    for first in range(len(folded) - length + 1):
-        if folded[first] == saying[0] and tuple(folded[first : first + length]) == saying:
+    for first in range(len(terms) - length + 1):
+        if terms[first] == saying[0] and tuple(terms[first : first + length]) == saying:
             yield first, first + length - 1
 
 

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import itertools
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from typing import Any, Literal
 
 from tasks.errors import BadQuery
-from tasks.folding import fold
+from tasks.folding import fold, typed_words, words_of
 from tasks.passages import CARRIED_WORDS
 from tasks.speech.text import spoken_number
 
 MAX_WORDS = CARRIED_WORDS + 1
 MAX_PHRASES = 64  # ways to say a phrase that has synonyms or numbers in it
 SHORTEST_PREFIX = 2
-# A number keeps its points and commas; a word keeps apostrophes and the joiners of Persian and Hindi.
-_NUMBER = r"\d+(?:[.,]\d+)+(?![^\W_])"
 _QUOTES = '"“”„«»'
 
 Mode = Literal["words", "any", "phrase"]
@@ -116,9 +112,7 @@ def query_slots(text: str, *, languages: Sequence[str] = ("en",), synonyms: Syno
     Raises:
         BadQuery: there is no word, there are too many, or a prefix is too short.
     """
-    # Ligatures and wide letters come along when a query is copied from a PDF; speech models write none.
-    folded = fold(unicodedata.normalize("NFKC", text).replace("\u2019", "'"))
-    words = _words().findall(folded)
+    words = typed_words(text)
     if not words:
         raise BadQuery(f"There is no word in {text[:80]!r} to look for.", next='nightscribe search "two words"')
     slots = []
@@ -131,14 +125,6 @@ def query_slots(text: str, *, languages: Sequence[str] = ("en",), synonyms: Syno
     if spelt > MAX_WORDS:
         raise BadQuery(f"A query has at most {MAX_WORDS} words; this has {spelt}.", next="Leave some out.")
     return tuple(slots)
-
-
-@cache
-def _words() -> re.Pattern[str]:
-    """Numbers and words. To Python's `\\w` the vowel signs of many scripts are no part of a word; here they are."""
-    signs = "".join(re.escape(c) for c in map(chr, range(0x300, 0x10000)) if unicodedata.category(c).startswith("M"))
-    letters = rf"(?:[^\W_]|[{signs}])+"
-    return re.compile(rf"{_NUMBER}|[^\W_]{letters[:-1]}*(?:['\u200c\u200d]{letters})*\*?")
 
 
 def _slot(words: Sequence[str], at: int, languages: Sequence[str], synonyms: Synonyms) -> tuple[int, Slot]:
@@ -161,10 +147,9 @@ def _slot(words: Sequence[str], at: int, languages: Sequence[str], synonyms: Syn
 def _numbers(digits: str, languages: Sequence[str]) -> tuple[Saying, ...]:
     """A number as written, and as it may be read aloud: as a year, as a count, figure by figure."""
     plain = digits.replace(",", "")
-    ways = [tuple(re.split(r"[.,]", digits))]
+    ways = [(digits,), tuple(re.split(r"[.,]", digits)), (plain,)]
     if not re.fullmatch(r"\d{1,15}(\.\d{1,6})?", plain):
-        return (ways[0], (plain,)) if plain.isdigit() and plain != digits else (ways[0],)
-    ways.append((plain,))
+        return tuple(dict.fromkeys(ways))
     for language in languages:
         figures = [spoken_number(figure, language) for figure in plain if figure.isdigit()]
         # A comma in it says that it is no year: "1,984" is a count, "1984" may be either.
@@ -181,7 +166,7 @@ def read_synonyms(lines: Sequence[str]) -> dict[Saying, list[Saying]]:
     """Synonyms as a file has them: sayings that mean the same in a line, with commas between; `#` begins a remark."""
     found: dict[Saying, list[Saying]] = {}
     for line in lines:
-        group = [tuple(_words().findall(fold(part))) for part in line.split("#")[0].split(",")]
+        group = [tuple(words_of(part)) for part in line.split("#")[0].split(",")]
         group = list(dict.fromkeys(way for way in group if way))
         for way in group:
             known = found.setdefault(way, [])

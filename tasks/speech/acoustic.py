@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from tasks.arrays import Array
-from tasks.errors import ModelNotAvailable, OutOfMemory
+from tasks.errors import ModelNotAvailable, OutOfMemory, first_line
 from tasks.hardware import cpu_has_bf16
 from tasks.models import ModelSet
 from tasks.quiet import quiet_transformers
@@ -249,7 +249,7 @@ def tokenizer_of(chosen: ModelSet) -> Any:
 def _unavailable(name: str, error: Exception) -> ModelNotAvailable:
     where = "in that folder" if Path(name).exists() else "on this machine"
     return ModelNotAvailable(
-        f"The acoustic model {name} is not {where}, or is not a CTC model: {str(error).splitlines()[0]}",
+        f"The acoustic model {name} is not {where}, or is not a CTC model: {first_line(error)}",
         next=f"Fetch it where there is a network: nightscribe models fetch {name}",
     )
 

@@ -15,7 +15,7 @@ from transformers import (
     Wav2Vec2Processor,
 )
 
-from tasks.errors import Misconfigured
+from tasks.errors import Misconfigured, first_line
 from tasks.quiet import quiet_transformers
 from tasks.training.scratch import letters
 
@@ -41,7 +41,7 @@ def load_for_training(name: str) -> tuple[PreTrainedModel, Any]:
         model = AutoModelForCTC.from_pretrained(name, **given)
     except (OSError, ValueError, KeyError) as error:
         raise Misconfigured(
-            f"No speech model could be loaded from {name!r}: {str(error).splitlines()[0]}",
+            f"No speech model could be loaded from {name!r}: {first_line(error)}",
             next=f"Name a folder, or fetch it first: nightscribe models fetch {name}",
         ) from error
     mel = "input_features" in inspect.signature(model.forward).parameters

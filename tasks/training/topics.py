@@ -19,7 +19,7 @@ from torch.nn import functional
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tasks.arrays import Array
-from tasks.errors import Misconfigured
+from tasks.errors import Misconfigured, first_line
 from tasks.quiet import quiet_transformers
 from tasks.speech.acoustic import choose_device
 from tasks.training.folders import recover, replacing
@@ -138,7 +138,7 @@ def _load(name: str, labels: Sequence[str]) -> tuple[Any, Any]:
         )
     except (OSError, ValueError, KeyError) as error:
         raise Misconfigured(
-            f"No model could be loaded from {name!r}: {str(error).splitlines()[0]}",
+            f"No model could be loaded from {name!r}: {first_line(error)}",
             next=f"Name a folder, or fetch it first: nightscribe models fetch {name}",
         ) from error
     return model, tokenizer

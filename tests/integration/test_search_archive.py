@@ -22,7 +22,7 @@ from tasks.search.elastic.verify import verify
 from tasks.search.query import make_query
 from tasks.settings import Settings
 
-QUESTIONS = 60
+QUESTIONS = 100
 
 
 class Archive:
@@ -59,7 +59,7 @@ class Archive:
 
 
 @pytest.fixture
-def archive(tmp_path, search_server, index_prefix, monkeypatch) -> Archive:  # noqa: F811
+def archive(tmp_path, search_server, index_prefix, monkeypatch) -> Archive:
     monkeypatch.setattr("tasks.search.elastic.rebuild.DRAWN", 5)
     return Archive(tmp_path, search_server.url, index_prefix)
 
@@ -115,9 +115,7 @@ def agreed(archive: Archive) -> int:
     return some
 
 
-def test_real_media_are_found_alike_on_both_engines(archive, testdata, long):
-    if not long:
-        pytest.skip("minutes of speech; at full length only (--long)")
+def test_real_media_are_found_alike_on_both_engines(archive, testdata):
     archive.bucket.mkdir()
     for path in (testdata / "media").glob("speech_*"):
         if path.suffix in (".mp4", ".mkv", ".mov", ".webm"):

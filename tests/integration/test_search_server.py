@@ -48,7 +48,7 @@ MAPPINGS = {
 
 
 @pytest.fixture
-def index(search_client, index_prefix) -> str:  # noqa: F811
+def index(search_client, index_prefix) -> str:
     """An index of two documents."""
     name = f"{index_prefix}-talks"
     search_client.indices.create(index=name, settings={"analysis": ANALYSIS}, mappings=MAPPINGS)
@@ -62,24 +62,24 @@ def found(client: Elasticsearch, index: str, **query: object) -> list[str]:
     return [hit["_id"] for hit in client.search(index=index, query=query)["hits"]["hits"]]
 
 
-def test_the_server_answers_and_says_how_it_came_about(search_server, search_client):  # noqa: F811
+def test_the_server_answers_and_says_how_it_came_about(search_server, search_client):
     assert search_server.why
     assert search_client.cluster.health()["status"] in ("green", "yellow")
     versions = {node["version"] for node in search_client.nodes.info()["nodes"].values()}
     assert {version.split(".")[0] for version in versions} == {"9"}
 
 
-def test_what_was_sent_in_bulk_is_found(search_client, index):  # noqa: F811
+def test_what_was_sent_in_bulk_is_found(search_client, index):
     assert found(search_client, index, match={"text": "football"}) == ["2"]
     assert found(search_client, index, match={"text": "chess"}) == []
 
 
-def test_accents_are_folded_in_words_and_in_keywords(search_client, index):  # noqa: F811
+def test_accents_are_folded_in_words_and_in_keywords(search_client, index):
     assert found(search_client, index, match={"text.folded": "besancon"}) == ["1"]
     assert found(search_client, index, term={"place": "lodz"}) == ["2"]
 
 
-def test_elections_match_election(search_client, index):  # noqa: F811
+def test_elections_match_election(search_client, index):
     assert found(search_client, index, match={"text": "election"}) == ["1"]
     assert found(search_client, index, match={"text.folded": "election"}) == []
 
@@ -92,12 +92,12 @@ def test_elections_match_election(search_client, index):  # noqa: F811
         ("begins", "central cent", ["ce", "cen", "cent"]),
     ],
 )
-def test_filters_have_the_parameters_of_a_full_server(search_client, index, analyzer, text, words):  # noqa: F811
+def test_filters_have_the_parameters_of_a_full_server(search_client, index, analyzer, text, words):
     tokens = search_client.indices.analyze(index=index, analyzer=analyzer, text=text)["tokens"]
     assert [token["token"] for token in tokens] == words
 
 
-def test_an_older_external_version_is_a_conflict(search_client, index):  # noqa: F811
+def test_an_older_external_version_is_a_conflict(search_client, index):
     def put(version: int) -> None:
         search_client.index(index=index, id="3", document={}, version=version, version_type="external")
 

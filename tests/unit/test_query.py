@@ -6,6 +6,7 @@ import pytest
 
 from tasks.alike import one_typo, stem, stem_language
 from tasks.errors import BadQuery
+from tasks.folding import fold_word, words_of
 from tasks.search.query import MAX_PHRASES, make_query, query_slots, read_synonyms
 
 
@@ -19,14 +20,34 @@ def test_a_number_is_tried_as_it_is_read_aloud():
     assert ways("911")[0] == ["911", "nine hundred and eleven", "nine hundred eleven", "nine one one"]
     assert "one thousand nine hundred and eighty four" in ways("1984")[0]
     assert "nineteen eighty four" in ways("1984")[0]
-    assert ways("3.5")[0] == ["3 5", "3.5", "three point five"]
+    assert ways("3.5")[0] == ["3.5", "3 5", "three point five"]
     assert "one thousand five hundred" in ways("1,500 people")[0]
     assert ways("7") == [["7", "seven"]]
     assert "deux mille vingt quatre" in ways("2024", languages=("fr",))[0]
 
 
+def test_hyphens_and_points_part_words_in_texts_as_in_queries():
+    assert ways("state-of-the-art U.S.A. foo_bar") == [
+        ["state"],
+        ["of"],
+        ["the"],
+        ["art"],
+        ["u"],
+        ["s"],
+        ["a"],
+        ["foo"],
+        ["bar"],
+    ]
+    for said, folded in {
+        "State-of-the-Art,": "state of the art", "U.S.A.": "u s a", "don\u2019t!": "don't", "1,500.": "1,500", "3.5%": "3.5",
+        "covid-19": "covid 19", "¿Qué?": "que", "--": "--", "♪": "♪", "ﬁnance": "finance", "Hello": "hello",
+    }.items():  # fmt: skip
+        assert fold_word(said) == folded
+        assert words_of(said) == (folded.split() if any(c.isalnum() for c in said) else [])
+
+
 def test_what_is_no_number_is_a_word():
-    assert ways("covid19 b2b 1.2.3") == [["covid19"], ["b2b"], ["1 2 3"]]
+    assert ways("covid19 b2b 1.2.3") == [["covid19"], ["b2b"], ["1.2.3", "1 2 3"]]
     assert ways("9" * 40)[0] == ["9" * 40]
 
 

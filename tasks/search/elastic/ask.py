@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.alike import forgives, language_code, stem
 from tasks.errors import SearchUnavailable
-from tasks.folding import fold, fold_word
+from tasks.folding import fold_word, words_of
 from tasks.search.elastic.connection import WHERE, Connection, reason_of, refused
-from tasks.search.elastic.mapping import BORDER, LONGEST_BEGINNING, STATE_ID, recipe
+from tasks.search.elastic.mapping import BORDER, LONGEST_BEGINNING, REBUILD, STATE_ID, recipe
 from tasks.search.moments import Heard, moment_of
 from tasks.search.query import Query, Saying, Slot
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import httpx
 
 Clause = dict[str, Any]
-STALE = "nightscribe sync --rebuild"
 
 
 class Searcher:
@@ -90,7 +89,7 @@ class Searcher:
 
     def titles(self, begun: str, limit: int = 8) -> list[dict[str, Any]]:
         """Videos whose titles have words that begin as typed, best first: `video_id`, `key` and `title`."""
-        words = [word[:LONGEST_BEGINNING] for word in fold(begun).split()]
+        words = [word[:LONGEST_BEGINNING] for word in words_of(begun)]
         if not words:
             return []
         found = self._post(
@@ -125,7 +124,7 @@ class Searcher:
                         "text": word,
                         "term": {
                             "field": "text", "suggest_mode": "always", "max_edits": 1, "prefix_length": 0,
-                            "min_word_length": 1, "sort": "frequency", "size": 10, "string_distance": "internal",
+                            "min_word_length": 1, "sort": "frequency", "size": 20, "string_distance": "internal",
                         },
                     }
                 },
@@ -164,7 +163,7 @@ class Searcher:
         found = self._request("GET", f"/{self._index}/_mapping")
         metas = [about["mappings"].get("_meta", {}) for about in found.values()]
         if any(meta.get(name) != value for meta in metas for name, value in recipe().items()):
-            raise SearchUnavailable("the index was made by another version of Nightscribe", next=STALE)
+            raise SearchUnavailable("the index was made by another version of Nightscribe", next=REBUILD)
         if any(meta.get("lake_id") != lake_id for meta in metas):
             raise SearchUnavailable("the index belongs to another lake", next="Set elasticsearch_prefix for each lake.")
         state = self._request("GET", f"/{self._index}/_doc/{STATE_ID}", missing={"_source": {"languages": []}})

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tasks.errors import Misconfigured, SearchUnavailable
+from tasks.errors import Misconfigured, SearchUnavailable, first_line
 from tasks.settings import Settings
 
 if TYPE_CHECKING:  # the official client takes half a second to import, which a search need not wait for
     import httpx
     from elasticsearch import Elasticsearch
 
+log = logging.getLogger("nightscribe")
 RETRY_STATUS = (429, 502, 503, 504)
 WHERE = "Check elasticsearch_url and the server; the lake is not touched by its absence."
 
@@ -59,6 +60,8 @@ class Connection:
         if settings.elasticsearch_password and not settings.elasticsearch_user:
             raise Misconfigured("elasticsearch_password is set without a user.", next="Set elasticsearch_user too.")
         key, password = settings.elasticsearch_api_key, settings.elasticsearch_password
+        if (key or password) and parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+            log.warning("The credentials for Elasticsearch go over the network unencrypted; use an https address.")
         return cls(
             url=url.rstrip("/"),
             timeout_s=settings.elasticsearch_timeout_s,
@@ -136,7 +139,7 @@ def reached(what: str) -> Iterator[None]:
         ) from error
     except TransportError as error:
         raise SearchUnavailable(
-            f"Elasticsearch did not answer to {what}: {type(error).__name__}: {_first_line(error)}", next=WHERE
+            f"Elasticsearch did not answer to {what}: {type(error).__name__}: {first_line(error)}", next=WHERE
         ) from error
 
 
@@ -159,7 +162,3 @@ def reason_of(body: Any) -> str:
             parts.append(str(cause["reason"]))
         error = ": ".join(part for part in parts if part)
     return " ".join(str(error).split())[:500]
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(getattr(error, "message", "")) or str(error) or "no message").splitlines()[0][:300]

@@ -11,8 +11,9 @@ import numpy as np
 
 from tasks.alike import language_code, stem, stem_language
 from tasks.arrays import Array
-from tasks.folding import fold, title_words
+from tasks.folding import words_of
 from tasks.search.elastic.mapping import BORDER
+from tasks.search.shown import SHOWN_TOPICS, iso
 
 Document = dict[str, Any]
 CHUNK_WORDS = 100_000  # in memory at one time, unless one video has more
@@ -75,11 +76,10 @@ def documents(
     topics: dict[str, list[str]] = {}
     for row in _rows(
         connection,
-        f"SELECT video_id, label, rank, score FROM topics {those.replace('WHERE', 'WHERE scope = $scope AND')}, rank",
-        {**parameters, "scope": "video"},
+        f"SELECT video_id, label FROM topics {those.replace('WHERE', f'WHERE {SHOWN_TOPICS} AND')}, rank",
+        parameters,
     ):
-        if row["rank"] == 1 or row["score"] >= 0.25:
-            topics.setdefault(row["video_id"], []).append(row["label"])
+        topics.setdefault(row["video_id"], []).append(row["label"])
     passages: dict[str, list[dict[str, Any]]] = {}
     for row in _rows(connection, f"SELECT * EXCLUDE (generation, said) FROM passages {those}, passage_no", parameters):
         passages.setdefault(row["video_id"], []).append(row)
@@ -95,12 +95,11 @@ def documents(
             **shared,
             "kind": "video",
             "n_passages": len(mine),
-            "topics": [fold(label) for label in topics.get(video.video_id, [])],
             "video": {
                 "key": row["key"],
                 "bucket": row["bucket"],
                 "title": row["title"],
-                "published_at": _iso(row["published_at"]),
+                "published_at": iso(row["published_at"]),
                 "duration_ms": row["duration_ms"],
                 "topics": topics.get(video.video_id, []),
                 "reason": row["reason"],
@@ -124,9 +123,9 @@ def _shared(row: dict[str, Any], topics: Sequence[str]) -> Document:
         "language": _languages(row["language"]),
         "status": row["status"],
         "topic": topics[0].lower() if topics else None,
-        "published_at": _iso(row["published_at"]),
+        "published_at": iso(row["published_at"]),
         "confidence": row["confidence"],
-        "title": title_words(row["title"]),
+        "title": " ".join(words_of(row["title"])),
     }
 
 
@@ -198,7 +197,3 @@ def _rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str,
     cursor = connection.execute(sql, parameters)
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def _iso(when: Any) -> str | None:
-    return when.isoformat().replace("+00:00", "Z") if when else None

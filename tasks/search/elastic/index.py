@@ -11,10 +11,9 @@ from elasticsearch import ConflictError, Elasticsearch, NotFoundError
 
 from tasks.errors import Misconfigured
 from tasks.search.elastic.connection import Connection, reached
-from tasks.search.elastic.mapping import STATE_ID, Names, index_settings, mappings, recipe
+from tasks.search.elastic.mapping import REBUILD, STATE_ID, Names, index_settings, mappings, recipe
 from tasks.settings import Settings
 
-REBUILD = "nightscribe sync --rebuild"
 LOADING_H = 24.0  # no load takes longer
 
 
@@ -57,8 +56,8 @@ def check_index(client: Elasticsearch, index: str, lake_id: str) -> None:
     differing = [name for name, value in own.items() if meta.get(name) != value]
     if differing:
         raise Misconfigured(
-            f"The index {index} was made by another version of Nightscribe ({', '.join(differing)}). It is unchanged and "
-            "goes on answering.",
+            f"The index {index} was made by another version of Nightscribe ({', '.join(differing)}). It is unchanged; "
+            "until it is replaced, searches are answered from the lake.",
             next=REBUILD,
         )
     if meta.get("lake_id") != lake_id:

@@ -19,6 +19,7 @@ MAPPING_VERSION = 1
 BUILDER_VERSION = 1  # of documents.py
 BORDER = "\ue000"  # stands where a passage begins and where its carried words end; no word has this character
 STATE_ID = "state"
+REBUILD = "nightscribe sync --rebuild"
 LONGEST_BEGINNING = 20  # letters of a title word by which it is completed
 LARGEST_WINDOW = 1_000_000  # videos that paging reaches
 _LONGEST_WORD = 8_000  # characters; Lucene's own limit is in bytes, four times as many
@@ -118,7 +119,6 @@ def mappings(meta: dict[str, Any]) -> dict[str, Any]:
             "video": {"type": "object", "enabled": False},
             # -- videos
             "n_passages": count,
-            "topics": {"type": "text", "analyzer": "words", "norms": False, "fields": {"label": keyword}},
             # -- the state of the sync
             "lake_version": {"type": "long"},
             "lake_files": keyword,

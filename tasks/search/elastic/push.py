@@ -153,11 +153,13 @@ def send(
     """
     done = Pushed()
     by_id = {video.video_id: (video, whole, passages) for video, whole, passages in made}
+    generations = {video_id: video.generation for video_id, (video, _, _) in by_id.items()}
     conflicts: list[str] = []
+    overtaken: set[str] = set()
     if announced:
-        _account(
-            target, list(_announcements(made, had)), {i: video.generation for i, (video, _, _) in by_id.items()}, done
-        )
+        refused = _account(target, list(_announcements(made, had)), generations, done)
+        overtaken = _newer(target, refused, generations)
+        made = [one for one in made if one[0].video_id not in overtaken]
     for operation, id_, status, reason in target.bulk(_passages(made, had)):
         video_id = id_.split(":")[0]
         if status < 300:
@@ -167,7 +169,7 @@ def send(
             conflicts.append(id_)
         elif not (operation == "delete" and status in (404, 409)):
             done.failed.setdefault(video_id, (by_id[video_id][0].generation, f"{status} {reason}"))
-    overtaken = _confirm(target, by_id, conflicts, done, again=again)
+    overtaken |= _confirm(target, by_id, conflicts, done, again=again)
     whole = [(v, doc) for v, doc, _ in made if v.video_id not in done.failed and v.video_id not in overtaken]
     for _, video_id, status, reason in target.bulk(_action(v.video_id, v.generation, doc) for v, doc in whole):
         if status < 300:
@@ -233,8 +235,8 @@ def _confirm(
     if not missing:
         return set()
     videos = sorted({id_.split(":")[0] for id_ in missing})
-    now = target.videos(videos)
-    overtaken = {i for i in videos if now.get(i, {}).get("generation", -1) > made[i][0].generation}
+    generations = {i: made[i][0].generation for i in videos}
+    overtaken = _newer(target, videos, generations)
     anew = []
     for video_id in videos:
         video, _, passages = made[video_id]
@@ -246,8 +248,14 @@ def _confirm(
         ids = {passage_id(video_id, passage["passage_no"]): passage for passage in passages}
         anew += [_anew(id_, passage) for id_, passage in ids.items() if id_ in missing]
     done.passages += len(anew)
-    _account(target, anew, {i: made[i][0].generation for i in videos}, done)
+    _account(target, anew, generations, done)
     return overtaken
+
+
+def _newer(target: Target, ids: Sequence[str], generations: dict[str, int]) -> set[str]:
+    """Those videos of which the index has a newer generation than ours: another sync has passed us."""
+    now = target.videos(ids) if ids else {}
+    return {video_id for video_id, document in now.items() if document["generation"] > generations[video_id]}
 
 
 def _give_way(target: Target, sent: dict[str, tuple[Wanted, Document]], done: Pushed, *, again: bool) -> None:
@@ -274,9 +282,13 @@ def _anew(id_: str, document: Document) -> dict[str, Any]:
     return {"_op_type": "create", "_id": id_, "_source": document}
 
 
-def _account(target: Target, actions: Sequence[dict[str, Any]], generations: dict[str, int], done: Pushed) -> None:
-    """Send a few more actions; what fails is a failure of its video."""
+def _account(target: Target, actions: Sequence[dict[str, Any]], generations: dict[str, int], done: Pushed) -> list[str]:
+    """Send a few more actions; what fails is a failure of its video. Returns the ids that conflict."""
+    conflicts = []
     for _, id_, status, reason in target.bulk(actions) if actions else ():
-        if status >= 300 and status not in (404, 409):
-            video_id = id_.split(":")[0]
+        video_id = id_.split(":")[0]
+        if status == 409:
+            conflicts.append(id_)
+        elif status >= 300 and status != 404:
             done.failed[video_id] = (generations[video_id], f"{status} {reason}")
+    return conflicts

@@ -13,13 +13,15 @@ from tasks.errors import Misconfigured, NightscribeError
 from tasks.lake.views import Snapshot, connect
 from tasks.lake.vocabulary import languages_of
 from tasks.search import duck
+from tasks.search.answer import synonyms_of
 from tasks.search.elastic import ask
 from tasks.search.elastic.connection import Connection, reached
 from tasks.search.elastic.documents import current
 from tasks.search.elastic.index import create_index, live_index, ready, swap
 from tasks.search.elastic.push import Target, push
-from tasks.search.elastic.sync import Syncer, SyncReport, bring_up, files_seen, finish, recorded
+from tasks.search.elastic.sync import Syncer, SyncReport, bring_up, fingerprint, finish, recorded
 from tasks.search.query import Query, make_query
+from tasks.settings import Settings
 
 log = logging.getLogger("nightscribe")
 ESTIMATE = 0.03  # Elasticsearch counts many videos by an estimate
@@ -37,14 +39,14 @@ def rebuild(syncer: Syncer) -> SyncReport:
     """
     report = SyncReport(kind="rebuild")
     with recorded(syncer, report):
-        golden = golden_queries(syncer)  # before the work: the file may be missing
         snapshot = Snapshot.of(syncer.lake)
         connection = connect(syncer.lake, snapshot)
         languages = languages_of(connection)
+        golden = golden_queries(syncer.settings, languages)  # before the work: the file may be missing
         with reached("a new index"):
             index = create_index(syncer.client, syncer.names, syncer.lake_id, syncer.settings.elasticsearch_shards)
         report.index, report.lake_version = index, snapshot.version
-        report.lake_files = files_seen(syncer.lake, snapshot.version)
+        report.lake_files = fingerprint(snapshot.files["videos"])
         report.count(push(Target(syncer.client, index), connection, current(connection), announced=False))
         with reached("the end of the loading"):
             ready(syncer.client, index)
@@ -122,17 +124,19 @@ def drawn_queries(connection: duckdb.DuckDBPyConnection) -> list[Query]:
     return queries
 
 
-def golden_queries(syncer: Syncer) -> Sequence[Query]:
-    """The queries of the settings' file.
+def golden_queries(settings: Settings, languages: Sequence[str]) -> Sequence[Query]:
+    """The queries of the settings' file, with the settings' synonyms.
 
     Raises:
-        Misconfigured: the file cannot be read.
+        Misconfigured: a file cannot be read. BadQuery: a line of it is no query.
     """
-    path = syncer.settings.golden_queries
+    path = settings.golden_queries
     if path is None:
         return []
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(f"golden_queries {path} cannot be read: {error}", next="Mend the setting.") from error
-    return [make_query(line) for line in lines if line.strip() and not line.startswith("#")]
+    asked = [line for line in lines if line.strip() and not line.startswith("#")]
+    synonyms = synonyms_of(settings)
+    return [make_query(line, languages=languages or ("en",), synonyms=synonyms) for line in asked]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -22,8 +23,8 @@ from tasks.lake.views import Snapshot, connect
 from tasks.lake.vocabulary import languages_of
 from tasks.search.elastic.connection import Connection, reached
 from tasks.search.elastic.documents import current
-from tasks.search.elastic.index import REBUILD, State, check_index, live_index, read_state, write_state
-from tasks.search.elastic.mapping import Names
+from tasks.search.elastic.index import State, check_index, live_index, read_state, write_state
+from tasks.search.elastic.mapping import REBUILD, Names
 from tasks.search.elastic.push import Pushed, Target, push
 from tasks.settings import Settings
 
@@ -120,7 +121,7 @@ def bring_up(syncer: Syncer, report: SyncReport) -> None:
         state = read_state(syncer.client, report.index)
     # After the state: a sync beside this one may have seen more than an earlier snapshot, and noted it.
     snapshot = Snapshot.of(syncer.lake)
-    report.lake_version, report.lake_files = snapshot.version, files_seen(syncer.lake, snapshot.version)
+    report.lake_version, report.lake_files = snapshot.version, fingerprint(snapshot.files["videos"])
     if state and state.lake_version > snapshot.version:
         raise Misconfigured(
             f"The index {report.index} has seen version {state.lake_version} of the lake, which is at {snapshot.version}: "
@@ -167,23 +168,23 @@ def changed_since(
     if state is None:
         return None
     try:
-        if files_seen(lake, state.lake_version) != state.lake_files:
-            log.warning("The lake is not the one that the index has seen: all of it is compared.")
-            return None
-        before = set(lake.files("videos", version=state.lake_version))
+        before = lake.files("videos", version=state.lake_version)
     except DeltaError as error:
         log.debug("The log does not reach back to version %d: %s", state.lake_version, error)
         return None
-    new = [file for file in snapshot.files["videos"] if file not in before]
+    if fingerprint(before) != state.lake_files:
+        log.warning("The lake is not the one that the index has seen: all of it is compared.")
+        return None
+    new = sorted(set(snapshot.files["videos"]) - set(before))
     if not new:
         return []
     rows = connection.execute("SELECT DISTINCT video_id FROM read_parquet($files)", {"files": new}).fetchall()
     return [row[0] for row in rows]
 
 
-def files_seen(lake: Lake, version: int) -> str:
-    """A fingerprint of the table `videos` at a version, of the names of its files."""
-    names = sorted(file.rsplit("/", 1)[-1] for file in lake.files("videos", version=version))
+def fingerprint(files: Iterable[str]) -> str:
+    """What tells the states of a table apart, of the names of its files."""
+    names = sorted(file.rsplit("/", 1)[-1] for file in files)
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:32]
 
 
@@ -198,40 +199,42 @@ def unhealed(connection: duckdb.DuckDBPyConnection, index: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-class recorded:  # noqa: N801 - reads as what it is, a context
-    """Writes the row of `syncs` when a sync ends, however it ends; one that found nothing to do writes none."""
+@contextlib.contextmanager
+def recorded(syncer: Syncer, report: SyncReport) -> Iterator[None]:
+    """Writes the row of `syncs` when a sync ends, however it ends; one that found nothing to look at writes none."""
+    started, clock = datetime.now(UTC), time.monotonic()
+    failure: BaseException | None = None
+    try:
+        yield
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        report.seconds = round(time.monotonic() - clock, 3)
+        looked = report.videos or report.deleted or report.unchanged or report.kind != "sync"
+        if looked or report.outcome != "done":
+            _record(syncer, report, started, failure)
 
-    def __init__(self, syncer: Syncer, report: SyncReport) -> None:
-        self._syncer, self._report = syncer, report
-        self._started, self._clock = datetime.now(UTC), time.monotonic()
 
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        report = self._report
-        report.seconds = round(time.monotonic() - self._clock, 3)
-        quiet = report.outcome == "done" and not (report.videos or report.deleted or report.kind != "sync")
-        if quiet:
-            return
-        body = asdict(report) | {"failed": report.failed[:100], "error": str(error) if error else None}
-        row = {
-            "sync_id": uuid.uuid4().hex,
-            "kind": report.kind,
-            "index_name": report.index,
-            "started_at": self._started,
-            "ended_at": datetime.now(UTC),
-            "outcome": report.outcome,
-            "lake_version": report.lake_version,
-            "videos": report.videos,
-            "passages": report.passages,
-            "deleted": report.deleted,
-            "failed": len(report.failed),
-            "report_json": json.dumps(body),
-        }
-        try:
-            self._syncer.lake.append("syncs", [row], batch_id=f"sync-{row['sync_id']}")
-        except NightscribeError as fault:
-            if error is None:
-                raise
-            log.warning("The row of this sync is missing in the table syncs: %s", fault)
+def _record(syncer: Syncer, report: SyncReport, started: datetime, failure: BaseException | None) -> None:
+    body = asdict(report) | {"failed": report.failed[:100], "error": str(failure) if failure else None}
+    row = {
+        "sync_id": uuid.uuid4().hex,
+        "kind": report.kind,
+        "index_name": report.index,
+        "started_at": started,
+        "ended_at": datetime.now(UTC),
+        "outcome": report.outcome,
+        "lake_version": report.lake_version,
+        "videos": report.videos,
+        "passages": report.passages,
+        "deleted": report.deleted,
+        "failed": len(report.failed),
+        "report_json": json.dumps(body),
+    }
+    try:
+        syncer.lake.append("syncs", [row], batch_id=f"sync-{row['sync_id']}")
+    except NightscribeError as fault:
+        if failure is None:
+            raise
+        log.warning("The row of this sync is missing in the table syncs: %s", fault)

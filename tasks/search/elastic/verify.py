@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +87,11 @@ def _repair(syncer: Syncer, report: SyncReport, index: str, ids: Sequence[str]) 
     """A few videos. What is in the index was in the lake before, so that a snapshot taken now knows all of them."""
     target = Target(syncer.client, index)
     with reached("the documents of videos that differ"):
-        strays, newest = _strays(syncer, index, ids)
+        hits = list(_all(syncer.client, index, {"terms": {"video_id": list(ids)}}, ["video_id", "passage_no"]))
+        snapshot = Snapshot.of(syncer.lake)
+        connection = connect(syncer.lake, snapshot)
+        newest = list(current(connection, ids))
+        strays = list(_strays(hits, {video.video_id: video for video in newest}))
         done = Pushed()
         for operation, id_, status, reason in target.bulk(strays) if strays else ():
             if status < 300:
@@ -95,23 +99,17 @@ def _repair(syncer: Syncer, report: SyncReport, index: str, ids: Sequence[str]) 
             elif status not in (404, 409):  # gone, or newer by now
                 done.failed[id_.split(":")[0]] = (0, f"{status} {reason}")
         report.count(done)
-    snapshot = Snapshot.of(syncer.lake)
     report.lake_version = snapshot.version
-    report.count(push(target, connect(syncer.lake, snapshot), newest, again=True))
+    report.count(push(target, connection, iter(newest), again=True))
 
 
-def _strays(syncer: Syncer, index: str, ids: Sequence[str]) -> tuple[list[dict[str, Any]], Iterator[Wanted]]:
-    """Removals of the documents of these videos that the lake does not have, and the videos that it has."""
-    hits = list(_all(syncer.client, index, {"terms": {"video_id": list(ids)}}, ["video_id", "passage_no"]))
-    newest = list(current(connect(syncer.lake, Snapshot.of(syncer.lake)), ids))
-    lake = {video.video_id: video for video in newest}
-    strays = []
+def _strays(hits: Sequence[dict[str, Any]], lake: Mapping[str, Wanted]) -> Iterator[dict[str, Any]]:
+    """Removals of the documents that the lake does not have."""
     for hit in hits:
         video, number = lake.get(hit["_source"]["video_id"]), hit["_source"].get("passage_no", -1)
         # By its version: what another sync puts there meanwhile stays.
         if video is None or number >= video.n_passages or hit["_version"] > video.generation:
-            strays.append(removal(hit["_id"], hit["_version"]))
-    return strays, iter(newest)
+            yield removal(hit["_id"], hit["_version"])
 
 
 def _compare(lake: Iterator[Wanted], index: Iterator[_Indexed]) -> Iterator[Difference]:
