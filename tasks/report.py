@@ -144,7 +144,9 @@ class RunReport:
         total = self.seconds.get("total", 0.0)
         speed = f", {self.media_ms / 1000 / total:.1f} times real time" if total and self.media_ms else ""
         minutes = self.media_ms / 60_000
-        return f"{', '.join(parts)}; {minutes:.1f} minutes of media, {self.words} words in {total:.0f} s{speed}."
+        done = f"{', '.join(parts)}; {minutes:.1f} minutes of media, {self.words} words in {total:.0f} s{speed}."
+        found = self.search is not None and self.search["outcome"] == "done"
+        return f"{done} Elasticsearch has them." if found else done
 
     def markdown(self) -> str:
         """The artifact that Prefect shows."""

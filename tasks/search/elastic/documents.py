@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,8 +58,8 @@ def chunks(videos: Iterator[Wanted], *, most_videos: int) -> Iterator[list[Wante
 
 def documents(
     connection: duckdb.DuckDBPyConnection, videos: Sequence[Wanted]
-) -> Iterator[tuple[Wanted, Document, list[Document]]]:
-    """For each video its own document and those of its passages, in their order.
+) -> Iterator[tuple[Wanted, Document, Collection[Document]]]:
+    """For each video its own document and those of its passages, in their order; these are made as they are iterated.
 
     A video of which the lake has less than its row says is left out.
     """
@@ -106,7 +106,7 @@ def documents(
             },
         }
         said = words.of(video.video_id) if mine else None
-        yield video, whole, [_passage(shared, row["language"], passage, said) for passage in mine] if said else []
+        yield video, whole, _Passages(shared, row["language"], mine, said) if said else ()
 
 
 def _languages(language: str | None) -> list[str]:
@@ -135,6 +135,25 @@ class _Said:
     start: Array
     end: Array
     confidence: Array
+
+
+@dataclass(frozen=True)
+class _Passages(Collection[Document]):
+    """The passages' documents of a video, one at a time: those of a long video are never in memory together."""
+
+    shared: Document
+    language: str | None
+    rows: Sequence[dict[str, Any]]
+    said: _Said
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Document]:
+        return (_passage(self.shared, self.language, row, self.said) for row in self.rows)
+
+    def __contains__(self, document: object) -> bool:
+        return any(document == one for one in self)
 
 
 def _passage(shared: Document, language_of_video: str | None, passage: dict[str, Any], said: _Said) -> Document:

@@ -9,7 +9,7 @@ could bring passages back.
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -140,7 +140,7 @@ def push(
 
 def send(
     target: Target,
-    made: Sequence[tuple[Wanted, Document, list[Document]]],
+    made: Sequence[tuple[Wanted, Document, Collection[Document]]],
     had: dict[str, Document],
     *,
     again: bool = False,
@@ -184,7 +184,7 @@ def send(
 
 
 def _announcements(
-    made: Sequence[tuple[Wanted, Document, list[Document]]], had: dict[str, Document]
+    made: Sequence[tuple[Wanted, Document, Collection[Document]]], had: dict[str, Document]
 ) -> Iterator[dict[str, Any]]:
     """Videos' documents as they are, but for the number of passages that will be there. A new one is not yet to be found."""
     for video, whole, passages in made:
@@ -198,7 +198,7 @@ def passage_id(video_id: str, number: int) -> str:
 
 
 def _passages(
-    made: Sequence[tuple[Wanted, Document, list[Document]]], had: dict[str, Document]
+    made: Sequence[tuple[Wanted, Document, Collection[Document]]], had: dict[str, Document]
 ) -> Iterator[dict[str, Any]]:
     for video, _, passages in made:
         for passage in passages:
@@ -224,7 +224,7 @@ def removal(id_: str, generation: int) -> dict[str, Any]:
 
 def _confirm(
     target: Target,
-    made: dict[str, tuple[Wanted, Document, list[Document]]],
+    made: dict[str, tuple[Wanted, Document, Collection[Document]]],
     conflicts: Sequence[str],
     done: Pushed,
     *,
@@ -245,8 +245,7 @@ def _confirm(
         if not again:
             done.failed.setdefault(video_id, (video.generation, "409 a passage was deleted a moment ago"))
             continue
-        ids = {passage_id(video_id, passage["passage_no"]): passage for passage in passages}
-        anew += [_anew(id_, passage) for id_, passage in ids.items() if id_ in missing]
+        anew += [_anew(id_, one) for one in passages if (id_ := passage_id(video_id, one["passage_no"])) in missing]
     done.passages += len(anew)
     _account(target, anew, generations, done)
     return overtaken

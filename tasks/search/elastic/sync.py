@@ -59,11 +59,16 @@ class SyncReport:
         ]
 
     def sentence(self) -> str:
-        said = (
-            f"{self.videos} videos with {self.passages} passages sent, {self.deleted} passages removed, "
-            f"{self.unchanged} were up to date"
-        )
-        return said + (f"; {len(self.failed)} videos failed." if self.failed else ".")
+        """The one line that ends a sync."""
+        counted = {
+            "videos sent": self.videos,
+            "passages sent": self.passages,
+            "passages removed": self.deleted,
+            "videos up to date": self.unchanged,
+            "videos failed": len(self.failed),
+        }
+        said = ", ".join(f"{number} {what}" for what, number in counted.items() if number)
+        return f"{said}." if said else "Nothing has changed since the last sync."
 
 
 @dataclass
