@@ -194,6 +194,20 @@ class Bucket:
                 data: bytes = handle.read(SIDECAR_LIMIT + 1)
                 return data
 
+    def part(self, key: str, start: int, size: int) -> bytes:
+        """At most `size` bytes of an object from `start` on; fewer at its end.
+
+        Raises:
+            ObjectChanged: it is no longer there. AccessDenied, StorageBusy.
+        """
+        with self._explained(key):
+            if self.local:
+                with self._local_path(key).open("rb") as handle:
+                    handle.seek(start)
+                    return handle.read(size)
+            data: bytes = self.filesystem.cat_file(f"{self.root}/{key}", start=start, end=start + size)
+            return data
+
     def local_path(self, key: str) -> Path | None:
         """Where the object lies on this machine, if it does."""
         return self._local_path(key) if self.local else None

@@ -9,6 +9,8 @@
     │   ├── ObjectChanged          the object was rewritten while it was read
     │   ├── ScratchFull            no space for the files of a run
     │   ├── DecoderDied            a beam search process was killed
+    │   ├── TooBusy                the web app has too many questions at once
+    │   ├── ReadTooLong            an answer of the web app took too long
     │   └── OutOfMemory            the model did not fit, even one window at a time
     ├── Permanent              a row in the lake; waits for a new object, recipe or --retry-failed
     │   ├── CorruptMedia           damaged, cut off, or not media at all
@@ -26,6 +28,7 @@
         ├── LakeTooNew
         ├── LakeUnreadable         its log or one of its files is missing or damaged
         ├── BadQuery
+        ├── NotFound               no such video, or no such part of it
         └── MissingTool            ffmpeg, a compiler, a speech synthesiser
 
 Every error carries what happened (`str(error)`), a `code` that never changes, and `next`: the command or action that
@@ -111,6 +114,14 @@ class OutOfMemory(Transient):
     reason = "out_of_memory"
 
 
+class TooBusy(Transient):
+    code = "too_busy"
+
+
+class ReadTooLong(Transient):
+    code = "read_too_long"
+
+
 class Permanent(NightscribeError):
     code = "permanent"
 
@@ -187,6 +198,10 @@ class LakeUnreadable(Misconfigured):
 
 class BadQuery(Misconfigured):
     code = "bad_query"
+
+
+class NotFound(Misconfigured):
+    code = "not_found"
 
 
 class MissingTool(Misconfigured):

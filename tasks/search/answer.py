@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tasks.alike import forgives
 from tasks.errors import Misconfigured, SearchUnavailable
 from tasks.lake.store import Lake
 from tasks.search.query import Query, Slot, Synonyms, make_query, read_synonyms
 from tasks.settings import Settings
+
+if TYPE_CHECKING:
+    import duckdb
 
 Engine = Literal["auto", "duckdb", "elasticsearch"]
 MOST_SUGGESTIONS = 3
@@ -40,9 +43,12 @@ def answer(
     engine: Engine = "auto",
     phrase: bool = False,
     any_word: bool = False,
+    connection: duckdb.DuckDBPyConnection | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """What `search --json` prints. Where Elasticsearch is set and cannot answer, the lake does, and the answer says why.
+
+    The lake is asked as `connection` sees it, else as it is at this moment.
 
     Raises:
         BadQuery: see `make_query`. SearchUnavailable: `engine` is "elasticsearch", and it does not answer.
@@ -66,7 +72,7 @@ def answer(
             if engine == "elasticsearch":
                 raise
             reason = str(error)
-    return {**ask(duck(lake)), "fallback_reason": reason}
+    return {**ask(duck(lake, connection)), "fallback_reason": reason}
 
 
 @contextlib.contextmanager
@@ -85,12 +91,12 @@ def elastic(settings: Settings, lake: Lake) -> Iterator[Asked]:
         yield searcher
 
 
-def duck(lake: Lake) -> Asked:
-    """The lake at this moment."""
+def duck(lake: Lake, connection: duckdb.DuckDBPyConnection | None = None) -> Asked:
+    """The lake as a connection sees it, else at this moment."""
     from tasks.lake.views import connect
     from tasks.search.duck import LakeSearcher
 
-    return LakeSearcher(connect(lake))
+    return LakeSearcher(connection or connect(lake))
 
 
 def suggestions(query: Query, engine: Asked) -> list[dict[str, Any]]:
