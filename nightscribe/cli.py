@@ -15,6 +15,7 @@ import click
 COMMANDS = {
     "index": "Scan a bucket and index what is new (the main job).",
     "search": "Find words or a phrase: which video, and when exactly.",
+    "serve": "Open the archive in the browser: search, watch, analytics.",
     "sync": "Keep Elasticsearch in step with the lake; rebuild, verify, repair.",
     "sql": "Ask DuckDB over the lake's tables.",
     "status": "What is indexed, failed, stale and due; the last runs.",

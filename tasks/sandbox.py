@@ -39,9 +39,16 @@ class Answer:
 
 
 def run_query(
-    lake: Lake, sql: str, *, seconds: float, memory_mb: int, rows: int, snapshot: Snapshot | None = None
+    lake: Lake,
+    sql: str,
+    *,
+    seconds: float,
+    memory_mb: int,
+    rows: int,
+    answer_mb: int | None = None,
+    snapshot: Snapshot | None = None,
 ) -> Answer:
-    """Run one SELECT in the sandbox.
+    """Run one SELECT in the sandbox. The caller holds the whole answer, of `answer_mb`, else `memory_mb`, at most.
 
     Raises:
         BadQuery: it is no single SELECT, is wrong, or needs more time or memory than allowed.
@@ -53,6 +60,7 @@ def run_query(
         "version": taken.version,
         "memory_mb": memory_mb,
         "rows": rows,
+        "answer_mb": answer_mb or memory_mb,
         "uri": None if lake.local else lake.uri,
     }
     command = [sys.executable, "-m", "tasks.sandbox"]
@@ -147,7 +155,7 @@ def _child() -> int:
         relation = connection.sql(statement)
         reader: Any = relation.to_arrow_reader(2048)
         left = int(request["rows"])
-        room = request["memory_mb"] << 20  # the caller holds the whole answer
+        room = request["answer_mb"] << 20
         code = 0
         with pa.ipc.new_stream(sys.stdout.buffer, reader.schema) as out:
             for batch in reader:
@@ -157,7 +165,7 @@ def _child() -> int:
                     break
                 room -= batch.nbytes
                 if room < 0:
-                    raise BadQuery(f"The answer is larger than {request['memory_mb']} MB.")
+                    raise BadQuery(f"The answer is larger than {request['answer_mb']} MB.")
                 out.write_batch(batch)
                 left -= batch.num_rows
         sys.stdout.buffer.flush()

@@ -134,9 +134,9 @@ class Settings(BaseSettings):
     sql_memory_mb: Annotated[int, Field(ge=128, description="Memory of a `sql` query.")] = 2048
     sql_rows: Annotated[int, Field(ge=1, description="Rows a `sql` query returns, at most.")] = 10_000
 
-    web_host: Annotated[str, Field(description="Address that `serve` listens on; others than loopback want a token.")] = (
-        "127.0.0.1"
-    )
+    web_host: Annotated[
+        str, Field(description="Address that `serve` listens on; others than loopback want a token.")
+    ] = "127.0.0.1"
     web_port: Annotated[int, Field(ge=0, le=65535, description="Port of `serve`; 0 takes a free one.")] = 8765
     web_token: Annotated[
         SecretStr | None, Field(min_length=8, description="Token that the web app asks for; without it, none.")
@@ -149,7 +149,9 @@ class Settings(BaseSettings):
         tuple[str, ...], Field(description="Names by which the web app is called, beside its address and loopback.")
     ] = ()
     web_reads: Annotated[int, Field(ge=1, description="Requests that read the lake at one time.")] = 4
-    web_waiting: Annotated[int, Field(ge=0, description="Requests that may wait for their turn; more are refused.")] = 64
+    web_waiting: Annotated[int, Field(ge=0, description="Requests that may wait for their turn; more are refused.")] = (
+        64
+    )
     web_seconds: Annotated[float, Field(gt=0, description="Longest time for one answer from the lake.")] = 20.0
     web_memory_mb: Annotated[int, Field(ge=128, description="Memory of DuckDB in the web app.")] = 2048
     web_cache_mb: Annotated[

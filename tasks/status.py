@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.errors import Misconfigured
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.models import find_set, recipes
+from tasks.search.lag import search_state
 from tasks.settings import Settings
+
+if TYPE_CHECKING:
+    import duckdb
 
 RUNS_SHOWN = 5
 
 
-def status_of(lake: Lake, settings: Settings) -> dict[str, Any]:
-    """What `status --json` prints."""
-    snapshot = Snapshot.of(lake)
-    connection = connect(lake, snapshot)
+def status_of(
+    lake: Lake,
+    settings: Settings,
+    snapshot: Snapshot | None = None,
+    connection: duckdb.DuckDBPyConnection | None = None,
+) -> dict[str, Any]:
+    """What `status --json` prints, of a snapshot and a connection to it, else of the lake at this moment."""
+    snapshot = snapshot or Snapshot.of(lake)
+    connection = connection or connect(lake, snapshot)
     try:
         current = recipes(find_set(settings), settings).joined()
     except Misconfigured:
@@ -49,7 +58,7 @@ def status_of(lake: Lake, settings: Settings) -> dict[str, Any]:
         "due": {"retry": due[0], "stale": due[1]},
         "media_ms": int(totals[0]),
         "words": int(totals[1]),
-        "search": {"reachable": False, "index": None, "lag_videos": None},
+        "search": search_state(settings, snapshot.version, connection),
         "cost_per_media_hour": _cost(runs, settings),
         "last_runs": [_run(*row) for row in runs],
     }

@@ -108,9 +108,7 @@ class Copies:
         while len(self._known) > MOST_REMEMBERED:
             self._known.popitem(last=False)
 
-    def _transcode(
-        self, source: Path, target: Path, track: int, length_ms: int, told: Callable[[float], None]
-    ) -> None:
+    def _transcode(self, source: Path, target: Path, track: int, length_ms: int, told: Callable[[float], None]) -> None:
         options = [part for name, value in input_options().items() for part in (f"-{name}", value)]
         command = [
             "ffmpeg", "-v", "error", "-nostdin", "-progress", "pipe:1", "-threads", "1", *options, "-i", f"file:{source}",

@@ -113,7 +113,9 @@ def suggest(view: View, engines: Engines, begun: str, *, limit: int = 8) -> dict
     """What somebody may be typing: `videos` by their titles (`video_id`, `key`, `title`), `topics` (`label`, `videos`)."""
     start = begun.strip().lower()
     topics = [
-        {"label": label, "videos": count} for label, count in choices(view).topics if start and label.lower().startswith(start)
+        {"label": label, "videos": count}
+        for label, count in choices(view).topics
+        if start and label.lower().startswith(start)
     ]
     return {"videos": _titles(view, engines, begun, limit), "topics": topics[:MOST_TOPICS]}
 

@@ -1,0 +1,146 @@
+"""The search page, the watch page and the API's description, made by the server: they are read without any script."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, Response
+
+from dashboards.api import PROBLEMS
+from dashboards.forms import PAGE, search_form, text, whole
+from dashboards.render import render
+from dashboards.svg import topic_bands
+from dashboards.web import Web
+from tasks.errors import BadQuery, Misconfigured
+from tasks.web import media, searching, transcript, videos
+from tasks.web.filters import choices
+from tasks.web.snapshots import View
+
+LEAD_MS = 1000  # a hit is played from so long before it
+LONGEST_AT = 10**9
+
+page_router = APIRouter(include_in_schema=False, responses=PROBLEMS)
+
+
+@page_router.get("/")
+async def search_page(request: Request) -> Response:
+    """Results, or where nothing is asked, the newest videos."""
+    web = Web.of(request)
+    try:
+        form = search_form(request.query_params)
+    except BadQuery as error:
+        return HTMLResponse(_search_page(None, {}, None, error=error), 400)
+    try:
+        page = await web.read(lambda view: _found(view, web, form))
+    except BadQuery as error:
+        problem = error
+    except Misconfigured as error:
+        if web.lake.exists():
+            raise
+        return HTMLResponse(_search_page(None, form.values(), None, error=error, empty=True))
+    else:
+        return HTMLResponse(page)
+    page = await web.read(lambda view: _search_page(choices(view), form.values(), None, error=problem))
+    return HTMLResponse(page, 400)
+
+
+def _found(view: View, web: Web, form: Any) -> str:
+    if form.q:
+        found = searching.search(
+            view, web.engines, form.q, form.filters, mode=form.mode, exact=form.exact, typos=form.typos,
+            limit=PAGE, offset=form.offset,
+        )  # fmt: skip
+    else:
+        found = videos.videos(view, form.filters, limit=PAGE, offset=form.offset)
+    empty = not form.q and not found["total"] and form.values() == dict.fromkeys(form.values(), "")
+    return _search_page(choices(view), form.values(), found, page=form.page, empty=empty)
+
+
+def _search_page(
+    known: Any,
+    values: dict[str, Any],
+    found: Any,
+    *,
+    page: int = 1,
+    error: Exception | None = None,
+    empty: bool = False,
+) -> str:
+    asked = {name: values.get(name, "") for name in _FIELDS}
+    return render(
+        "search.html",
+        title=asked["q"] or "Search",
+        choices=known,
+        values=asked,
+        found=found,
+        page=page,
+        per_page=PAGE,
+        error=error,
+        empty=empty,
+        filtered=any(asked[name] for name in _FIELDS[2:]),
+    )
+
+
+_FIELDS = ("q", "mode", "exact", "typos", "topic", "since", "until", "language", "min_confidence")
+
+
+@page_router.get("/watch/{video_id}")
+async def watch_page(request: Request, video_id: str) -> Response:
+    """A video with its transcript. `at` and `to` (ms) are a moment or a range, `q` is looked for in it."""
+    web = Web.of(request)
+    params = request.query_params
+    at = whole(params, "at", -1, 0, LONGEST_AT)
+    to = whole(params, "to", -1, 0, LONGEST_AT)
+    asked = text(params, "q")
+    mode = "phrase" if params.get("mode") == "phrase" else "any" if params.get("mode") == "any" else "words"
+
+    def made(view: View) -> str:
+        row = videos.video_row(view, video_id)
+        about = videos.video(view, video_id)
+        problem = ""
+        found: list[transcript.Hit] = []
+        if asked:
+            try:
+                found = transcript.hits(
+                    view, web.settings, video_id, asked, phrase=mode == "phrase", any_word=mode == "any"
+                )
+            except BadQuery as error:
+                problem = str(error)
+        lines = transcript.lines(view, row)
+        topics = [topic for topic in transcript.topics(view, row) if topic["scope"] == "window" and topic["rank"] == 1]
+        return render(
+            "watch.html",
+            title=about["title"] or about["key"],
+            video=about,
+            lines=lines,
+            hit_words={number for hit in found for number in hit.words},
+            hits=[asdict(hit) for hit in found],
+            bands=topic_bands(topics, row["duration_ms"] or 0),
+            q=asked,
+            mode=mode,
+            problem=problem,
+            at=at if at >= 0 else None,
+            to=to if to >= 0 else None,
+            start_s=max(0, at - LEAD_MS) / 1000,
+            unsure=transcript.UNSURE,
+            type=media.media_type(row),
+            plays=media.plays_in_browsers(row),
+            said_direction=videos.direction(
+                row["language"], " ".join(word[1] for line in lines[:5] for word in line.words)
+            ),
+        )
+
+    return HTMLResponse(await web.read(made))
+
+
+@page_router.get("/api/docs")
+async def api_page(request: Request) -> Response:
+    """The API, from its OpenAPI description."""
+    described = request.app.openapi()
+    routes = [
+        {"path": path, "method": method.upper(), **about}
+        for path, methods in described["paths"].items()
+        for method, about in methods.items()
+    ]
+    return HTMLResponse(render("api.html", title="API", routes=routes, schemas=described["components"]["schemas"]))

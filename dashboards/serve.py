@@ -1,0 +1,78 @@
+"""The server: uvicorn with the limits that the web app wants."""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+import uvicorn
+
+from dashboards.app import create_app
+from dashboards.guard import is_loopback
+from tasks.errors import Misconfigured
+from tasks.settings import Settings
+
+log = logging.getLogger("nightscribe")
+CONNECTIONS = 500  # at one time; more are turned away
+IDLE_S = 30  # a connection on which nothing is asked
+
+
+def check(settings: Settings, *, open_to_all: bool = False) -> None:
+    """Refuse what would open the archive to a network by oversight.
+
+    Raises:
+        Misconfigured: it would listen on more than this machine, and ask nobody for anything.
+    """
+    if is_loopback(settings.web_host) or settings.web_token or settings.web_user_header:
+        return
+    if not open_to_all:
+        raise Misconfigured(
+            f"{settings.web_host} can be reached from elsewhere, and the server would let everybody in.",
+            next="Set NIGHTSCRIBE_WEB_TOKEN, or web_user_header behind a proxy, or say --open if that is meant.",
+        )
+    log.warning("Everybody who reaches %s can read this archive.", settings.web_host)
+
+
+def serve(settings: Settings, *, open_to_all: bool = False) -> None:
+    """Serve until interrupted.
+
+    Raises:
+        Misconfigured: see `check`; or the address cannot be listened on.
+    """
+    check(settings, open_to_all=open_to_all)
+    listening = _listen(settings)
+    host, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    log.info("Nightscribe is at http://%s:%s/  (Ctrl C ends it)", shown, port)
+    config = uvicorn.Config(
+        create_app(settings),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.web_user_header),
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=IDLE_S,
+        timeout_graceful_shutdown=5,
+        h11_max_incomplete_event_size=65_536,
+        http="h11",
+        ws="none",
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        listening.close()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.web_host else socket.AF_INET
+    try:
+        made = socket.socket(family)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((settings.web_host.strip("[]"), settings.web_port))
+        made.listen(128)
+    except OSError as error:
+        raise Misconfigured(
+            f"The server cannot listen on {settings.web_host}:{settings.web_port}: {error.strerror or error}.",
+            next="Name another port with --port.",
+        ) from error
+    return made

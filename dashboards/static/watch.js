@@ -1,0 +1,159 @@
+// The watch page: the transcript follows the speech, a word plays from where it is said.
+import { Hits } from "./hits.js";
+import { Player } from "./player.js";
+import { arrowsThrough, copyText, slashTo, typing } from "./common.js";
+
+const stage = document.getElementById("stage");
+const video = document.getElementById("player");
+const box = document.getElementById("lines");
+const resume = document.getElementById("resume");
+const playhead = document.getElementById("playhead");
+const duration = Number(stage.dataset.duration);
+const player = new Player(video, stage, document.getElementById("making"));
+
+const lines = [...document.querySelectorAll(".line")].map((element) => ({
+  element,
+  start: Number(element.dataset.start),
+  end: Number(element.dataset.end),
+  first: Number(element.dataset.first),
+  words: element.dataset.words.split(",").filter(Boolean).map(Number),
+  spans: null,
+}));
+let following = true;
+let expected = -1;
+let current = -1;
+let speaking = null;
+
+const spansOf = (line) => (line.spans ??= [...line.element.querySelectorAll("p > span")]);
+
+// The last of sorted values that is not after `wanted`; -1 when all are.
+function lastUntil(count, valueOf, wanted) {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (valueOf(middle) <= wanted) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+function show(ms) {
+  const at = lastUntil(lines.length, (n) => lines[n].start, ms);
+  if (at !== current) {
+    lines[current]?.element.classList.remove("now");
+    lines[current]?.element.removeAttribute("aria-current");
+    lines[at]?.element.classList.add("now");
+    lines[at]?.element.setAttribute("aria-current", "true");
+    current = at;
+    if (following && at >= 0) scrollTo(lines[at].element);
+  }
+  let word = null;
+  if (at >= 0 && ms < lines[at].end) {
+    const line = lines[at];
+    word = spansOf(line)[lastUntil(line.words.length, (n) => line.start + line.words[n], ms)] ?? null;
+  }
+  if (word !== speaking) {
+    speaking?.classList.remove("speaking");
+    word?.classList.add("speaking");
+    speaking = word;
+  }
+  if (playhead && duration) {
+    const x = String(Math.min(1000, (1000 * ms) / duration));
+    playhead.setAttribute("x1", x);
+    playhead.setAttribute("x2", x);
+  }
+}
+
+function scrollTo(element) {
+  const wanted = element.offsetTop - box.offsetTop - (box.clientHeight - element.offsetHeight) / 3;
+  box.scrollTop = wanted;
+  expected = box.scrollTop;
+}
+
+function follow(yes) {
+  following = yes;
+  resume.hidden = yes;
+  if (yes && current >= 0) scrollTo(lines[current].element);
+}
+
+function tick() {
+  show(video.currentTime * 1000);
+  if (!video.paused && !video.ended) requestAnimationFrame(tick);
+}
+
+if (box) {
+  // Only a reader scrolls to where we did not; the height of lines not yet drawn is a guess, so a little is forgiven.
+  box.addEventListener("scroll", () => {
+    if (expected >= 0 && Math.abs(box.scrollTop - expected) > 80 && following && !video.paused) follow(false);
+  });
+  for (const kind of ["wheel", "touchmove"]) {
+    box.addEventListener(kind, () => { if (following && lines.length) follow(false); }, { passive: true });
+  }
+  resume.addEventListener("click", () => { follow(true); video.focus(); });
+  box.addEventListener("click", (event) => {
+    const element = event.target.closest(".line");
+    if (!element || String(getSelection())) return;
+    event.preventDefault();
+    const line = lines.find((one) => one.element === element);
+    const word = spansOf(line).indexOf(event.target.closest("p > span"));
+    player.playFrom(line.start + (word >= 0 ? line.words[word] : 0));
+    follow(true);
+  });
+  const inTranscript = (event) => box.contains(event.target) || event.target === document.body;
+  arrowsThrough(".line .time", { from: inTranscript });
+}
+
+for (const kind of ["play", "playing", "seeked", "timeupdate", "loadedmetadata"]) video.addEventListener(kind, tick);
+if (stage.dataset.at) show(Number(stage.dataset.at));
+
+document.querySelector(".timeline")?.addEventListener("click", (event) => {
+  const band = event.target.closest("[data-seek]");
+  const picture = event.currentTarget.querySelector("svg");
+  if (!band && !picture.contains(event.target)) return;
+  event.preventDefault();
+  const place = picture.getBoundingClientRect();
+  // A band that was reached by the keyboard is played from its start, one that was clicked, from where it was.
+  const ms = event.detail ? (duration * (event.clientX - place.left)) / place.width : Number(band.dataset.seek);
+  player.playFrom(ms);
+  follow(true);
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+  const own = event.target.closest?.("button, a, summary, video");
+  if (event.key === " " && !own) {
+    event.preventDefault();
+    if (video.paused) video.play(); else video.pause();
+  } else if ((event.key === "ArrowLeft" || event.key === "ArrowRight") && !event.target.closest?.("video")) {
+    event.preventDefault();
+    video.currentTime = Math.max(0, video.currentTime + (event.key === "ArrowLeft" ? -5 : 5));
+  }
+});
+
+slashTo(document.getElementById("within"));
+new Hits(stage, lines, spansOf, (line, ms) => {
+  follow(false);
+  scrollTo(line.element);
+  player.seek(ms - player.lead);
+});
+
+// Links to a moment or a range.
+const link = document.getElementById("link");
+const from = document.getElementById("range-start");
+const to = document.getElementById("range-end");
+const address = document.getElementById("address");
+let begin = null;
+const now = () => Math.round(video.currentTime * 1000);
+function offer(values, button) {
+  const made = new URL(location.pathname, location.href);
+  for (const [name, value] of Object.entries(values)) made.searchParams.set(name, value);
+  address.value = made.href;
+  address.hidden = false;
+  copyText(made.href, button);
+}
+link.addEventListener("click", () => offer({ at: now() }, link));
+from.addEventListener("click", () => { begin = now(); to.disabled = false; });
+to.addEventListener("click", () => offer({ at: Math.min(begin, now()), to: Math.max(begin, now()) }, to));
+for (const button of [link, from, to]) button.hidden = false;
+address.addEventListener("focus", () => address.select());

@@ -1,0 +1,158 @@
+"""Charts as SVG, drawn by the server: they need no script, and colours come from the style sheet by class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import floor, log10
+
+from markupsafe import Markup, escape
+
+from dashboards.render import number
+from tasks.web.analytics import Drawn
+
+WIDTH, HEIGHT = 720, 260
+LEFT, BOTTOM, TOP, RIGHT = 56, 30, 12, 8
+MOST_SERIES = 8  # as many as there are colours; the rest is one
+MOST_LABELS = 10
+ROW = 22
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar of a chart: parts from below, each (number of the series, value)."""
+
+    label: str
+    parts: tuple[tuple[int, float], ...]
+
+    @property
+    def total(self) -> float:
+        return sum(value for _, value in self.parts)
+
+
+def chart(drawn: Drawn) -> Markup:
+    """The picture of a chart's rows, with its series named below; nothing where there are no rows."""
+    if not drawn.rows or drawn.chart.kind == "concordance":
+        return Markup("")
+    if drawn.chart.kind == "words":
+        return _ranked(drawn)
+    names, bars = _bars(drawn)
+    return _columns(drawn, names, bars) + _legend(names)
+
+
+def _bars(drawn: Drawn) -> tuple[list[str], list[Bar]]:
+    value = drawn.columns.index(drawn.chart.value)
+    if drawn.chart.series is None:
+        return [], [Bar(str(row[0]), ((0, float(row[value] or 0)),)) for row in drawn.rows]
+    series = drawn.columns.index(drawn.chart.series)
+    weight: dict[str, float] = {}
+    for row in drawn.rows:
+        weight[str(row[series])] = weight.get(str(row[series]), 0.0) + float(row[value] or 0)
+    names = sorted(weight, key=lambda name: (-weight[name], name))
+    if len(names) > MOST_SERIES:
+        names = [*names[: MOST_SERIES - 1], "others"]
+    stacked: dict[str, dict[int, float]] = {}
+    for row in drawn.rows:
+        number_of = names.index(str(row[series])) if str(row[series]) in names else len(names) - 1
+        parts = stacked.setdefault(str(row[0]), {})
+        parts[number_of] = parts.get(number_of, 0.0) + float(row[value] or 0)
+    return names, [Bar(label, tuple(sorted(parts.items()))) for label, parts in stacked.items()]
+
+
+def _columns(drawn: Drawn, names: Sequence[str], bars: Sequence[Bar]) -> Markup:
+    top, step = _scale(max(bar.total for bar in bars))
+    inner_width, inner_height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    slot = inner_width / len(bars)
+    width = max(1.0, min(48.0, slot * 0.78))
+    out = [_head(drawn, WIDTH, HEIGHT)]
+    for n in range(round(top / step) + 1):
+        y = TOP + inner_height * (1 - n * step / top)
+        out.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        out.append(
+            f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(number(_short(n * step)))}</text>'
+        )
+    every = max(1, -(-len(bars) // MOST_LABELS))
+    for n, bar in enumerate(bars):
+        middle = LEFT + slot * (n + 0.5)
+        y = TOP + float(inner_height)
+        for series, value in bar.parts:
+            high = inner_height * value / top
+            y -= high
+            what = f"{names[series]}, {bar.label}" if names else bar.label
+            told = escape(f"{what}: {number(_short(value))} {drawn.chart.unit}")
+            out.append(
+                f'<rect class="s{series}" x="{middle - width / 2:.1f}" y="{y:.1f}" width="{width:.1f}" height="{high:.1f}">'
+                f"<title>{told}</title></rect>"
+            )
+        if n % every == 0:
+            out.append(
+                f'<text class="tick" x="{middle:.1f}" y="{HEIGHT - 10}" text-anchor="middle">{escape(bar.label)}</text>'
+            )
+    return Markup("".join([*out, "</svg>"]))
+
+
+def _ranked(drawn: Drawn) -> Markup:
+    """Horizontal bars, a row each."""
+    value = drawn.columns.index(drawn.chart.value)
+    rows = [(str(row[0]), max(0.0, float(row[value] or 0))) for row in drawn.rows]
+    high = ROW * len(rows) + 8
+    most = max((size for _, size in rows), default=0) or 1.0
+    out = [_head(drawn, WIDTH, high)]
+    for n, (label, size) in enumerate(rows):
+        y = ROW * n + 4
+        width = (WIDTH - 260) * size / most
+        out.append(
+            f'<text class="name" x="172" y="{y + 14}" text-anchor="end">{escape(label[:28])}</text>'
+            f'<rect class="s0" x="182" y="{y + 3}" width="{width:.1f}" height="{ROW - 8}"/>'
+            f'<text class="tick" x="{190 + width:.1f}" y="{y + 14}">{escape(number(_short(size)))}</text>'
+        )
+    return Markup("".join([*out, "</svg>"]))
+
+
+def _head(drawn: Drawn, width: int, height: int) -> str:
+    told = escape(f"{drawn.chart.title}. {drawn.chart.about} The same figures are in the table below.")
+    return f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{told}">'
+
+
+def _legend(names: Sequence[str]) -> Markup:
+    if not names:
+        return Markup("")
+    items = "".join(f'<li><svg viewBox="0 0 10 10" aria-hidden="true"><rect class="s{n}" width="10" height="10" rx="2"/></svg>'
+                    f"{escape(name)}</li>" for n, name in enumerate(names))  # fmt: skip
+    return Markup(f'<ul class="legend">{items}</ul>')
+
+
+def _scale(most: float) -> tuple[float, float]:
+    """The top of an axis and its step: three to five steps of 1, 2, 2.5 or 5 times a power of ten."""
+    if most <= 0:
+        return 1.0, 1.0
+    rough = most / 4
+    power = 10.0 ** floor(log10(rough))
+    step = next((size * power for size in (1, 2, 2.5, 5, 10) if size * power >= rough), 10 * power)
+    return step * max(1, -(-most // step)), step
+
+
+def _short(value: float) -> float:
+    return int(value) if value == int(value) else round(value, 2)
+
+
+def topic_bands(windows: Sequence[dict[str, object]], duration_ms: int) -> list[dict[str, object]]:
+    """Topics along a timeline: neighbours with one label joined; `x` and `width` of 1000, `series` numbered by label."""
+    names: dict[str, int] = {}
+    bands: list[dict[str, object]] = []
+    for window in windows:
+        label = str(window["label"])
+        series = names.setdefault(label, len(names) % MOST_SERIES)
+        bands.append({**window, "series": series})
+    joined: list[dict[str, object]] = bands[:1]
+    for before, band in pairwise(bands):
+        if before["label"] == band["label"]:
+            joined[-1]["end_ms"] = band["end_ms"]
+        else:
+            joined.append(band)
+    for band in joined:
+        start, end = int(str(band["start_ms"])), int(str(band["end_ms"]))
+        band["x"] = round(1000 * start / max(1, duration_ms), 1)
+        band["width"] = round(max(2.0, 1000 * (end - start) / max(1, duration_ms)), 1)
+    return joined

@@ -1,0 +1,136 @@
+"""How the nightly runs are doing: outcomes, speed by stage, failures, what waits, cost, the lake's size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tasks.lake.schema import TABLES
+from tasks.search.shown import iso
+from tasks.settings import Settings
+from tasks.status import status_of
+from tasks.web.snapshots import View
+
+RUNS = 30
+FAILURES = 100
+STAGES = ("fetch", "audio", "model", "decode", "topics")
+
+
+def operations(view: View, settings: Settings) -> dict[str, Any]:
+    """Everything of the operations page: `status` (see `status_of`), `runs`, `speed`, `failures`, `waiting`, `tables`."""
+    runs = _runs(view, settings)
+    status = status_of(view.lake, settings, view.snapshot, view.connection)
+    return {
+        "status": status,
+        "runs": runs,
+        "speed": _speed(view),
+        "failures": _failures(view),
+        "waiting": _waiting(view, runs),
+        "tables": _tables(view),
+        "syncs": view.dicts(
+            "SELECT kind, started_at, ended_at, outcome, videos, passages, failed FROM syncs ORDER BY started_at DESC LIMIT 5"
+        ),
+    }
+
+
+def _runs(view: View, settings: Settings) -> list[dict[str, Any]]:
+    """The last runs, newest first, with media hours an hour and the cost of an hour of media."""
+    out = []
+    for run_id, bucket, started, ended, outcome, report in view.rows(
+        "SELECT run_id, bucket, started_at, ended_at, outcome, report_json FROM runs ORDER BY started_at DESC LIMIT $n",
+        {"n": RUNS},
+    ):
+        counts = json.loads(report)
+        total_s = float(counts["seconds"].get("total", 0.0))
+        media_s = counts["media_ms"] / 1000
+        machine_hours = total_s / 3600
+        priced = settings.price_machine_hour and media_s
+        out.append(
+            {
+                "run_id": run_id,
+                "bucket": bucket,
+                "started_at": iso(started),
+                "ended_at": iso(ended),
+                "outcome": outcome,
+                "indexed": counts["indexed"],
+                "no_speech": counts["no_speech"] + counts["no_audio"],
+                "failed": counts["failed"],
+                "media_ms": counts["media_ms"],
+                "seconds": total_s,
+                "speed": round(media_s / total_s, 1) if total_s and media_s else None,
+                "stages": {name: round(seconds, 1) for name, seconds in counts["seconds"].items() if name != "total"},
+                "cost": round(settings.price_machine_hour * machine_hours, 4) if priced else None,
+                "cost_per_media_hour": (
+                    round(settings.price_machine_hour * machine_hours / (media_s / 3600), 4) if priced else None
+                ),
+                "failures": counts["failures"],
+            }
+        )
+    return out
+
+
+def _speed(view: View) -> list[dict[str, Any]]:
+    """Hours of media for an hour of each stage, over every generation that was heard."""
+    sums = ", ".join(f"sum({stage}_s) AS {stage}" for stage in STAGES)
+    [row] = view.dicts(
+        f"SELECT sum(duration_ms) / 1000 AS media, {sums} FROM videos_all "
+        "WHERE status IN ('indexed', 'no_speech') AND model_s > 0 AND duration_ms > 0"
+    )
+    media = row["media"] or 0
+    return [
+        {
+            "stage": stage,
+            "seconds": round(row[stage] or 0, 1),
+            "speed": round(media / row[stage], 1) if row[stage] else None,
+        }
+        for stage in STAGES
+    ]
+
+
+def _failures(view: View) -> dict[str, Any]:
+    """Videos that failed: how many by reason, and the latest of them."""
+    reasons = view.dicts(
+        "SELECT reason, count(*) AS videos, count(next_try_at) AS tried_again FROM videos WHERE status = 'failed' "
+        "GROUP BY reason ORDER BY videos DESC, reason"
+    )
+    latest = view.dicts(
+        "SELECT video_id, key, title, reason, error, attempts, next_try_at, indexed_at FROM videos WHERE status = 'failed' "
+        "ORDER BY indexed_at DESC, key LIMIT $n",
+        {"n": FAILURES},
+    )
+    return {"reasons": reasons, "latest": latest}
+
+
+def _waiting(view: View, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What the next run will take up of what the lake knows: `videos`, their `media_ms`, and `seconds` by the runs' speed.
+
+    New objects of the bucket are not counted: only a scan knows them.
+    """
+    [(videos, media_ms)] = view.rows(
+        "SELECT count(*), coalesce(sum(duration_ms), 0) FROM videos WHERE status = 'failed' AND next_try_at <= $now",
+        {"now": datetime.now(UTC)},
+    )
+    media_s = sum(run["media_ms"] for run in runs) / 1000
+    spent_s = sum(run["seconds"] for run in runs)
+    seconds = round(int(media_ms) / 1000 * spent_s / media_s) if media_s else None
+    return {"videos": videos, "media_ms": int(media_ms), "seconds": seconds}
+
+
+def _tables(view: View) -> list[dict[str, Any]]:
+    """Live files of each table and their bytes; of a lake elsewhere the bytes are not known."""
+    out = []
+    for name in TABLES:
+        files = view.snapshot.files.get(name, ())
+        size = sum(_size(file) for file in files) if view.lake.local else None
+        out.append({"name": name, "files": len(files), "bytes": size})
+    return out
+
+
+def _size(file: str) -> int:
+    try:
+        return Path(file).stat().st_size
+    except OSError:
+        return 0
