@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from dashboards import analytics, api, login, media, operations, pages, problems, sql
 from dashboards.guard import Guard
@@ -37,22 +38,20 @@ def create_app(settings: Settings) -> Guard:
         openapi_url="/api/openapi.json",
     )
     problems.install(app)
-    for module in (api, analytics, operations, sql, media, login, pages):
-        for router in _routers(module):
-            app.include_router(router)
+    for router in (
+        *(module.router for module in (api, analytics, operations, sql, media)),
+        *(module.page_router for module in (analytics, operations, sql, login, pages)),
+    ):
+        app.include_router(router)
     app.mount("/static", _Static(directory=STATIC))
     return Guard(app, settings)
-
-
-def _routers(module: object) -> list[object]:
-    return [getattr(module, name) for name in ("router", "page_router") if hasattr(module, name)]
 
 
 class _Static(StaticFiles):
     """Files whose address has a hash of their content are kept by browsers for good."""
 
-    async def get_response(self, path: str, scope: dict[str, object]) -> Response:  # type: ignore[override]
-        answer = await super().get_response(path, scope)  # type: ignore[arg-type]
-        if Request(scope).query_params.get("v") and answer.status_code == 200:  # type: ignore[arg-type]
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        answer = await super().get_response(path, scope)
+        if Request(scope).query_params.get("v") and answer.status_code == 200:
             answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         return answer

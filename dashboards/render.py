@@ -80,7 +80,9 @@ def number(value: float | None) -> str:
     """`12,345`, `0.5`."""
     if value is None:
         return ""
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}".rstrip("0").rstrip(".")
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.2f}".rstrip("0").rstrip(".") if abs(value) >= 1 else f"{value:.3g}"
 
 
 def percent(share: float | None) -> str:

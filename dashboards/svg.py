@@ -12,10 +12,10 @@ from markupsafe import Markup, escape
 from dashboards.render import number
 from tasks.web.analytics import Drawn
 
-WIDTH, HEIGHT = 720, 260
-LEFT, BOTTOM, TOP, RIGHT = 56, 30, 12, 8
+WIDTH, HEIGHT = 560, 240
+LEFT, BOTTOM, TOP, RIGHT = 58, 30, 12, 8
 MOST_SERIES = 8  # as many as there are colours; the rest is one
-MOST_LABELS = 10
+MOST_LABELS = 8
 ROW = 22
 
 
@@ -101,11 +101,11 @@ def _ranked(drawn: Drawn) -> Markup:
     out = [_head(drawn, WIDTH, high)]
     for n, (label, size) in enumerate(rows):
         y = ROW * n + 4
-        width = (WIDTH - 260) * size / most
+        width = (WIDTH - 210) * size / most
         out.append(
-            f'<text class="name" x="172" y="{y + 14}" text-anchor="end">{escape(label[:28])}</text>'
-            f'<rect class="s0" x="182" y="{y + 3}" width="{width:.1f}" height="{ROW - 8}"/>'
-            f'<text class="tick" x="{190 + width:.1f}" y="{y + 14}">{escape(number(_short(size)))}</text>'
+            f'<text class="name" x="132" y="{y + 14}" text-anchor="end">{escape(label[:18])}</text>'
+            f'<rect class="s0" x="142" y="{y + 3}" width="{width:.1f}" height="{ROW - 8}"/>'
+            f'<text class="tick" x="{150 + width:.1f}" y="{y + 14}">{escape(number(_short(size)))}</text>'
         )
     return Markup("".join([*out, "</svg>"]))
 
@@ -134,7 +134,10 @@ def _scale(most: float) -> tuple[float, float]:
 
 
 def _short(value: float) -> float:
-    return int(value) if value == int(value) else round(value, 2)
+    """A figure with three digits that count, at most two of them behind the point where there are any before it."""
+    if value == int(value):
+        return int(value)
+    return round(value, 2) if abs(value) >= 1 else float(f"{value:.3g}")
 
 
 def topic_bands(windows: Sequence[dict[str, object]], duration_ms: int) -> list[dict[str, object]]:

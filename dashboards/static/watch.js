@@ -65,10 +65,16 @@ function show(ms) {
   }
 }
 
+// On a phone the transcript has no scroll bar of its own: the page scrolls, below the video.
+const scroller = () => (box.scrollHeight > box.clientHeight + 1 ? box : document.scrollingElement);
+
 function scrollTo(element) {
-  const wanted = element.offsetTop - box.offsetTop - (box.clientHeight - element.offsetHeight) / 3;
-  box.scrollTop = wanted;
-  expected = box.scrollTop;
+  const area = scroller();
+  const place = element.getBoundingClientRect();
+  const top = area === box ? box.getBoundingClientRect().top : video.getBoundingClientRect().bottom;
+  const room = (area === box ? box.clientHeight : innerHeight - top) - place.height;
+  area.scrollTop += place.top - top - Math.max(0, room) / 3;
+  expected = area.scrollTop;
 }
 
 function follow(yes) {
@@ -77,18 +83,24 @@ function follow(yes) {
   if (yes && current >= 0) scrollTo(lines[current].element);
 }
 
+let frame = 0; // of the one loop that runs while the video plays
+
 function tick() {
+  cancelAnimationFrame(frame);
   show(video.currentTime * 1000);
-  if (!video.paused && !video.ended) requestAnimationFrame(tick);
+  if (!video.paused && !video.ended) frame = requestAnimationFrame(tick);
 }
 
 if (box) {
   // Only a reader scrolls to where we did not; the height of lines not yet drawn is a guess, so a little is forgiven.
-  box.addEventListener("scroll", () => {
-    if (expected >= 0 && Math.abs(box.scrollTop - expected) > 80 && following && !video.paused) follow(false);
-  });
+  document.addEventListener("scroll", (event) => {
+    const area = scroller();
+    if (event.target !== box && event.target !== document) return;
+    if ((event.target === box) !== (area === box) || expected < 0 || !following || video.paused) return;
+    if (Math.abs(area.scrollTop - expected) > 80) follow(false);
+  }, { capture: true, passive: true });
   for (const kind of ["wheel", "touchmove"]) {
-    box.addEventListener(kind, () => { if (following && lines.length) follow(false); }, { passive: true });
+    box.addEventListener(kind, () => { if (following && current >= 0) follow(false); }, { passive: true });
   }
   resume.addEventListener("click", () => { follow(true); video.focus(); });
   box.addEventListener("click", (event) => {

@@ -149,7 +149,8 @@ def media_type(row: dict[str, Any]) -> str:
     family = _family(row["container"])
     if family is None:
         return "application/octet-stream"
-    return _PLAYED[family][0 if row["video_codec"] else 1]
+    pictures, sound, *_ = _PLAYED[family]
+    return pictures if row["video_codec"] else sound
 
 
 def plays_in_browsers(row: dict[str, Any]) -> bool:

@@ -101,9 +101,10 @@ def strip_of(moments: list[dict[str, Any]], duration_ms: int | None) -> list[dic
 
 def _near_mark(moment: dict[str, Any], number: int, around: int = 40) -> str:
     """The words around a mark; around the first one where marks have grown together and cannot be told apart."""
-    snippet, marks = moment["snippet"], moment["marks"]
+    snippet: str = moment["snippet"]
+    marks = moment["marks"]
     if not marks:
-        return str(snippet)
+        return snippet
     begin, end = marks[number if len(marks) == len(moment["times"]) else 0]
     left, right = max(0, begin - around), min(len(snippet), end + around)
     return ("…" if left else "") + snippet[left:right].strip() + ("…" if right < len(snippet) else "")
