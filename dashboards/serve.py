@@ -44,6 +44,14 @@ def serve(settings: Settings, *, open_to_all: bool = False) -> None:
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     log.info("Nightscribe is at http://%s:%s/  (Ctrl C ends it)", shown, port)
+    try:
+        make_server(settings).run(sockets=[listening])
+    finally:
+        listening.close()
+
+
+def make_server(settings: Settings) -> uvicorn.Server:
+    """A server that can be run on a listening socket."""
     config = uvicorn.Config(
         create_app(settings),
         log_level="warning",
@@ -57,10 +65,7 @@ def serve(settings: Settings, *, open_to_all: bool = False) -> None:
         http="h11",
         ws="none",
     )
-    try:
-        uvicorn.Server(config).run(sockets=[listening])
-    finally:
-        listening.close()
+    return uvicorn.Server(config)
 
 
 def _listen(settings: Settings) -> socket.socket:
