@@ -26,7 +26,7 @@ from tasks.settings import Settings
 
 BANK, EVIL, PERSIAN, FAILED, SOUND, COPIED, OUTSIDE, LINKED = (letter * 20 for letter in "abcdef01")
 SCRIPT = "<script>alert(1)</script>"
-EVIL_TITLE = f'{SCRIPT}"\'><img src=x onerror=alert(1)>'
+EVIL_TITLE = f"{SCRIPT}\"'><img src=x onerror=alert(1)>"
 SAID = "the central bank left interest rates high | the governor said interest rates rise"
 
 
@@ -56,7 +56,9 @@ def video(
     **more: object,
 ) -> Result:
     """An indexed video; a cue for every five words, the word `unsure` with little confidence."""
-    words = tuple(replace(word, confidence=0.3) if word.word == unsure else word for word in spoken(text, start_ms=1000))
+    words = tuple(
+        replace(word, confidence=0.3) if word.word == unsure else word for word in spoken(text, start_ms=1000)
+    )
     cues = tuple(
         Cue(part[0].start_ms, part[-1].end_ms, " ".join(word.word for word in part), 0.9, n, n + len(part) - 1)
         for n in range(0, len(words), 5)
@@ -73,7 +75,9 @@ def video(
         bucket=bucket.as_uri(),
         bucket_uri=bucket.as_uri(),
         status="indexed",
-        metadata=Metadata(title, description, (title,), datetime.fromisoformat(published).replace(tzinfo=UTC), language),
+        metadata=Metadata(
+            title, description, (title,), datetime.fromisoformat(published).replace(tzinfo=UTC), language
+        ),
         recipes=Recipes("a", "d", "c", "t", detail),
         duration_ms=duration_ms,
         language=language,
@@ -100,7 +104,19 @@ def fill(lake: Lake, bucket: Path) -> None:
     secret = bucket.parent / "secret.mp4"
     secret.write_bytes(b"secret")
     (bucket / "link.mp4").symlink_to(secret)
-    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=duration=4", "-c:a", "pcm_s16le", "-y", str(bucket / "tone.wav")]
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=duration=4",
+        "-c:a",
+        "pcm_s16le",
+        "-y",
+        str(bucket / "tone.wav"),
+    ]
     subprocess.run(command, check=True)
     failed = replace(
         video("", FAILED, "broken.mp4", bucket, title="A broken one", duration_ms=0),

@@ -33,11 +33,22 @@ function wake(panel) {
     const asked = new URLSearchParams(new FormData(event.target));
     // The address of the page keeps what was typed, so that it can be sent to somebody.
     const there = new URL(location.href);
-    for (const [name, value] of asked) there.searchParams.set(name, value);
+    for (const [name, value] of asked) {
+      there.searchParams.set(name, value);
+      keep(name, value);
+    }
     history.replaceState(null, "", there);
     asked.set("part", "1");
     load(panel, `${event.target.getAttribute("action")}?${asked}`);
   });
+}
+
+// The filters' form sends what the charts' own forms were given along.
+function keep(name, value) {
+  const form = document.querySelector("form.standing");
+  if (!form || [...form.elements].some((field) => field.name === name && field.type !== "hidden")) return;
+  const field = form.elements[name] ?? form.appendChild(document.createElement("input"));
+  Object.assign(field, { type: "hidden", name, value });
 }
 
 for (const panel of document.querySelectorAll(".panel")) {

@@ -86,7 +86,7 @@ def test_a_transcript_is_what_the_lake_has(web, archive):
     ).fetchall()  # fmt: skip
     assert [(w["word"], w["start_ms"], w["end_ms"], w["cue_no"]) for w in found["words"]] == rows
     assert len(rows) == 13
-    assert [cue["text"] for cue in found["cues"]][0] == "the central bank left interest"
+    assert found["cues"][0]["text"] == "the central bank left interest"
     assert [topic["label"] for topic in found["topics"]] == ["business", "business", "sport"]
     assert found["next_ms"] is None
 
@@ -145,7 +145,12 @@ def test_operations_have_runs_with_speed_and_cost(web):
 
 @pytest.mark.parametrize("name", ["hours", "topics", "phrase", "distinctive", "rate", "confidence", "concordance"])
 def test_a_charts_sql_gives_its_rows_in_the_sandbox_too(web, archive, name):
-    asked = {"phrase": "interest rates", "word": "rates", "topic": "business" if name != "distinctive" else "", "since": "2024-01-01"}
+    asked = {
+        "phrase": "interest rates",
+        "word": "rates",
+        "topic": "business" if name != "distinctive" else "",
+        "since": "2024-01-01",
+    }
     found = ok(web.get(f"/api/analytics/{name}", params={key: value for key, value in asked.items() if value}))
     assert found["rows"]
     again = run_query(archive.lake, found["sql"], seconds=20, memory_mb=512, rows=1000)

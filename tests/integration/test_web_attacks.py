@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from pathlib import Path
@@ -25,15 +26,11 @@ def raw(web: httpx.Client, data: bytes, *, most: int = 1 << 16) -> bytes:
     address = urlsplit(str(web.base_url))
     with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
         said = b""
-        try:
+        with contextlib.suppress(OSError):  # it has hung up already
             connection.sendall(data)
-        except OSError:
-            pass  # it has hung up already
-        try:
+        with contextlib.suppress(OSError):
             while len(said) < most and (part := connection.recv(65_536)):
                 said += part
-        except OSError:
-            pass
         return said
 
 
@@ -58,7 +55,12 @@ def test_an_id_is_never_a_path(web, path, trick):
 
 
 def test_a_path_with_dots_leads_nowhere_as_it_was_sent(web):
-    for path in ("/static/../../../../etc/passwd", "/media/../../etc/passwd", "//etc/passwd", "/static/%2e%2e/render.py"):
+    for path in (
+        "/static/../../../../etc/passwd",
+        "/media/../../etc/passwd",
+        "//etc/passwd",
+        "/static/%2e%2e/render.py",
+    ):
         said = raw(web, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
         assert b" 404 " in said.split(b"\r\n")[0]
         assert b"root:" not in said
@@ -83,7 +85,9 @@ def test_sql_over_http_reads_the_lake_and_nothing_else(web, archive, sql):
     before = files()
     body = sql.format(lake=archive.lake.uri).encode("utf-8", "surrogatepass")
     answer = web.post(
-        "/api/sql", content=b'{"sql": "' + body.replace(b'"', b'\\"') + b'"}', headers={"Content-Type": "application/json"}
+        "/api/sql",
+        content=b'{"sql": "' + body.replace(b'"', b'\\"') + b'"}',
+        headers={"Content-Type": "application/json"},
     )
     assert answer.status_code in (400, 422), answer.text
     assert set(answer.json()) == {"error"}
@@ -101,7 +105,9 @@ def test_a_query_that_never_ends_is_stopped(archive):
         assert time.monotonic() - started < 15
 
 
-@pytest.mark.parametrize("value", ["' OR 1=1 --", "'; DROP TABLE videos; --", "\\' OR 1=1", "\x00' OR 1=1", '"', "%27%20OR%201=1"])
+@pytest.mark.parametrize(
+    "value", ["' OR 1=1 --", "'; DROP TABLE videos; --", "\\' OR 1=1", "\x00' OR 1=1", '"', "%27%20OR%201=1"]
+)
 @pytest.mark.parametrize("name", ["topic", "language", "of_topic", "phrase", "word"])
 def test_filters_are_no_sql(web, name, value):
     chart = {"of_topic": "distinctive", "phrase": "phrase", "word": "concordance"}.get(name, "hours")
@@ -112,9 +118,17 @@ def test_filters_are_no_sql(web, name, value):
     assert web.get("/api/videos", params={name: value} if name in ("topic", "language") else {}).status_code == 200
 
 
-@pytest.mark.parametrize("text", [SCRIPT, '"><svg onload=alert(1)>', "{{7*7}}${7*7}<%= 7*7 %>", "\u202e\u2066abc", "a\x00b", "😀" * 100])
+@pytest.mark.parametrize(
+    "text", [SCRIPT, '"><svg onload=alert(1)>', "{{7*7}}${7*7}<%= 7*7 %>", "\u202e\u2066abc", "a\x00b", "😀" * 100]
+)
 def test_a_query_is_shown_as_it_was_typed_and_does_nothing(web, text):
-    for path, name in (("/", "q"), (f"/watch/{BANK}", "q"), ("/analytics/phrase", "phrase"), ("/sql", "q"), ("/login", "next")):
+    for path, name in (
+        ("/", "q"),
+        (f"/watch/{BANK}", "q"),
+        ("/analytics/phrase", "phrase"),
+        ("/sql", "q"),
+        ("/login", "next"),
+    ):
         answer = web.get(path, params={name: text})
         assert answer.status_code in (200, 400)
         assert "<script>alert" not in answer.text
@@ -157,7 +171,9 @@ def test_fifty_slow_clients_keep_nobody_waiting(web):
             connection.close()
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/api/nothing", "/api/search", f"/media/{BANK}/original", "/static/style.css", "/login"])
+@pytest.mark.parametrize(
+    "path", ["/", "/nothing", "/api/nothing", "/api/search", f"/media/{BANK}/original", "/static/style.css", "/login"]
+)
 def test_every_answer_has_the_headers(web, path):
     answer = web.get(path)
     assert {name: answer.headers[name] for name in HEADERS} == HEADERS
@@ -173,7 +189,15 @@ def test_a_name_that_is_not_the_servers_is_refused(web):
         assert web.get("/api/health", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "http://evil.example"}, {"Origin": "null"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+    ],
+)
 def test_another_site_can_change_nothing(web, headers):
     for path in (f"/api/videos/{BANK}/web-copy", "/api/sql", "/operations/retry", "/login"):
         answer = web.post(path, headers=headers, json={"sql": "SELECT 1"})
@@ -201,7 +225,13 @@ def test_without_the_token_nothing_is_told(locked):
     page = locked.get(f"/watch/{BANK}?q=a&at=1")
     assert page.status_code == 303
     assert page.headers["location"] == f"/login?next=/watch/{BANK}%3Fq%3Da%26at%3D1"
-    for given in ("Bearer wrong", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", "Bearer", "Bearer \u00fc".encode("latin-1")):
+    for given in (
+        "Bearer wrong",
+        f"Bearer {TOKEN[:-1]}",
+        f"Basic {TOKEN}",
+        "Bearer",
+        "Bearer \u00fc".encode("latin-1"),
+    ):
         assert locked.get("/api/status", headers={"Authorization": given}).status_code == 401
     assert locked.get("/api/status", headers={"Cookie": f"nightscribe={TOKEN}"}).status_code == 401
     assert locked.get("/api/health").status_code == 200
@@ -220,7 +250,9 @@ def test_the_token_opens_the_api_and_the_login_opens_the_pages(locked):
     locked.cookies.clear()
 
 
-@pytest.mark.parametrize("following", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "", "/\nX: y"])
+@pytest.mark.parametrize(
+    "following", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "", "/\nX: y"]
+)
 def test_a_login_leads_nowhere_else(locked, following):
     entered = locked.post("/login", data={"token": TOKEN, "next": following})
     assert entered.headers["location"] == "/"

@@ -1,0 +1,260 @@
+"""The web app in a real browser: from a search to the word that is being said, by mouse, by keyboard, on a phone."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from browser import browser, open_page  # noqa: F401
+from web_archive import BANK, COPIED, FAILED, PERSIAN, SOUND, archive, long_talk, serving  # noqa: F401
+
+from tasks.lake.commit import commit
+
+LONG = "2" * 20
+PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
+INSIDE = """line => {
+    const box = document.getElementById('lines').getBoundingClientRect(), own = line.getBoundingClientRect();
+    return own.top >= box.top - 1 && own.bottom <= box.bottom + 1;
+}"""
+SPOKEN = """until => new Promise(done => {
+    const seen = [];
+    const look = () => {
+        const word = document.querySelector('.speaking');
+        if (word && seen.at(-1) !== word.textContent) seen.push(word.textContent);
+        document.getElementById('player').currentTime > until ? done(seen) : requestAnimationFrame(look);
+    };
+    look();
+})"""
+
+
+@pytest.fixture(scope="module")
+def address(archive):
+    commit(archive.lake, [long_talk(archive.bucket, LONG, 50)], run_id="r2", device="cpu")
+    with serving(archive.settings) as found:
+        yield found
+
+
+def now(page):
+    """Seconds that the player is at, when it knows its video."""
+    page.wait_for_function("() => document.getElementById('player').readyState >= 1")
+    return page.evaluate("document.getElementById('player').currentTime")
+
+
+def wait_until_playing(page, beyond):
+    page.wait_for_function(
+        "beyond => { const p = document.getElementById('player'); return !p.paused && p.currentTime > beyond; }",
+        arg=beyond,
+    )
+
+
+def wait_until_at(page, seconds):
+    page.wait_for_function("at => Math.abs(document.getElementById('player').currentTime - at) < 0.6", arg=seconds)
+
+
+def test_from_a_search_to_the_word(open_page):
+    page = open_page("/")
+    page.get_by_label("Words to look for").fill('"interest rates"')
+    page.get_by_role("button", name="Search").click()
+    page.wait_for_url(re.compile("q=%22interest"))
+    moment = page.locator("a.moment").first
+    assert moment.locator("mark").all_inner_texts() == ["interest rates", "interest rates"]
+    moment.click()
+    wait_until_playing(page, 1.7)  # the hit is at 2.6 s, and is played from a second before
+    assert now(page) < 6
+    page.wait_for_selector("#l0.now .speaking")
+    spoken = page.evaluate(SPOKEN, 3.6)
+    said = "the central bank left interest rates high".split()
+    assert spoken == said[said.index(spoken[0]) : said.index(spoken[-1]) + 1]
+    assert "rates" in spoken
+    assert page.evaluate("[...document.getElementById('player').textTracks].map(t => t.mode)") == ["showing"]
+
+
+def test_a_moments_address_is_marked_at_once(open_page):
+    page = open_page(f"/watch/{BANK}?at=6200")
+    page.wait_for_selector("#l1.now")
+    wait_until_at(page, 5.2)
+
+
+def test_the_transcript_follows_until_the_reader_scrolls_and_again_when_asked(open_page):
+    page = open_page(f"/watch/{LONG}?at=30000")
+    page.locator("#l30 p span").first.click()
+    wait_until_playing(page, 30.2)
+    page.wait_for_selector("#l30.now")
+    assert page.locator("#l30").evaluate(INSIDE)
+    page.locator("#lines").hover()
+    page.mouse.wheel(0, -5000)
+    resume = page.get_by_role("button", name="Follow the speech")
+    resume.wait_for()
+    page.wait_for_selector("#l32.now")
+    assert not page.locator("#l32").evaluate(INSIDE)
+    assert page.evaluate("document.getElementById('lines').scrollTop") < 50
+    resume.click()
+    assert page.locator(".line.now").evaluate(INSIDE)
+    assert resume.is_hidden()
+
+
+def test_a_click_on_a_word_plays_from_it(open_page):
+    page = open_page(f"/watch/{BANK}")
+    page.locator("#l1 p span", has_text="said").click()
+    wait_until_playing(page, 6.6)
+    assert now(page) < 9
+
+
+def test_search_within_goes_from_hit_to_hit(open_page):
+    page = open_page(f"/watch/{BANK}")
+    page.get_by_label("Search in this video").fill("rates")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.getElementById('count').textContent === '1 of 2'")
+    assert "q=rates" in page.url
+    page.get_by_role("button", name="Next hit").click()
+    assert page.locator("#count").inner_text() == "2 of 2"
+    assert page.locator(".hit.chosen").evaluate("word => word.closest('.line').id") == "l2"
+    wait_until_at(page, 6.4)
+    page.get_by_role("button", name="Next hit").click()
+    assert page.locator("#count").inner_text() == "1 of 2"
+    page.get_by_label("Search in this video").fill("penguin")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.getElementById('count').textContent === 'Not said here'")
+    assert page.locator(".hit").count() == 0
+
+
+def test_a_range_stops_at_its_end(open_page):
+    page = open_page(f"/watch/{BANK}?at=2000&to=3000")
+    page.get_by_label("Search in this video").click()
+    page.evaluate("document.getElementById('player').play()")
+    page.wait_for_function(
+        "() => document.getElementById('player').currentTime > 2.9 && document.getElementById('player').paused"
+    )
+    assert now(page) < 3.6
+
+
+def test_a_video_that_does_not_play_gets_a_copy_and_starts_at_the_moment(open_page):
+    page = open_page(f"/watch/{COPIED}?at=20000")
+    page.wait_for_function(
+        "() => document.getElementById('player').currentSrc.endsWith('web.mp4') && document.getElementById('player').readyState >= 2",
+        timeout=60_000,
+    )
+    assert 18.5 < now(page) < 24
+    assert page.locator("#making").is_hidden()
+
+
+def test_sound_alone_has_a_waveform(open_page):
+    page = open_page(f"/watch/{SOUND}")
+    assert page.locator("#player").get_attribute("poster") == f"/media/{SOUND}/waveform.svg"
+    page.wait_for_function("() => document.getElementById('player').duration > 3.9")
+
+
+def test_by_keyboard_alone(open_page):
+    page = open_page("/?q=interest+rates")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "q"
+    page.keyboard.press("Control+A")
+    page.keyboard.type("the bank le", delay=20)
+    page.wait_for_selector("#suggestions li")
+    page.keyboard.press("ArrowDown")
+    assert page.get_by_label("Words to look for").get_attribute("aria-activedescendant") == "suggestion-0"
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("rates")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("q=rates"))
+    page.wait_for_selector("a.moment")
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.className") == "moment"
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(f"/watch/{BANK}"))
+    wait_until_playing(page, 2.1)
+    page.keyboard.press("Space")
+    page.wait_for_function("() => document.getElementById('player').paused")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.closest('.line').id") == "l1"
+    page.keyboard.press("Enter")
+    wait_until_playing(page, 5.0)
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "within"
+
+
+def test_marks_of_a_strip_say_what_is_there(open_page):
+    page = open_page("/?q=rates")
+    page.locator(".strip a").last.hover()
+    assert "interest rates rise" in page.locator(".under").inner_text()
+    page.locator(".strip a").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.dataset.at") == "0:07"
+    assert page.locator(".under").inner_text().startswith("0:07")
+
+
+def test_a_phrase_is_typed_and_its_chart_is_seen(open_page):
+    page = open_page("/analytics")
+    page.wait_for_selector("#hours svg.chart")
+    panel = page.locator("#phrase")
+    panel.get_by_label("Phrase").fill("interest rates")
+    panel.get_by_role("button", name="Show").click()
+    panel.locator("svg.chart").wait_for()
+    assert "phrase=interest+rates" in page.url
+    titles = panel.locator("rect title").all_text_contents()
+    assert [title.split(":")[0] for title in titles] == ["2023-05", "2024-02", "2024-03"]
+    panel.get_by_text("SQL", exact=True).click()
+    assert "'interest rates' AS phrase" in panel.locator("code").inner_text()
+    page.locator("form.standing").get_by_label("Topic").select_option("film")
+    page.get_by_role("button", name="Apply").click()
+    page.wait_for_url(re.compile("topic=film"))
+    page.wait_for_selector("#phrase svg.chart")
+    assert page.locator("#phrase rect title").count() == 1
+
+
+def test_operations_after_a_run_with_failures(open_page):
+    page = open_page("/operations")
+    row = page.locator("table").first.locator("tbody tr").first
+    assert row.locator(".outcome.bad").inner_text() == "done"
+    page.get_by_role("link", name="broken.mp4").click()
+    page.wait_for_url(f"**/watch/{FAILED}")
+    assert "could not be indexed" in page.locator(".said").inner_text()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/?q=interest+rates", f"/watch/{LONG}?q=word7", "/analytics?phrase=bank&word=bank", "/operations",
+     "/sql?q=FROM+videos", "/api/docs"],
+)  # fmt: skip
+def test_no_page_is_wider_than_a_phone(open_page, path):
+    page = open_page(path, **PHONE)
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_on_a_phone_the_video_stays_in_sight_and_the_page_follows(open_page):
+    page = open_page(f"/watch/{LONG}", **PHONE)
+    page.locator("#l5 p span").first.tap()
+    wait_until_playing(page, 5)
+    page.locator("#l30 .time").evaluate("link => link.click()")
+    wait_until_playing(page, 30.1)
+    page.wait_for_selector("#l31.now")
+    place = page.locator(".line.now").bounding_box()
+    frame = page.locator(".frame").bounding_box()
+    assert 0 <= frame["y"] < 10
+    assert frame["y"] + frame["height"] <= place["y"] + 1
+    assert place["y"] + place["height"] <= 780
+
+
+def test_right_to_left_lines_run_right_to_left(open_page):
+    page = open_page(f"/watch/{PERSIAN}")
+    line = page.locator(".line").first
+    time, text = line.locator(".time").bounding_box(), line.locator("p").bounding_box()
+    assert time["x"] > text["x"]
+    assert line.locator("p").evaluate("p => getComputedStyle(p).direction") == "rtl"
+
+
+def test_without_script_reading_and_searching_go_on(open_page):
+    page = open_page("/", java_script_enabled=False)
+    page.get_by_label("Words to look for").fill("governor")
+    page.keyboard.press("Enter")
+    page.locator("a.moment").click()
+    assert page.locator(".line").count() == 3
+    assert page.locator(".hit").all_inner_texts() == ["governor"]
+    page.get_by_label("Search in this video").fill("rates")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("q=rates"))
+    assert page.locator(".hit").all_inner_texts() == ["rates", "rates"]
+    assert page.locator("#count").inner_text() == "2 hits"
