@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from dashboards import models
 from dashboards.web import Web
@@ -145,7 +145,11 @@ async def hits_in_video(request: Request, video_id: VideoId, q: Text, mode: sear
     return {"query": q, "hits": [asdict(hit) for hit in found]}
 
 
-@router.get("/videos/{video_id}/subtitles.{form}", response_class=PlainTextResponse)
+@router.get(
+    "/videos/{video_id}/subtitles.{form}",
+    response_class=Response,
+    responses={200: {"content": {"text/vtt": {}, "application/x-subrip": {}, "text/plain": {}}}},
+)
 async def subtitles(request: Request, video_id: VideoId, form: transcript.Format, download: bool = False) -> Response:
     """The cues as WebVTT, SubRip or plain text."""
     text = await Web.of(request).read(lambda view: transcript.subtitles(view, video_id, form))
