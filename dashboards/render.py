@@ -32,7 +32,15 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        clock=clock, day=day, moment=moment, lasting=lasting, number=number, percent=percent, marked=marked, query=query
+        clock=clock,
+        day=day,
+        moment=moment,
+        lasting=lasting,
+        number=number,
+        percent=percent,
+        marked=marked,
+        query=query,
+        size=size,
     )
     made.globals.update(static=static_address, several=several)
     return made
@@ -83,6 +91,17 @@ def number(value: float | None) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:,.2f}".rstrip("0").rstrip(".") if abs(value) >= 1 else f"{value:.3g}"
+
+
+def size(count: int | None) -> str:
+    """Bytes: `12 kB`, `3.4 MB`, `120 GB`."""
+    if count is None:
+        return ""
+    for unit, limit in (("kB", 1e6), ("MB", 1e9), ("GB", 1e12)):
+        if count < limit:
+            scaled = count / limit * 1000
+            return f"{scaled:.1f} {unit}" if 0 < scaled < 10 else f"{scaled:.0f} {unit}"
+    return f"{count / 1e12:,.1f} TB"
 
 
 def percent(share: float | None) -> str:

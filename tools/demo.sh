@@ -27,9 +27,17 @@ done
 cat <<'TEXT'
 
 What next (each with --help):
+  .venv/bin/nightscribe serve                   see all of this in the browser
   .venv/bin/nightscribe index ~/your/videos     index your own
   .venv/bin/nightscribe search --phrase radio station
   .venv/bin/nightscribe subtitles --out subtitles
   .venv/bin/nightscribe sql "SELECT word, count(*) AS n FROM words GROUP BY ALL ORDER BY n DESC LIMIT 10"
   .venv/bin/nightscribe status
 TEXT
+
+# Only a person at a terminal is asked.
+if [ -t 0 ] && [ -t 1 ] && [ "${CI:-}" != true ]; then
+    printf '\nOpen the archive in the browser now? [Y/n] '
+    read -r answer || answer=n
+    case $answer in [nN]*) ;; *) exec "$nightscribe" serve ;; esac
+fi

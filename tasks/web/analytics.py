@@ -111,7 +111,7 @@ def _distinctive(filters: Filters, asked: Asked) -> str:
     others = Filters(None, filters.since, filters.until, filters.language, filters.min_confidence)
     return f"""\
 -- Log-odds with the whole archive as prior: Monroe, Colaresi and Quinn, 2008, "Fightin' Words". z is in standard errors.
-WITH asked AS (SELECT {quoted(asked.topic)} AS topic, 500 AS prior_words, 30 AS how_many),
+WITH asked AS (SELECT {quoted(asked.topic)} AS topic, 500 AS prior_words, 20 AS how_many),
 chosen AS (
     {_chosen(others, "v.video_id")}
 ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -181,6 +182,20 @@ def test_an_empty_archive_says_what_to_run_and_is_found_once_it_is_there(empty, 
     Lake(str(tmp_path / "none")).create()
     assert "nightscribe index ~/videos" in empty.get("/").text
     assert empty.get("/api/search?q=a").json()["total_videos"] == 0
+
+
+def test_where_elasticsearch_is_away_the_lake_answers_says_why_and_is_asked_at_once_the_next_time(archive):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and never answers
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        settings = archive.settings.model_copy(update={"elasticsearch_url": url, "elasticsearch_timeout_s": 1.0})
+        with serving(settings) as address, httpx.Client(base_url=address, timeout=30) as client:
+            for patience in (10, 0.9, 0.9):
+                started = time.monotonic()
+                text = " ".join(Page(client.get("/?q=interest+rates").text).text.split())
+                assert time.monotonic() - started < patience
+                assert "1 moment in 1 video Answered by DuckDB, because Elasticsearch does not answer" in text
+            assert client.get("/api/suggest?q=bank").json()["videos"][0]["video_id"] == BANK
+            assert client.get("/api/status").json()["search"]["reachable"] is False
 
 
 # -- media ----------------------------------------------------------------------------------------------------------
