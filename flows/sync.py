@@ -18,5 +18,5 @@ def sync(lake: str | None = None) -> dict[str, Any]:
     settings = Settings(**given)
     report: dict[str, Any] = sync_search(settings.lake, settings)
     if report["outcome"] != "done":
-        raise SearchUnavailable(f"The index lacks {len(report['failed'])} videos.", next="nightscribe sync")
+        raise SearchUnavailable(f"The index is behind the lake: {report['shortfall']}", next="nightscribe sync")
     return report

@@ -59,4 +59,4 @@ def _words(*, prefixes: bool) -> re.Pattern[str]:
     signs = "".join(re.escape(c) for c in map(chr, range(0x300, 0x10000)) if unicodedata.category(c).startswith("M"))
     letter = rf"(?:[^\W_]|[{signs}])"
     star = r"\*?" if prefixes else ""
-    return re.compile(rf"{_NUMBER}|[^\W_]{letter}*(?:['\u200c\u200d]{letter}+)*{star}")
+    return re.compile(rf"{_NUMBER}{star}|[^\W_]{letter}*(?:['\u200c\u200d]{letter}+)*{star}")

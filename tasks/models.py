@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import Misconfigured, ModelNotAvailable, UnknownModelSet, first_line
+from tasks.folding import FOLDING_VERSION
+from tasks.passages import PASSAGES
 from tasks.records import Recipes
 from tasks.settings import Settings
 from tasks.speech.decode import DecoderSpec
@@ -199,7 +201,7 @@ def recipes(chosen: ModelSet, settings: Settings) -> Recipes:
         "hot_word_weight": settings.hot_word_weight if settings.hot_words else None,
         "version": 1,
     }
-    cues = asdict(CueRules.of(settings))
+    cues = {**asdict(CueRules.of(settings)), "passages": PASSAGES, "folding": FOLDING_VERSION}
     topics = {
         "model": _name(chosen.topics) if chosen.topics else None,
         "files": fingerprint(chosen.topics) if chosen.topics else None,

@@ -15,6 +15,7 @@ from tasks.records import Word
 MIN_MS, MAX_MS = 15_000, 30_000
 OWN_WORDS = 48
 CARRIED_WORDS = 31
+PASSAGES = (MIN_MS, MAX_MS, OWN_WORDS, CARRIED_WORDS)  # in recipes: passages cut otherwise are others
 
 
 class Passage(NamedTuple):

@@ -83,7 +83,7 @@ class RunReport:
         """Take over what a sync with Elasticsearch says of itself."""
         self.search = {name: synced[name] for name in ("outcome", "index", "videos", "passages", "deleted", "seconds")}
         if synced["outcome"] != "done":
-            self.warnings.append(f"Search lacks {len(synced['failed'])} videos of the lake. See: nightscribe sync")
+            self.warnings.append(f"Search is behind the lake: {synced['shortfall']} See: nightscribe sync")
 
     def not_searchable(self, error: NightscribeError) -> None:
         """Elasticsearch could not follow; the lake has everything."""

@@ -28,8 +28,9 @@ from tasks.search.elastic.ask import Searcher
 from tasks.search.elastic.connection import Connection, reached
 from tasks.search.elastic.documents import chunks, current, documents
 from tasks.search.elastic.index import create_index, ready, write_state
-from tasks.search.elastic.push import CHUNK_VIDEOS, Target, passage_id, push
+from tasks.search.elastic.push import CHUNK_VIDEOS, passage_id, push
 from tasks.search.elastic.sync import Syncer
+from tasks.search.elastic.target import Target
 from tasks.search.query import Query, make_query
 from tasks.settings import Settings
 

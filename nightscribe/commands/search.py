@@ -32,7 +32,9 @@ from nightscribe.common import clock, console, json_option, lake_option, open_la
 @click.option("--min-confidence", type=click.FloatRange(0, 1), default=0.0, help="Only videos recognised so surely.")
 @click.option("--video", metavar="ID", help="Only in this video.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="Videos to show.")
-@click.option("--offset", type=click.IntRange(0), default=0, help="Videos to pass over (`next` of the page before).")
+@click.option(
+    "--offset", type=click.IntRange(0, 999_000), default=0, help="Videos to pass over (`next` of the page before)."
+)
 @click.option("--moments", type=click.IntRange(1, 100), default=3, show_default=True, help="Moments of each video.")
 @click.option(
     "--engine",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import duckdb
 
-from tasks.alike import one_typo, stem, stem_language
+from tasks.alike import language_code, one_typo, stem, stem_language
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 
@@ -44,6 +44,14 @@ def languages_of(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """The languages with stems that the archive's words are in."""
     rows = connection.execute("SELECT DISTINCT language FROM _vocabulary WHERE language <> '' ORDER BY 1").fetchall()
     return [row[0] for row in rows]
+
+
+def spoken_languages(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The languages of the archive's videos, without region; those without stems too."""
+    rows = connection.execute(
+        "SELECT DISTINCT language FROM videos WHERE n_words > 0 AND language IS NOT NULL"
+    ).fetchall()
+    return sorted({language_code(row[0]).split("-")[0] for row in rows} - {""})
 
 
 def stem_mates(connection: duckdb.DuckDBPyConnection, word: str, language: str) -> list[str]:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 Engine = Literal["auto", "duckdb", "elasticsearch"]
 MOST_SUGGESTIONS = 3
-MOST_CORRECTIONS = 10  # of a word, the most frequent of those one typo away
 LONGEST_TO_CORRECT = 6  # words of a query of which one may be left out or mended
 
 
@@ -127,15 +126,14 @@ def suggestions(query: Query, engine: Asked) -> list[dict[str, Any]]:
 
 
 def _corrected(slot: Slot, engine: Asked) -> Slot:
-    """The slot, or where its word was never said, the word next to it that was said in most videos."""
+    """The slot, or where its word was never said, the most frequent one that a typo leads to it from."""
     if slot.word is None or not forgives(slot.word):
         return slot
     alone = Query(slot.word, (slot,), limit=0)
     if engine.search(alone)["total_videos"]:
         return slot
-    others = [Slot(((word,),)) for word in engine.near(slot.word) if word != slot.word][:MOST_CORRECTIONS]
-    counted = [(engine.search(replace(alone, slots=(other,), stems=False))["total_videos"], other) for other in others]
-    return max(counted, key=lambda pair: pair[0])[1] if counted else slot
+    others = (word for word in engine.near(slot.word) if word != slot.word)
+    return next((Slot(((word,),)) for word in others), slot)
 
 
 def _typed(query: Query) -> str:

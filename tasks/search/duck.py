@@ -10,7 +10,7 @@ import duckdb
 
 from tasks.alike import forgives, language_code
 from tasks.folding import words_of
-from tasks.lake.vocabulary import languages_of, near_words, stem_mates
+from tasks.lake.vocabulary import languages_of, near_words, spoken_languages, stem_mates
 from tasks.search.moments import Heard, moment_of
 from tasks.search.query import Query, Saying, Slot
 from tasks.search.shown import SHOWN_TOPICS, iso
@@ -90,7 +90,7 @@ class LakeSearcher:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
-        self.languages = tuple(languages_of(connection))
+        self.languages = tuple(spoken_languages(connection))
 
     def search(self, query: Query) -> dict[str, Any]:
         """See `search`."""
@@ -99,9 +99,11 @@ class LakeSearcher:
     def near(self, word: str) -> list[str]:
         """Words of the archive that one typo leads to or from, the most frequent first."""
         near = near_words(self._connection, word)
+        if not near:
+            return []
         rows = self._connection.execute(
-            "SELECT term FROM (SELECT coalesce(folded, word) AS term FROM words) WHERE list_contains($near, term) "
-            "GROUP BY term ORDER BY count(*) DESC, term",
+            "SELECT term FROM (SELECT unnest(string_split(trim(text), ' ')) AS term FROM passages) "
+            "WHERE list_contains($near, term) GROUP BY term ORDER BY count(*) DESC, term",
             {"near": near},
         ).fetchall()
         return [row[0] for row in rows]

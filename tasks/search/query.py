@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
@@ -12,10 +12,11 @@ from typing import Any, Literal
 from tasks.errors import BadQuery
 from tasks.folding import fold, typed_words, words_of
 from tasks.passages import CARRIED_WORDS
-from tasks.speech.text import spoken_number
+from tasks.speech.text import spoken_number, without_commas
 
 MAX_WORDS = CARRIED_WORDS + 1
 MAX_PHRASES = 64  # ways to say a phrase that has synonyms or numbers in it
+MOST_COMBINED = 4096  # of which these are taken
 SHORTEST_PREFIX = 2
 _QUOTES = '"“”„«»'
 
@@ -67,9 +68,17 @@ class Query:
     @property
     def phrases(self) -> tuple[Saying, ...]:
         """Every way to say the slots one after the other, as typed first."""
-        ways = (tuple(itertools.chain(*parts)) for parts in itertools.product(*(slot.said for slot in self.slots)))
+        ways = (tuple(itertools.chain(*parts)) for parts in itertools.islice(self._combined(), MOST_COMBINED))
         fitting = (way for way in ways if len(way) <= MAX_WORDS)
         return tuple(dict.fromkeys(itertools.islice(fitting, MAX_PHRASES)))
+
+    def _combined(self) -> Iterator[tuple[Saying, ...]]:
+        """A saying of each slot, the likelier ones of all slots before the unlikely ones of any."""
+        for place in range(max(len(slot.said) for slot in self.slots)):
+            choices = [range(min(place + 1, len(slot.said))) for slot in self.slots]
+            for chosen in itertools.product(*choices):
+                if max(chosen) == place:
+                    yield tuple(slot.said[n] for slot, n in zip(self.slots, chosen, strict=True))
 
     @property
     def typed(self) -> tuple[str, ...]:
@@ -146,19 +155,18 @@ def _slot(words: Sequence[str], at: int, languages: Sequence[str], synonyms: Syn
 
 def _numbers(digits: str, languages: Sequence[str]) -> tuple[Saying, ...]:
     """A number as written, and as it may be read aloud: as a year, as a count, figure by figure."""
-    plain = digits.replace(",", "")
+    plain = without_commas(digits)
     ways = [(digits,), tuple(re.split(r"[.,]", digits)), (plain,)]
     if not re.fullmatch(r"\d{1,15}(\.\d{1,6})?", plain):
         return tuple(dict.fromkeys(ways))
-    for language in languages:
-        figures = [spoken_number(figure, language) for figure in plain if figure.isdigit()]
-        # A comma in it says that it is no year: "1,984" is a count, "1984" may be either.
-        counted = f"0,{plain}" if "." not in plain else plain
-        for text in (spoken_number(plain, language), spoken_number(counted, language)):
-            said = fold(text).split()
-            ways += [tuple(said), tuple(word for word in said if word != "and")]
-        if len(figures) > 1 and "." not in plain:
-            ways.append(tuple(fold(" ".join(figures)).split()))
+    whole = "." not in plain
+    read = [spoken_number(plain, language) for language in languages]
+    read += [spoken_number(plain, language, count=True) for language in languages if whole]
+    if whole and len(plain) > 1:
+        read += [" ".join(spoken_number(figure, language) for figure in plain) for language in languages]
+    for text in read:
+        said = fold(text).split()
+        ways += [tuple(said), tuple(word for word in said if word != "and")]
     return tuple(dict.fromkeys(way for way in ways if way and all(way)))
 
 

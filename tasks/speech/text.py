@@ -8,6 +8,7 @@ from collections import Counter
 from functools import lru_cache
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_GROUPS = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "`": "'"})
 
 
@@ -49,15 +50,23 @@ def with_spoken_numbers(text: str, language: str = "en") -> str:
     return _NUMBER.sub(lambda match: f" {spoken_number(match.group(), language)} ", text)
 
 
+def without_commas(digits: str) -> str:
+    """A written number as computers write it: `1,500` is 1500, and `3,5`, where no group of three follows, 3.5."""
+    return digits.replace(",", "") if _GROUPS.fullmatch(digits) or digits.count(",") > 1 else digits.replace(",", ".")
+
+
 @lru_cache(maxsize=100_000)
-def spoken_number(digits: str, language: str = "en") -> str:
-    """A number as it is read aloud: `42` forty two, `1984` nineteen eighty four, `3.5` three point five."""
+def spoken_number(digits: str, language: str = "en", *, count: bool = False) -> str:
+    """A number as it is read aloud: `42` forty two, `1984` nineteen eighty four, `3.5` three point five.
+
+    As a `count`, `1984` is one thousand nine hundred and eighty four.
+    """
     from num2words import num2words  # 30 ms to import, and only some texts have numbers
 
-    plain = digits.replace(",", "")
+    plain = without_commas(digits)
     try:
         value: int | float = float(plain) if "." in plain else int(plain)
-        year = isinstance(value, int) and 1100 <= value <= 2099 and "," not in digits and value % 1000 > 9
+        year = isinstance(value, int) and 1100 <= value <= 2099 and not count and "," not in digits and value % 1000 > 9
         return (
             str(num2words(value, lang=language, to="year" if year else "cardinal")).replace("-", " ").replace(",", "")
         )

@@ -212,6 +212,19 @@ def test_words_with_hyphens_and_points_are_found_by_their_parts(say, engines):
     assert times(both(ready, "knwon cases", typos=True)) == {"talk.mp4": [3200, 4000]}
     for engine in ready:
         assert [video["key"] for video in engine.titles("the union 3.5")] == ["talk.mp4"]
+        assert engine.near("knwon") == ["known"]
+
+
+def test_numbers_are_found_as_they_are_said_in_the_languages_of_the_archive(say, engines):
+    say("to było w dwa tysiące dwadzieścia cztery roku", "pl.mp4", language="pl")
+    say("it was in twenty twenty four", "en.mp4")
+    say("thirty five apples", "apples.mp4")
+    say("version three point five", "version.mp4")
+    ready = engines()
+    for engine in ready:
+        assert engine.languages == ("en", "pl")
+    assert {v["key"] for v in both(ready, "2024", languages=ready[0].languages)["videos"]} == {"pl.mp4", "en.mp4"}
+    assert {v["key"] for v in both(ready, "3,5")["videos"]} == {"version.mp4"}
 
 
 def test_the_index_of_another_lake_is_not_asked(lake, say, settings, tmp_path):
@@ -260,9 +273,15 @@ def test_a_title_with_the_words_comes_first_on_both(say, engines):
 def test_where_any_word_is_enough_more_of_them_come_first_on_both(say, engines):
     say("tax tax tax tax and more tax", "one.mp4")
     say("tax reform came late", "two.mp4")
+    say("zebra zebra zebra zebra", "rare.mp4")
+    for number in range(6):
+        say("tax reform and much else that was said on that day " * 3, f"common{number}.mp4")
     for engine in engines():
-        found = engine.search(make_query("tax reform", any_word=True))
-        assert [video["key"] for video in found["videos"]] == ["two.mp4", "one.mp4"]
+        found = engine.search(make_query("tax reform zebra", any_word=True))
+        keys = [video["key"] for video in found["videos"]]
+        assert (set(keys[:7]), set(keys[7:])) == (
+            {"two.mp4", *(f"common{n}.mp4" for n in range(6))}, {"one.mp4", "rare.mp4"}
+        )  # fmt: skip
 
 
 # -- what to try instead ------------------------------------------------------------------------------------------------

@@ -21,14 +21,17 @@ from search_server.syncs import (  # noqa: F401
     video_id,
 )
 
+from tasks.errors import Misconfigured
 from tasks.lake.commit import commit
 from tasks.lake.maintain import compact, maintain
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.search.elastic.documents import Wanted, current, documents
 from tasks.search.elastic.index import read_state
-from tasks.search.elastic.push import Target, push, send
+from tasks.search.elastic.push import push, send
+from tasks.search.elastic.rebuild import rebuild
 from tasks.search.elastic.sync import sync
+from tasks.search.elastic.target import Target
 from tasks.search.elastic.verify import repair
 
 # -- what is sent -------------------------------------------------------------------------------------------------------
@@ -151,6 +154,23 @@ def killed(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
+def test_of_two_syncs_that_looked_at_once_the_older_leaves_nothing_though_it_sends_first(
+    lake, say, settings, syncer, indexed
+):
+    last = say("short")
+    sync(lake, settings)
+    target = Target(syncer.client, index_of(syncer))
+    looked = target.videos([video_id("talk.mp4")])
+    longer = say(LONG, last_generation=last)
+    second = made_of(lake)
+    say("short again", last_generation=longer)
+    third = made_of(lake)
+    assert send(target, second, looked).passages == 5
+    assert send(target, third, looked).deleted == 4
+    assert indexed() == {video_id("talk.mp4"): [0]}
+    assert differences(syncer) == []
+
+
 def test_what_a_killed_sync_left_of_a_longer_version_goes_with_the_next(
     lake, say, settings, syncer, indexed, monkeypatch
 ):
@@ -195,7 +215,7 @@ def test_a_video_of_which_the_lake_lacks_a_part_fails_and_the_others_arrive(lake
     assert [(f["video_id"], "maintain --check" in f["reason"]) for f in report.failed] == [("e" * 20, True)]
 
 
-def test_a_lake_put_back_from_a_copy_is_compared_as_a_whole(lake, say, settings, syncer, tmp_path):
+def test_a_lake_put_back_from_a_copy_is_refused_until_the_index_is_made_anew(lake, say, settings, syncer, tmp_path):
     last = say("one", "a.mp4")
     shutil.copytree(lake.uri, tmp_path / "copy")
     say("one more", "a.mp4", last_generation=last)
@@ -204,10 +224,10 @@ def test_a_lake_put_back_from_a_copy_is_compared_as_a_whole(lake, say, settings,
     shutil.copytree(tmp_path / "copy", lake.uri)
     for n in range(3):
         say(f"other {n}", f"{n}.mp4")
-    report = sync(lake, settings)
-    assert (report.outcome, report.videos, report.unchanged) == ("done", 3, 1)
-    assert [difference.video_id for difference in differences(syncer)] == [video_id("a.mp4")], "the copy is behind"
-    assert repair(syncer, index_of(syncer), differences(syncer)).outcome == "done"
+    with pytest.raises(Misconfigured, match="an older copy of it was put back") as error:
+        sync(lake, settings)
+    assert error.value.next == "nightscribe sync --rebuild"
+    assert rebuild(syncer).outcome == "done"
     assert differences(syncer) == []
 
 
@@ -227,7 +247,7 @@ def test_a_sync_of_many_at_once_leaves_each_video_once(lake, result, settings, s
     commit(lake, made, run_id="r", device="cpu")
     sync(lake, settings)
     for round_ in range(3):
-        text, last = " ".join(LONG.split()[: 40 * round_ + 30]), 10**16 + 10 * round_
+        text, last = " ".join(LONG.split()[: 40 * round_ + 30]), 10**16 + 10**6 * round_
         again = [result(text, key=f"{n}.mp4", video_id=f"{n:020}", last_generation=last) for n in range(12)]
         commit(lake, again, run_id="r", device="cpu")
         with concurrent.futures.ThreadPoolExecutor(3) as pool:

@@ -99,7 +99,7 @@ def test_tls_is_checked_and_credentials_are_sent_and_never_shown(lake, say, guar
         )
         assert secret not in shown
     for more in (
-        {"elasticsearch_api_key": "right"},
+        {"elasticsearch_api_key": "right\n"},  # as a file has it
         {"elasticsearch_user": "me", "elasticsearch_password": "secret"},
         {"elasticsearch_api_key": "right", "elasticsearch_ca": None, "elasticsearch_check_tls": False},
     ):
@@ -111,12 +111,23 @@ def test_tls_is_checked_and_credentials_are_sent_and_never_shown(lake, say, guar
 @pytest.mark.parametrize(
     ("url", "said"),
     [("search.example", "is no address"), ("ftp://search.example", "is no address"), ("http://:9200", "is no address"),
-     ("https://me:secret@search.example", "has a user in it"), ("http://search.example:port", "is no address")],
+     ("https://me:secret@search.example", "has a user in it"), ("http://search.example:port", "is no address"),
+     ("http://exa mple:9200", "is no address")],
 )  # fmt: skip
 def test_an_address_that_is_none_is_refused_without_repeating_it(lake, url, said):
     with pytest.raises(Misconfigured, match=said) as error:
         sync(lake, Settings(elasticsearch_url=url))
     assert "secret" not in f"{error.value} {error.value.next}"
+
+
+@pytest.mark.parametrize("secret", ["wrong\nkey-123", "wrong-clé-123", "wrong\x00key-123"])
+def test_a_key_that_no_header_can_have_is_refused_without_repeating_it(lake, say, secret):
+    say("hello")
+    settings = Settings(elasticsearch_url="http://127.0.0.1:9", elasticsearch_api_key=secret)
+    for act in (lambda: sync(lake, settings), lambda: answer(settings, lake, "hello")):
+        with pytest.raises(Misconfigured, match="elasticsearch_api_key has a character") as error:
+            act()
+        assert "123" not in f"{error.value} {error.value.next}"
 
 
 # -- the commands -------------------------------------------------------------------------------------------------------

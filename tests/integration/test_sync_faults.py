@@ -30,7 +30,7 @@ def small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many bulk requests for few videos, no long waits between tries, a gate of two queries."""
     monkeypatch.setattr("tasks.search.elastic.rebuild.DRAWN", 1)
     monkeypatch.setattr("tasks.search.elastic.push.CHUNK_VIDEOS", 4)
-    monkeypatch.setattr("tasks.search.elastic.push.BACKOFF_S", 0.01)
+    monkeypatch.setattr("tasks.search.elastic.target.BACKOFF_S", 0.01)
 
 
 @pytest.fixture
@@ -131,6 +131,15 @@ def test_items_that_stay_refused_are_in_the_ledger_by_video(begun, lake, setting
     assert [failure["video_id"] for failure in report.failed] == [f"{7:020}"]
     assert "queue is full" in report.failed[0]["reason"]
     assert [difference.video_id for difference in differences(syncer)] == [f"{7:020}"]
+    heals(lake, settings, syncer, proxy)
+
+
+def test_a_video_that_could_not_be_announced_leaves_no_passages_behind(begun, lake, result, settings, syncer, proxy):
+    assert sync(lake, settings).outcome == "done"
+    proxy.refused_items = lambda id_: id_ == f"{7:020}"
+    videos(lake, result, 20, text=LONG, last=10**16 + 10**6)
+    assert [failure["video_id"] for failure in sync(lake, settings).failed] == [f"{7:020}"]
+    videos(lake, result, 20, text="short", last=10**16 + 10**7)
     heals(lake, settings, syncer, proxy)
 
 

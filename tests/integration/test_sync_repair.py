@@ -19,9 +19,10 @@ from search_server.syncs import (  # noqa: F401
     video_id,
 )
 
-from tasks.errors import Misconfigured
+from tasks.errors import Misconfigured, SearchUnavailable
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
+from tasks.search.answer import answer
 from tasks.search.elastic.documents import current, documents
 from tasks.search.elastic.index import live_index, remove_old
 from tasks.search.elastic.mapping import Names
@@ -132,6 +133,44 @@ def test_golden_queries_of_the_settings_are_asked_too(lake, say, settings, synce
     assert "To 'budget' the lake has 7 for total_videos, the new index 1." in report.notes
 
 
+def test_the_row_of_a_rebuild_that_broke_off_says_failed_and_its_index_is_gone(
+    lake, say, settings, syncer, monkeypatch
+):
+    say(LONG)
+    sync(lake, settings)
+    live = index_of(syncer)
+
+    def away(*_: object) -> list[str]:
+        raise SearchUnavailable("gone")
+
+    monkeypatch.setattr("tasks.search.elastic.rebuild.gate", away)
+    with pytest.raises(SearchUnavailable):
+        rebuild(syncer)
+    rows = connect(lake).execute("SELECT outcome, report_json->>'error' FROM syncs ORDER BY started_at").fetchall()
+    assert rows == [("done", None), ("failed", "gone")]
+    assert list(syncer.client.indices.get(index=syncer.names.pattern)) == [live]
+
+
+def test_a_rebuild_that_was_given_up_goes_with_the_next(lake, say, settings, syncer, monkeypatch):
+    say(LONG)
+    sync(lake, settings)
+    monkeypatch.setattr("tasks.search.elastic.rebuild.gate", lambda *_: ["It is blue."])
+    given_up = [rebuild(syncer) for _ in range(3)]
+    assert [(report.outcome, report.shortfall) for report in given_up] == [("failed", "It is blue.")] * 3
+    assert set(syncer.client.indices.get(index=syncer.names.pattern)) == {index_of(syncer), given_up[-1].index}
+    monkeypatch.undo()
+    assert rebuild(syncer).outcome == "done"
+
+
+def test_the_alias_that_searches_ask_comes_back_with_the_next_sync(lake, say, settings, syncer):
+    say("hello")
+    sync(lake, settings)
+    syncer.client.indices.delete_alias(index=index_of(syncer), name=syncer.names.read)
+    assert answer(settings, lake, "hello")["engine"] == "duckdb"
+    assert sync(lake, settings).outcome == "done"
+    assert answer(settings, lake, "hello")["engine"] == "elasticsearch"
+
+
 # -- accounts -----------------------------------------------------------------------------------------------------------
 
 
@@ -160,6 +199,31 @@ def test_a_document_that_is_refused_is_in_the_ledger_and_the_next_sync_tries_it_
     assert (healed.outcome, healed.videos) == ("done", 1)
     assert differences(syncer) == []
     assert sync(lake, settings).unchanged == 0
+
+
+def test_a_first_index_that_lacks_a_video_answers_and_the_next_sync_sends_only_that(
+    lake, say, settings, syncer, monkeypatch
+):
+    say("one", "a.mp4")
+    say("two", "b.mp4")
+
+    def broken(connection, videos):
+        for video, whole, passages in documents(connection, videos):
+            yield video, whole, [{**p, "nosuch": 1} for p in passages] if whole["video"]["key"] == "b.mp4" else passages
+
+    monkeypatch.setattr("tasks.search.elastic.push.documents", broken)
+    first = sync(lake, settings)
+    assert (first.outcome, first.kind, first.videos, first.shortfall) == (
+        "failed",
+        "rebuild",
+        1,
+        "1 videos were refused.",
+    )
+    assert answer(settings, lake, "one")["engine"] == "elasticsearch"
+    monkeypatch.undo()
+    healed = sync(lake, settings)
+    assert (healed.outcome, healed.kind, healed.videos) == ("done", "sync", 1)
+    assert differences(syncer) == []
 
 
 def test_the_names_have_the_prefix_of_the_settings(syncer, lake, say, settings):

@@ -78,6 +78,9 @@ def test_a_phrase_is_every_way_to_say_it_in_bounds():
     assert said[0] == "the uk in 1984"
     assert "the united kingdom in nineteen eighty four" in said
     assert len(make_query("1984 " * 5, phrase=True).phrases) == MAX_PHRASES
+    years = ("nineteen", "fourteen", "nineteen", "eighteen", "or", "nineteen", "thirty", "nine")
+    assert years in make_query("1914 1918 or 1939", phrase=True, languages=("de", "en")).phrases
+    assert (*years, "nineteen", "forty", "five") in make_query("1914 1918 or 1939 1945", phrase=True).phrases
 
 
 @pytest.mark.parametrize("text", ['"in the end"', "“in the end”", "„in the end“"])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from pydantic import SecretStr
 
 from tasks.errors import Misconfigured, SearchUnavailable, first_line
 from tasks.settings import Settings
@@ -18,7 +21,9 @@ if TYPE_CHECKING:  # the official client takes half a second to import, which a 
     from elasticsearch import Elasticsearch
 
 log = logging.getLogger("nightscribe")
+_HOST = re.compile(r"[^\s/?#@\\\x00-\x20]+")
 RETRY_STATUS = (429, 502, 503, 504)
+CONNECT_S = 5.0  # a search does not wait longer for a host that does not say a word
 WHERE = "Check elasticsearch_url and the server; the lake is not touched by its absence."
 
 
@@ -47,7 +52,7 @@ class Connection:
             )
         try:
             parts = urlsplit(url)
-            named = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or True)
+            named = parts.scheme in ("http", "https") and _HOST.fullmatch(parts.hostname or "") and (parts.port or True)
         except ValueError:
             named = False
         if not named:
@@ -57,17 +62,18 @@ class Connection:
                 "elasticsearch_url has a user in it, where logs would show the password.",
                 next="Set elasticsearch_user and elasticsearch_password, or elasticsearch_api_key.",
             )
-        if settings.elasticsearch_password and not settings.elasticsearch_user:
+        key, user = _credential(settings, "elasticsearch_api_key"), _credential(settings, "elasticsearch_user")
+        password = _credential(settings, "elasticsearch_password")
+        if password and not user:
             raise Misconfigured("elasticsearch_password is set without a user.", next="Set elasticsearch_user too.")
-        key, password = settings.elasticsearch_api_key, settings.elasticsearch_password
         if (key or password) and parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
             log.warning("The credentials for Elasticsearch go over the network unencrypted; use an https address.")
         return cls(
             url=url.rstrip("/"),
             timeout_s=settings.elasticsearch_timeout_s,
-            api_key=key.get_secret_value() if key else None,
-            user=settings.elasticsearch_user,
-            password=password.get_secret_value() if password else None,
+            api_key=key,
+            user=user,
+            password=password,
             tls=_tls(settings) if parts.scheme == "https" else None,
         )
 
@@ -100,11 +106,26 @@ class Connection:
 
         headers = {"Authorization": f"ApiKey {self.api_key}"} if self.api_key else {}
         auth = (self.user, self.password or "") if self.user and not self.api_key else None
+        patience = httpx.Timeout(self.timeout_s, connect=min(CONNECT_S, self.timeout_s))
         logging.getLogger("httpx").setLevel(logging.WARNING)
         return httpx.Client(
-            base_url=self.url, headers=headers, auth=auth, timeout=self.timeout_s, verify=self.tls or True,
+            base_url=self.url, headers=headers, auth=auth, timeout=patience, verify=self.tls or True,
             trust_env=False,
         )  # fmt: skip
+
+
+def _credential(settings: Settings, name: str) -> str | None:
+    """A credential without the line end of the file it came from. Others than plain ones break in the libraries, which
+    would then print them.
+
+    Raises:
+        Misconfigured: it has a character that no header can have; it is not repeated.
+    """
+    given = getattr(settings, name)
+    value = str(given.get_secret_value() if isinstance(given, SecretStr) else given or "").strip("\r\n")
+    if not value.isprintable() or (name.endswith("api_key") and not value.isascii()):
+        raise Misconfigured(f"{name} has a character that it cannot have.", next="Copy it once more.")
+    return value or None
 
 
 def _tls(settings: Settings) -> ssl.SSLContext:

@@ -11,7 +11,7 @@ from elasticsearch import ConflictError, Elasticsearch, NotFoundError
 
 from tasks.errors import Misconfigured
 from tasks.search.elastic.connection import Connection, reached
-from tasks.search.elastic.mapping import REBUILD, STATE_ID, Names, index_settings, mappings, recipe
+from tasks.search.elastic.mapping import GUARD, REBUILD, STATE_ID, Names, index_settings, mappings, recipe
 from tasks.settings import Settings
 
 LOADING_H = 24.0  # no load takes longer
@@ -19,7 +19,7 @@ LOADING_H = 24.0  # no load takes longer
 
 @dataclass(frozen=True)
 class State:
-    """What an index has seen of the lake: the version of `videos`, when, and the languages that have stems."""
+    """What an index has seen of the lake: the version of `videos`, when, and the languages it is spoken in."""
 
     lake_version: int
     lake_files: str  # a fingerprint of the table `videos` at that version: a lake put back from a copy has another
@@ -43,6 +43,12 @@ def live_index(client: Elasticsearch, names: Names) -> str | None:
             next=f"Make a sound one with: {REBUILD}",
         )
     return str(found[0])
+
+
+def ensure_read(client: Elasticsearch, names: Names, index: str) -> None:
+    """Give `index` the alias that searches ask, where somebody took it away from all."""
+    if not client.indices.exists_alias(name=names.read):
+        client.indices.put_alias(index=index, name=names.read)
 
 
 def check_index(client: Elasticsearch, index: str, lake_id: str) -> None:
@@ -85,6 +91,19 @@ def create_index(client: Elasticsearch, names: Names, lake_id: str, shards: int)
         aliases={names.guard(index): {}},
     )
     return index
+
+
+def give_up(client: Elasticsearch, index: str) -> None:
+    """Note that a new index did not pass its gate; the next rebuild removes it."""
+    client.indices.put_mapping(index=index, meta={**meta_of(client, index), "given_up_at": _now()})
+
+
+def remove_given_up(client: Elasticsearch, names: Names) -> None:
+    """Delete what earlier rebuilds gave up."""
+    found = client.indices.get(index=names.pattern, features=["mappings"], allow_no_indices=True)
+    for index, about in found.items():
+        if about["mappings"].get("_meta", {}).get("given_up_at"):
+            client.indices.delete(index=index, ignore_unavailable=True)
 
 
 def ready(client: Elasticsearch, index: str) -> None:
@@ -153,6 +172,9 @@ def remove_old(client: Elasticsearch, names: Names, keep_h: float) -> list[str]:
     now = datetime.now(UTC)
     removed = []
     for index, about in found.items():
+        if index.endswith(GUARD):  # made by chance, in the moment between a look and a removal
+            client.indices.delete(index=index, ignore_unavailable=True)
+            continue
         if {names.read, names.write} & set(about["aliases"]):
             continue
         meta = about["mappings"].get("_meta", {})

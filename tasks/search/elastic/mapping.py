@@ -13,12 +13,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tasks.folding import FOLDING_VERSION
-from tasks.passages import CARRIED_WORDS, MAX_MS, MIN_MS, OWN_WORDS
+from tasks.passages import PASSAGES
 
 MAPPING_VERSION = 1
 BUILDER_VERSION = 1  # of documents.py
 BORDER = "\ue000"  # stands where a passage begins and where its carried words end; no word has this character
 STATE_ID = "state"
+GUARD = "-guard"
+ANNOUNCED = "announced"  # the status of a video whose first passages are on their way
 REBUILD = "nightscribe sync --rebuild"
 LONGEST_BEGINNING = 20  # letters of a title word by which it is completed
 LARGEST_WINDOW = 1_000_000  # videos that paging reaches
@@ -31,7 +33,7 @@ def recipe() -> dict[str, Any]:
         "mapping": MAPPING_VERSION,
         "builder": BUILDER_VERSION,
         "folding": FOLDING_VERSION,
-        "passages": [MIN_MS, MAX_MS, OWN_WORDS, CARRIED_WORDS],
+        "passages": list(PASSAGES),
         "stems": f"snowballstemmer {importlib.metadata.version('snowballstemmer').rpartition('.')[0]}",
     }
 
@@ -65,7 +67,7 @@ class Names:
     def guard(index: str) -> str:
         """An alias that only this index has. Bulk requests name it and require it: an index that somebody deleted meanwhile
         would otherwise be made anew, without our mappings, by the next document."""
-        return f"{index}-guard"
+        return f"{index}{GUARD}"
 
 
 def index_settings(shards: int) -> dict[str, Any]:

@@ -9,24 +9,20 @@ could bring passages back.
 from __future__ import annotations
 
 import collections
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
-from elasticsearch import Elasticsearch
-from elasticsearch.helpers import streaming_bulk
 
 from tasks.errors import SearchUnavailable
-from tasks.search.elastic.connection import RETRY_STATUS, WHERE, reached, reason_of
+from tasks.search.elastic.connection import WHERE, reached
 from tasks.search.elastic.documents import Document, Wanted, chunks, documents
-from tasks.search.elastic.mapping import Names
+from tasks.search.elastic.mapping import ANNOUNCED
+from tasks.search.elastic.target import Target
 
 CHUNK_VIDEOS = 500
-CHUNK_DOCUMENTS = 500
-CHUNK_BYTES = 10 << 20
-BACKOFF_S = 0.5  # before the second try; doubles
 SENDERS = 2  # one chunk is on its way while the next is made
 LACKING = "the lake has less of it than its row says; see: nightscribe maintain --check"
 GIVE_UP_AFTER = 3  # chunks of which nothing was taken
@@ -48,44 +44,6 @@ class Pushed:
         self.deleted += other.deleted
         self.unchanged += other.unchanged
         self.failed.update(other.failed)
-
-
-@dataclass(frozen=True)
-class Target:
-    """An index and the client that writes to it."""
-
-    client: Elasticsearch
-    index: str
-
-    def videos(self, ids: Sequence[str]) -> dict[str, Document]:
-        """The index's own documents of these videos, as they are at this moment (no refresh needed)."""
-        found = self.client.mget(
-            index=self.index, ids=list(ids), source_includes=["generation", "n_passages", "status"]
-        )
-        return {doc["_id"]: doc["_source"] for doc in found["docs"] if doc.get("found")}
-
-    def versions(self, ids: Sequence[str]) -> dict[str, int]:
-        """The versions of these documents; none for one that is not there."""
-        found = self.client.mget(index=self.index, ids=list(ids), source=False)
-        return {doc["_id"]: doc["_version"] for doc in found["docs"] if doc.get("found")}
-
-    def bulk(self, actions: Iterable[Document]) -> Iterator[tuple[str, str, int, str]]:
-        """Send, and yield of every item its operation, id, status and reason. What may pass is tried again."""
-        for _, item in streaming_bulk(
-            self.client,
-            actions,
-            index=Names.guard(self.index),
-            require_alias=True,
-            chunk_size=CHUNK_DOCUMENTS,
-            max_chunk_bytes=CHUNK_BYTES,
-            raise_on_error=False,
-            max_retries=4,
-            initial_backoff=BACKOFF_S,
-            max_backoff=10,
-            retry_on_status=RETRY_STATUS,
-        ):
-            ((operation, result),) = item.items()
-            yield operation, result["_id"], int(result["status"]), reason_of(result) if "error" in result else ""
 
 
 def push(
@@ -159,25 +117,27 @@ def send(
     if announced:
         refused = _account(target, list(_announcements(made, had)), generations, done)
         overtaken = _newer(target, refused, generations)
-        made = [one for one in made if one[0].video_id not in overtaken]
-    for operation, id_, status, reason in target.bulk(_passages(made, had)):
+        made = [one for one in made if one[0].video_id not in overtaken | done.failed.keys()]
+    for _, id_, status, reason in target.bulk(_passages(made)):
         video_id = id_.split(":")[0]
         if status < 300:
-            done.passages += operation == "index"
-            done.deleted += operation == "delete"
-        elif operation == "index" and status == 409:
+            done.passages += 1
+        elif status == 409:
             conflicts.append(id_)
-        elif not (operation == "delete" and status in (404, 409)):
-            done.failed.setdefault(video_id, (by_id[video_id][0].generation, f"{status} {reason}"))
+        else:
+            done.failed.setdefault(video_id, (generations[video_id], f"{status} {reason}"))
     overtaken |= _confirm(target, by_id, conflicts, done, again=again)
     whole = [(v, doc) for v, doc, _ in made if v.video_id not in done.failed and v.video_id not in overtaken]
+    if announced:
+        _remove_beyond(target, [video for video, _ in whole], had, done)
+        whole = [(v, doc) for v, doc in whole if v.video_id not in done.failed]
     for _, video_id, status, reason in target.bulk(_action(v.video_id, v.generation, doc) for v, doc in whole):
         if status < 300:
             done.videos += 1
         elif status == 409:
             overtaken.add(video_id)
         else:
-            done.failed[video_id] = (by_id[video_id][0].generation, f"{status} {reason}")
+            done.failed[video_id] = (generations[video_id], f"{status} {reason}")
     if overtaken:
         _give_way(target, {i: by_id[i][:2] for i in sorted(overtaken)}, done, again=again)
     return done
@@ -188,7 +148,7 @@ def _announcements(
 ) -> Iterator[dict[str, Any]]:
     """Videos' documents as they are, but for the number of passages that will be there. A new one is not yet to be found."""
     for video, whole, passages in made:
-        before = had.get(video.video_id, {"generation": 0, "n_passages": 0, "status": "gone"})
+        before = had.get(video.video_id, {"generation": 0, "n_passages": 0, "status": ANNOUNCED})
         if len(passages) > before["n_passages"]:
             yield _action(video.video_id, before["generation"], {**whole, **before, "n_passages": len(passages)})
 
@@ -197,14 +157,22 @@ def passage_id(video_id: str, number: int) -> str:
     return f"{video_id}:{number}"
 
 
-def _passages(
-    made: Sequence[tuple[Wanted, Document, Collection[Document]]], had: dict[str, Document]
-) -> Iterator[dict[str, Any]]:
+def _passages(made: Sequence[tuple[Wanted, Document, Collection[Document]]]) -> Iterator[dict[str, Any]]:
     for video, _, passages in made:
         for passage in passages:
             yield _action(passage_id(video.video_id, passage["passage_no"]), video.generation, passage)
-        for number in range(len(passages), had.get(video.video_id, {}).get("n_passages", 0)):
-            yield removal(passage_id(video.video_id, number), video.generation)
+
+
+def _remove_beyond(target: Target, videos: Sequence[Wanted], had: dict[str, Document], done: Pushed) -> None:
+    """Remove passages that a video no longer has: those it had when we looked, and those that another sync has announced
+    or brought since."""
+    now = target.videos([video.video_id for video in videos]) if videos else {}
+    actions = []
+    for video in videos:
+        most = max(seen.get(video.video_id, {}).get("n_passages", 0) for seen in (had, now))
+        for number in range(video.n_passages, most):
+            actions.append(removal(passage_id(video.video_id, number), video.generation))
+    _account(target, actions, {video.video_id: video.generation for video in videos}, done)
 
 
 def _action(id_: str, generation: int, document: Document) -> dict[str, Any]:
@@ -272,7 +240,6 @@ def _give_way(target: Target, sent: dict[str, tuple[Wanted, Document]], done: Pu
             done.unchanged += 1
             beyond = range(newer["n_passages"], video.n_passages)
             actions += [removal(passage_id(video_id, n), newer["generation"]) for n in beyond]
-            done.deleted += len(beyond)
     _account(target, actions, {video_id: video.generation for video_id, (video, _) in sent.items()}, done)
 
 
@@ -284,10 +251,14 @@ def _anew(id_: str, document: Document) -> dict[str, Any]:
 def _account(target: Target, actions: Sequence[dict[str, Any]], generations: dict[str, int], done: Pushed) -> list[str]:
     """Send a few more actions; what fails is a failure of its video. Returns the ids that conflict."""
     conflicts = []
-    for _, id_, status, reason in target.bulk(actions) if actions else ():
+    for operation, id_, status, reason in target.bulk(actions) if actions else ():
         video_id = id_.split(":")[0]
-        if status == 409:
+        if status < 300:
+            done.deleted += operation == "delete"
+        elif status == 409:
             conflicts.append(id_)
-        elif status >= 300 and status != 404:
+        elif status != 404:
             done.failed[video_id] = (generations[video_id], f"{status} {reason}")
+    if any(action["_op_type"] == "delete" for action in actions):
+        target.still_there()
     return conflicts

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import duckdb
+from elasticsearch import ApiError, TransportError
 
 from tasks.errors import Misconfigured, NightscribeError
 from tasks.lake.views import Snapshot, connect
-from tasks.lake.vocabulary import languages_of
+from tasks.lake.vocabulary import spoken_languages
 from tasks.search import duck
 from tasks.search.answer import synonyms_of
 from tasks.search.elastic import ask
 from tasks.search.elastic.connection import Connection, reached
 from tasks.search.elastic.documents import current
-from tasks.search.elastic.index import create_index, live_index, ready, swap
-from tasks.search.elastic.push import Target, push
+from tasks.search.elastic.index import create_index, give_up, live_index, ready, remove_given_up, swap
+from tasks.search.elastic.push import push
 from tasks.search.elastic.sync import Syncer, SyncReport, bring_up, fingerprint, finish, recorded
+from tasks.search.elastic.target import Target
 from tasks.search.query import Query, make_query
 from tasks.settings import Settings
 
-log = logging.getLogger("nightscribe")
 ESTIMATE = 0.03  # Elasticsearch counts many videos by an estimate
 DRAWN = 10  # phrases of the archive that a new index must find
 
@@ -32,7 +33,8 @@ def rebuild(syncer: Syncer) -> SyncReport:
     """Load a new index, compare its counts and answers with the lake's, swap the aliases, then send what changed meanwhile.
 
     When the gate stays shut, the index that answered goes on answering, and the new one is left for a look at it until
-    `maintain` removes it.
+    the next rebuild or `maintain` removes it. Where there was none, a new one that lacks some videos takes over too: the
+    ledger has them, and the next sync needs to send only these.
 
     Raises:
         SearchUnavailable: Elasticsearch does not answer; the index that answered still does.
@@ -41,32 +43,46 @@ def rebuild(syncer: Syncer) -> SyncReport:
     with recorded(syncer, report):
         snapshot = Snapshot.of(syncer.lake)
         connection = connect(syncer.lake, snapshot)
-        languages = languages_of(connection)
+        languages = spoken_languages(connection)
         golden = golden_queries(syncer.settings, languages)  # before the work: the file may be missing
         with reached("a new index"):
+            first = live_index(syncer.client, syncer.names) is None
+            remove_given_up(syncer.client, syncer.names)
             index = create_index(syncer.client, syncer.names, syncer.lake_id, syncer.settings.elasticsearch_shards)
         report.index, report.lake_version = index, snapshot.version
         report.lake_files = fingerprint(snapshot.files["videos"])
-        report.count(push(Target(syncer.client, index), connection, current(connection), announced=False))
-        with reached("the end of the loading"):
-            ready(syncer.client, index)
-        finish(syncer, report, languages)
-        if report.failed:
-            report.notes.append("Some videos could not be sent, so no alias was changed.")
-            return report
-        problems = gate(syncer, connection, index, golden)
-        if problems:
+        with _dropped_on_error(syncer, index):
+            report.count(push(Target(syncer.client, index), connection, current(connection), announced=False))
+            with reached("the end of the loading"):
+                ready(syncer.client, index)
+            finish(syncer, report, languages)
+            problems = [] if report.failed else gate(syncer, connection, index, golden)
+        if problems or (report.failed and not first):
             report.outcome = "failed"
+            report.shortfall = " ".join([report.shortfall, *problems]).strip()
             report.notes += [*problems, f"So no alias was changed; {index} is left to be looked at."]
+            with reached("a note on the new index"):
+                give_up(syncer.client, index)
             return report
         with reached("the swap of the aliases"):
             for old in swap(syncer.client, syncer.names, index):
                 report.notes.append(f"{old} is no longer asked; maintain removes it later.")
             taken = live_index(syncer.client, syncer.names)
         report.notes.append(f"{index} answers now.")
-        if taken == index:
+        if taken == index and not report.failed:
             bring_up(syncer, report)
     return report
+
+
+@contextlib.contextmanager
+def _dropped_on_error(syncer: Syncer, index: str) -> Iterator[None]:
+    """A new index whose loading broke off is of no use; it goes, if the server can still be reached."""
+    try:
+        yield
+    except Exception:
+        with contextlib.suppress(ApiError, TransportError):
+            syncer.client.indices.delete(index=index, ignore_unavailable=True)
+        raise
 
 
 def gate(syncer: Syncer, connection: duckdb.DuckDBPyConnection, index: str, golden: Sequence[Query] = ()) -> list[str]:

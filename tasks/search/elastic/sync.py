@@ -20,12 +20,13 @@ from elasticsearch import Elasticsearch
 from tasks.errors import Misconfigured, NightscribeError
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
-from tasks.lake.vocabulary import languages_of
+from tasks.lake.vocabulary import spoken_languages
 from tasks.search.elastic.connection import Connection, reached
 from tasks.search.elastic.documents import current
-from tasks.search.elastic.index import State, check_index, live_index, read_state, write_state
+from tasks.search.elastic.index import State, check_index, ensure_read, live_index, read_state, write_state
 from tasks.search.elastic.mapping import REBUILD, Names
-from tasks.search.elastic.push import Pushed, Target, push
+from tasks.search.elastic.push import Pushed, push
+from tasks.search.elastic.target import Target
 from tasks.settings import Settings
 
 log = logging.getLogger("nightscribe")
@@ -47,6 +48,7 @@ class SyncReport:
     failed: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+    shortfall: str = ""  # what the index lacks, for those who have no eye on notes
 
     def count(self, pushed: Pushed) -> None:
         self.videos += pushed.videos
@@ -102,6 +104,8 @@ def sync(lake: Lake, settings: Settings) -> SyncReport:
     syncer = Syncer.of(lake, settings)
     with reached("the names of its indices"):
         index = live_index(syncer.client, syncer.names)
+        if index is not None:
+            ensure_read(syncer.client, syncer.names, index)
     if index is None:
         report = rebuild(syncer)
         report.notes.insert(0, "There was no index yet.")
@@ -136,7 +140,7 @@ def bring_up(syncer: Syncer, report: SyncReport) -> None:
     connection = connect(syncer.lake, snapshot)
     changed = changed_since(syncer.lake, snapshot, connection, state)
     due = None if changed is None else sorted({*changed, *unhealed(connection, report.index)})
-    languages = languages_of(connection)
+    languages = spoken_languages(connection)
     if due or due is None:
         report.count(push(target, connection, current(connection, due)))
     finish(syncer, report, languages)
@@ -161,6 +165,7 @@ def settle(syncer: Syncer, report: SyncReport) -> None:
         with reached("a refresh"):
             syncer.client.indices.refresh(index=report.index)
     report.outcome = "failed" if report.failed else "done"
+    report.shortfall = f"{len(report.failed)} videos were refused." if report.failed else ""
 
 
 def changed_since(
@@ -169,6 +174,9 @@ def changed_since(
     """Videos with rows in files that the lake did not have at the state's version; none when nobody knows any more.
 
     Compaction writes files anew: their videos are compared again, which finds them up to date.
+
+    Raises:
+        Misconfigured: the lake had other files at that version, so that the index may have what the lake has not.
     """
     if state is None:
         return None
@@ -178,8 +186,10 @@ def changed_since(
         log.debug("The log does not reach back to version %d: %s", state.lake_version, error)
         return None
     if fingerprint(before) != state.lake_files:
-        log.warning("The lake is not the one that the index has seen: all of it is compared.")
-        return None
+        raise Misconfigured(
+            "The lake is not the one that the index has seen: an older copy of it was put back. The index is unchanged.",
+            next=REBUILD,
+        )
     new = sorted(set(snapshot.files["videos"]) - set(before))
     if not new:
         return []
@@ -212,7 +222,7 @@ def recorded(syncer: Syncer, report: SyncReport) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        failure = error
+        failure, report.outcome = error, "failed"
         raise
     finally:
         report.seconds = round(time.monotonic() - clock, 3)

@@ -14,8 +14,9 @@ from tasks.lake.views import Snapshot, connect
 from tasks.search.elastic.connection import reached
 from tasks.search.elastic.documents import Wanted, current
 from tasks.search.elastic.index import check_index, live_index
-from tasks.search.elastic.push import Pushed, Target, push, removal
+from tasks.search.elastic.push import Pushed, push, removal
 from tasks.search.elastic.sync import Syncer, SyncReport, recorded, settle
+from tasks.search.elastic.target import Target
 
 PAGE = 5_000
 AT_ONCE = 100  # videos that are mended together
@@ -98,6 +99,7 @@ def _repair(syncer: Syncer, report: SyncReport, index: str, ids: Sequence[str]) 
                 done.deleted += operation == "delete"
             elif status not in (404, 409):  # gone, or newer by now
                 done.failed[id_.split(":")[0]] = (0, f"{status} {reason}")
+        target.still_there()
         report.count(done)
     report.lake_version = snapshot.version
     report.count(push(target, connection, iter(newest), again=True))

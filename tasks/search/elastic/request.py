@@ -1,0 +1,126 @@
+"""A query as Elasticsearch is asked it.
+
+A phrase that crosses the border of a passage is looked for in two parts, one at the end of the carried words and one at the
+beginning of the passage, where a border stands as a word: so it is found once, in the passage where it ends.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.alike import forgives, language_code, stem, stem_language
+from tasks.search.elastic.mapping import BORDER
+from tasks.search.query import Query, Saying, Slot
+
+Clause = dict[str, Any]
+EACH_WORD = 1000.0  # above every sum of scores by how rare and frequent words are
+
+
+def request_of(query: Query, languages: tuple[str, ...]) -> dict[str, Any]:
+    """The body of a search: passages that match, collapsed by video, counted exactly."""
+    found: Clause = {}
+    own: Clause | None = None
+    if query.mode == "phrase":
+        found = _any([_ends_here(saying) for saying in query.phrases])
+    elif query.mode == "words":
+        slots = [_slot(query, slot, languages) for slot in query.slots]
+        found = _all([_any([here, before]) if len(slots) > 1 else here for here, before in slots])
+        own = _any([here for here, _ in slots])
+    elif query.mode == "any":
+        # How many words a passage has comes before how well they fit.
+        slots = [_slot(query, slot, languages) for slot in query.slots]
+        counted = [{"constant_score": {"filter": here, "boost": EACH_WORD}} for here, _ in slots]
+        found = {"bool": {"should": [*counted, *(here for here, _ in slots)], "minimum_should_match": 1}}
+    filters = [{"term": {"kind": "passage"}}, {"term": {"status": "indexed"}}, *filters_of(query)]
+    if own is not None:
+        filters.append(own)
+    title = {"match": {"title": {"query": " ".join(dict.fromkeys(query.typed)), "operator": "and"}}}
+    return {
+        "query": {
+            "bool": {"must": [found], "filter": filters, "should": [{"constant_score": {"filter": title, "boost": 3}}]}
+        },
+        "collapse": {
+            "field": "video_id",
+            "inner_hits": {
+                "name": "moments",
+                "size": query.moments,
+                "sort": [{"passage_no": "asc"}],
+                "_source": ["heard"],
+            },
+        },
+        "sort": ["_score", {"published_at": {"order": "desc", "missing": "_last"}}, {"video_id": "asc"}],
+        "track_scores": True,
+        "track_total_hits": True,
+        "aggs": {"videos": {"cardinality": {"field": "video_id", "precision_threshold": 40_000}}},
+        "from": query.offset,
+        "size": query.limit + 1,  # one more says whether there is another page: the number of videos may be an estimate
+        "_source": ["video_id"],
+    }
+
+
+def _slot(query: Query, slot: Slot, languages: tuple[str, ...]) -> tuple[Clause, Clause]:
+    """What a slot must have in the passage, and in the words it carries. Only the first has a say in the score."""
+    here: list[Clause] = []
+    before: list[Clause] = []
+    for saying in slot.said:
+        if slot.prefix:
+            here.append({"prefix": {"text": {"value": saying[0]}}})
+            before.append({"prefix": {"carried": {"value": saying[0]}}})
+        elif len(saying) == 1:
+            here.append({"term": {"text": {"value": saying[0], "boost": 2}}})
+            before.append({"term": {"carried": saying[0]}})
+        else:
+            here.append(_ends_here(saying))
+            before.append(_said("carried", saying))
+    word = slot.word
+    if word and query.stems:
+        stems = [f"{language}:{stem(word, language)}" for language in languages if stem_language(language)]
+        here += [{"term": {"stems": one}} for one in stems]
+        before += [{"term": {"carried_stems": one}} for one in stems]
+    if word and query.typos and forgives(word):
+        # Not the default rewriting, which would look for the fifty nearest words only.
+        fuzzy = {"value": word, "fuzziness": 1, "transpositions": True, "rewrite": "constant_score"}
+        here.append({"fuzzy": {"text": {**fuzzy, "boost": 0.5}}})
+        before.append({"fuzzy": {"carried": fuzzy}})
+    return {"dis_max": {"queries": here}}, {"constant_score": {"filter": _any(before), "boost": 0.1}}
+
+
+def _ends_here(saying: Saying) -> Clause:
+    """Words one after the other, the last of them in the passage."""
+    whole = _said("text", saying)
+    crossing = [
+        _all([_said("carried", (*saying[:at], BORDER)), _said("text", (BORDER, *saying[at:]))])
+        for at in range(1, len(saying))
+    ]
+    return _any([whole, *crossing])
+
+
+def _said(field: str, saying: Saying) -> Clause:
+    return {"match_phrase": {field: " ".join(saying)}}
+
+
+def filters_of(query: Query) -> list[Clause]:
+    """What a document must have besides its words."""
+    published = {
+        name: str(day) for name, day in (("gte", query.since), ("lte", query.until)) if day is not None
+    }  # a day that ends a range counts whole
+    known: list[Clause] = []
+    if query.topic is not None:
+        known.append({"term": {"topic": query.topic.lower()}})
+    if published:
+        known.append({"range": {"published_at": {**published, "format": "strict_date_optional_time"}}})
+    if query.language is not None:
+        known.append({"term": {"language": language_code(query.language)}})
+    if query.min_confidence:
+        known.append({"range": {"confidence": {"gte": query.min_confidence}}})
+    if query.video is not None:
+        known.append({"term": {"video_id": query.video}})
+    return known
+
+
+def _all(clauses: list[Clause]) -> Clause:
+    return clauses[0] if len(clauses) == 1 else {"bool": {"must": clauses}}
+
+
+def _any(clauses: list[Clause]) -> Clause:
+    return clauses[0] if len(clauses) == 1 else {"bool": {"should": clauses, "minimum_should_match": 1}}
