@@ -15,7 +15,7 @@ from dashboards.svg import chart as picture
 from dashboards.web import Web
 from tasks.errors import BadQuery
 from tasks.rows import csv_lines
-from tasks.web.analytics import CHARTS, Asked, Drawn, Grain, draw
+from tasks.web.analytics import CHARTS, Asked, Drawn, Grain, chart_named, draw
 from tasks.web.filters import Filters, choices
 from tasks.web.snapshots import View
 
@@ -86,7 +86,7 @@ def _values(filters: Filters, asked: Asked) -> dict[str, Any]:
 async def one(request: Request, name: str) -> Response:
     """One chart as a page; with `part`, only what the page of all charts puts in."""
     params = request.query_params
-    part = bool(params.get("part"))
+    chart, part = chart_named(name), bool(params.get("part"))
     filters, asked = filters_of(params), asked_of(params)
     values = _values(filters, asked)
 
@@ -98,8 +98,8 @@ async def one(request: Request, name: str) -> Response:
             error = problem
         return render(
             "chart_part.html" if part else "chart.html",
-            title=CHARTS[name].title,
-            chart=CHARTS[name],
+            title=chart.title,
+            chart=chart,
             drawn=drawn,
             picture=picture(drawn) if drawn else "",
             error=error,
@@ -107,12 +107,7 @@ async def one(request: Request, name: str) -> Response:
             choices=choices(view),
         )
 
-    return HTMLResponse(await Web.of(request).read(made if name in CHARTS else lambda view: _missing(view, name)))
-
-
-def _missing(view: View, name: str) -> str:
-    draw(view, name, Filters(), Asked())  # says that there is none
-    raise AssertionError("unreachable")
+    return HTMLResponse(await Web.of(request).read(made))
 
 
 @page_router.get("/analytics/{name}/data.csv")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
 from dashboards.api import PROBLEMS
-from dashboards.forms import PAGE, search_form, text, whole
+from dashboards.forms import PAGE, SearchForm, choice, search_form, text, whole
 from dashboards.render import render
 from dashboards.svg import topic_bands
 from dashboards.web import Web
@@ -46,7 +46,7 @@ async def search_page(request: Request) -> Response:
     return HTMLResponse(page, 400)
 
 
-def _found(view: View, web: Web, form: Any) -> str:
+def _found(view: View, web: Web, form: SearchForm) -> str:
     if form.q:
         found = searching.search(
             view, web.engines, form.q, form.filters, mode=form.mode, exact=form.exact, typos=form.typos,
@@ -93,7 +93,7 @@ async def watch_page(request: Request, video_id: str) -> Response:
     at = whole(params, "at", -1, 0, LONGEST_AT)
     to = whole(params, "to", -1, 0, LONGEST_AT)
     asked = text(params, "q")
-    mode = "phrase" if params.get("mode") == "phrase" else "any" if params.get("mode") == "any" else "words"
+    mode = choice(params, "mode", get_args(searching.Mode), "words")
 
     def made(view: View) -> str:
         row = videos.video_row(view, video_id)

@@ -54,11 +54,9 @@ def install(app: FastAPI) -> None:
     async def ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, errors.NightscribeError)
         status = status_of_error(error)
-        # Where a lake lies and what a bucket is called is told to those who run the server, in its log.
-        message = str(error)
-        if isinstance(error, errors.Misconfigured) and status == 503:
-            log.warning("%s %s", message, error.next)
-        return answer_problem(request.scope, status, error.code, message, following=error.next)
+        if isinstance(error, errors.Misconfigured) and status == 503:  # for those who run the server
+            log.warning("%s %s", error, error.next)
+        return answer_problem(request.scope, status, error.code, str(error), following=error.next)
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

@@ -27,18 +27,29 @@ fi
 "$python" -c 'import ensurepip' 2>/dev/null || missing+=("python3-venv")
 "$python" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' || missing+=("python3-dev")
 
+root=none
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    root=
+elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then
+    root="sudo -n"
+fi
+
 if [ ${#missing[@]} -gt 0 ]; then
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        root=
-    elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then
-        root="sudo -n"
-    else
+    if [ "$root" = none ]; then
         say "These system packages are missing; install them, then run this again: sudo apt-get install ${missing[*]}"
         exit 2
     fi
     say "Installing ${missing[*]} from the system's packages."
     DEBIAN_FRONTEND=noninteractive $root apt-get update -qq
     DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+# A browser is for tests alone, which are skipped without one.
+if [ "$lock" = requirements-test.lock ] && ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null; then
+    if [ "$root" = none ] || ! { DEBIAN_FRONTEND=noninteractive $root apt-get update -qq &&
+        DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }; then
+        say "Chromium is not here and cannot be installed: the tests in a browser are skipped."
+    fi
 fi
 
 stamp=".venv/.installed-$(cat "$lock" pyproject.toml | sha256sum | cut -c1-16)-${TORCH_BACKEND:-default}"

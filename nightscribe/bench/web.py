@@ -70,7 +70,9 @@ def _addresses(connection: duckdb.DuckDBPyConnection, chance: random.Random) -> 
         row[0].split()
         for row in connection.execute("SELECT text FROM passages USING SAMPLE 500 ROWS (reservoir, 5)").fetchall()
     ]
-    ids = [row[0] for row in connection.execute("SELECT video_id FROM videos ORDER BY hash(video_id) LIMIT 500").fetchall()]
+    ids = [
+        row[0] for row in connection.execute("SELECT video_id FROM videos ORDER BY hash(video_id) LIMIT 500").fetchall()
+    ]
 
     def words(count: int) -> str:
         said = chance.choice(passages)
@@ -95,7 +97,9 @@ def _addresses(connection: duckdb.DuckDBPyConnection, chance: random.Random) -> 
         "search, one word": lambda: f"/?{urlencode({'q': words(1)})}",
         "search, two words": lambda: f"/?{urlencode({'q': words(2)})}",
         "search, phrase of three words": lambda: f"/?{urlencode({'q': words(3), 'mode': 'phrase'})}",
-        "search, a phrase in one video of a thousand": lambda: f"/?{urlencode({'q': PHRASE, 'mode': 'phrase', **days()})}",
+        "search, a phrase in one video of a thousand": lambda: (
+            f"/?{urlencode({'q': PHRASE, 'mode': 'phrase', **days()})}"
+        ),
         "watch": lambda: f"/watch/{chance.choice(ids)}?{urlencode({'q': words(1), 'at': chance.randrange(180_000)})}",
         **{f"chart: {about.title.lower()}": chart(name) for name, about in CHARTS.items()},
         "operations": lambda: "/operations",

@@ -60,9 +60,7 @@ def draw(view: View, name: str, filters: Filters, asked: Asked) -> Drawn:
     Raises:
         NotFound: there is no such chart. BadQuery: it lacks its phrase or word, or that is none.
     """
-    chart = CHARTS.get(name)
-    if chart is None:
-        raise NotFound(f"There is no chart {name[:40]!r}.", next=f"Charts: {', '.join(CHARTS)}.")
+    chart = chart_named(name)
     if chart.wants == "topic" and not asked.topic:
         listed = choices(view).topics
         topic = filters.topic or (listed[0][0] if listed else "")
@@ -75,6 +73,17 @@ def draw(view: View, name: str, filters: Filters, asked: Asked) -> Drawn:
         return Drawn(chart, sql, columns, tuple(tuple(map(plain, row)) for row in done.fetchall()))
 
     return view.answers.get(("chart", sql), make)
+
+
+def chart_named(name: str) -> Chart:
+    """One of `CHARTS`.
+
+    Raises:
+        NotFound: there is no such chart.
+    """
+    if name not in CHARTS:
+        raise NotFound(f"There is no chart {name[:40]!r}.", next=f"Charts: {', '.join(CHARTS)}.")
+    return CHARTS[name]
 
 
 def _chosen(filters: Filters, columns: str, *more: str) -> str:

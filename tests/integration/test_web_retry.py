@@ -1,0 +1,41 @@
+"""The button of the operations page: a real run tries the failed videos again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import httpx
+from conftest import command_environment
+from web_archive import serving
+
+from tasks.settings import Settings
+
+
+def test_failed_videos_are_tried_again_from_the_page(tmp_path, monkeypatch):
+    bucket = tmp_path / "bucket"
+    bucket.mkdir()
+    (bucket / "broken.mp4").write_bytes(b"no video at all" * 100)
+    environment = command_environment(tmp_path)
+    first = subprocess.run(
+        [sys.executable, "-m", "nightscribe", "index", str(bucket)], env=environment, capture_output=True, check=False
+    )
+    assert first.returncode == 1, first.stderr
+    monkeypatch.setenv("PREFECT_HOME", environment["PREFECT_HOME"])
+    settings = Settings(lake=str(tmp_path / "lake"), scratch=tmp_path / "scratch", web_retry=True)
+    with serving(settings) as address, httpx.Client(base_url=address, timeout=30) as client:
+        assert "Try the failed videos again" in client.get("/operations").text
+        asked = client.post("/operations/retry")
+        assert (asked.status_code, asked.headers["location"]) == (303, "/operations")
+        assert client.post("/operations/retry").status_code == 503  # one at a time
+        assert "Failed videos are being tried again." in client.get("/operations").text
+        until = time.monotonic() + 120
+        while "being tried again" in (page := client.get("/operations").text):
+            assert time.monotonic() < until
+            time.sleep(0.5)
+        assert "ended with exit code 1" in page
+        runs = client.get("/api/operations").json()["runs"]
+        assert [run["failed"] for run in runs] == [1, 1]
+        [failure] = client.get("/api/operations").json()["failures"]["latest"]
+        assert (failure["reason"], failure["attempts"]) == ("not_media", 2)
