@@ -9,6 +9,7 @@ import uvicorn
 
 from dashboards.app import create_app
 from dashboards.guard import is_loopback
+from dashboards.patience import PatientProtocol
 from tasks.errors import Misconfigured
 from tasks.settings import Settings
 
@@ -62,7 +63,7 @@ def make_server(settings: Settings) -> uvicorn.Server:
         timeout_keep_alive=IDLE_S,
         timeout_graceful_shutdown=5,
         h11_max_incomplete_event_size=65_536,
-        http="h11",
+        http=PatientProtocol,
         ws="none",
     )
     return uvicorn.Server(config)

@@ -181,6 +181,32 @@ def test_every_answer_has_the_headers(web, path):
     assert "server" not in answer.headers
 
 
+def answered(connection: socket.socket) -> bytes:
+    said = b""
+    while not said.endswith(b"}"):
+        said += connection.recv(65_536)
+    return said
+
+
+def test_who_takes_too_long_to_ask_is_let_go_and_who_asked_is_not(archive, monkeypatch):
+    monkeypatch.setattr("dashboards.patience.REQUEST_S", 1.0)
+    whole = b"GET /api/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with serving(archive.settings) as address:
+        place = (urlsplit(address).hostname, urlsplit(address).port)
+        begun = (b"", whole[:20], b"POST /api/sql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{")
+        slow = [socket.create_connection(place, timeout=10) for _ in begun]
+        kept = socket.create_connection(place, timeout=10)
+        for connection, data in zip((*slow, kept), (*begun, whole), strict=True):
+            connection.sendall(data)
+        assert answered(kept).startswith(b"HTTP/1.1 200")
+        for connection in slow:
+            assert connection.recv(65_536) == b""
+            connection.close()
+        kept.sendall(whole)
+        assert answered(kept).startswith(b"HTTP/1.1 200")
+        kept.close()
+
+
 def test_a_name_that_is_not_the_servers_is_refused(web):
     """A page elsewhere whose name was made to mean 127.0.0.1 could else read the archive through its visitor's browser."""
     for host in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "[::1"):
