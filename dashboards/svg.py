@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from itertools import pairwise
 from math import floor, log10
+from typing import Literal
 
 from markupsafe import Markup, escape
 
@@ -16,6 +18,7 @@ WIDTH, HEIGHT = 560, 240
 LEFT, BOTTOM, TOP, RIGHT = 58, 30, 12, 8
 MOST_SERIES = 8  # as many as there are colours; the rest is one
 MOST_LABELS = 8
+MOST_PLACES = 400
 ROW = 22
 
 
@@ -37,8 +40,44 @@ def chart(drawn: Drawn) -> Markup:
         return Markup("")
     if drawn.chart.kind == "words":
         return _ranked(drawn)
-    names, bars = _bars(drawn)
+    names, found = _bars(drawn)
+    known = {bar.label: bar for bar in found}
+    bars = [known.get(label) or Bar(label, ()) for label in places(list(known), drawn.chart.axis)]
     return _columns(drawn, names, bars) + _legend(names)
+
+
+def places(labels: Sequence[str], axis: Literal["time"] | int | None) -> list[str]:
+    """The labels of an axis with those between them that have no rows; what is no place on it (`no date`) comes last."""
+    on_axis = [label for label in labels if label[:1].isdigit()]
+    if axis is None or not on_axis:
+        return list(labels)
+    if axis == "time":
+        shape = next(
+            shape for shape in _STEPS if len(shape) == len(on_axis[0]) and ("W" in shape) == ("W" in on_axis[0])
+        )
+        read, write, following = _STEPS[shape]
+        between, at, last = [], read(min(on_axis)), read(max(on_axis))
+        while at <= last and len(between) < MOST_PLACES:
+            between.append(write(at))
+            at = following(at)
+    else:
+        numbers = [int(label) for label in on_axis]
+        between = [str(number) for number in range(min(numbers), max(numbers) + 1, axis)][:MOST_PLACES]
+    whole = set(on_axis) <= set(between)  # years without a row, day by day, are too many to draw
+    return [*(between if whole else on_axis), *(label for label in labels if label not in on_axis)]
+
+
+def _next_month(day: date) -> date:
+    return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+_Step = tuple[Callable[[str], date], Callable[[date], str], Callable[[date], date]]
+_STEPS: dict[str, _Step] = {
+    "2024": (lambda said: date(int(said), 1, 1), lambda at: f"{at:%Y}", lambda at: at.replace(year=at.year + 1)),
+    "2024-01": (lambda said: date.fromisoformat(f"{said}-01"), lambda at: f"{at:%Y-%m}", _next_month),
+    "2024-W01": (date.fromisoformat, lambda at: f"{at:%G-W%V}", lambda at: at + timedelta(days=7)),
+    "2024-01-01": (date.fromisoformat, date.isoformat, lambda at: at + timedelta(days=1)),
+}
 
 
 def _bars(drawn: Drawn) -> tuple[list[str], list[Bar]]:

@@ -31,7 +31,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Chart:
-    """`kind` says how the rows are drawn: the first column is the place, `series` (if any) what is stacked, `value` the height."""
+    """`kind` says how the rows are drawn: the first column is the place, `series` (if any) what is stacked, `value` the height.
+
+    Places without rows are drawn as empty: of an `axis` of time its steps, of a number every so many units.
+    """
 
     name: str
     title: str
@@ -41,6 +44,7 @@ class Chart:
     unit: str
     sql: Callable[[Filters, Asked], str]
     series: str | None = None
+    axis: Literal["time"] | int | None = None
     wants: Literal["phrase", "word", "topic"] | None = None
 
 
@@ -234,25 +238,28 @@ ORDER BY h.published_at DESC NULLS LAST, h.key, h.word_no"""
 CHARTS = {
     chart.name: chart
     for chart in (
-        Chart("hours", "Hours indexed", "Hours of media and videos by the time they were indexed.", "bars", "hours", "h", _hours),
+        Chart(
+            "hours", "Hours indexed", "Hours of media and videos by the time they were indexed.", "bars", "hours", "h",
+            _hours, axis="time",
+        ),
         Chart(
             "topics", "Talk time by topic", "Minutes of speech by date of publication and first topic.", "stacked",
-            "minutes", "min", _topics, series="topic",
+            "minutes", "min", _topics, series="topic", axis="time",
         ),
         Chart(
             "phrase", "A phrase over time", "How often a phrase was said, for every million words.", "bars",
-            "per_million", "per million words", _phrase, wants="phrase",
+            "per_million", "per million words", _phrase, axis="time", wants="phrase",
         ),
         Chart(
             "distinctive", "Distinctive words", "Words said more often in one topic than in all others.", "words",
             "z", "standard errors", _distinctive, wants="topic",
         ),
         Chart(
-            "rate", "Speech rate", "Videos by the words a minute in which somebody speaks.", "bars", "videos", "videos", _rate,
+            "rate", "Speech rate", "Videos by the words a minute in which somebody speaks.", "bars", "videos", "videos", _rate, axis=10,
         ),
         Chart(
             "confidence", "Confidence", "Words by how sure their recognition was, in steps of 5 %.", "bars", "words",
-            "words", _confidence,
+            "words", _confidence, axis=5,
         ),
         Chart(
             "concordance", "Concordance", "Every place where a word is said, newest videos first.", "concordance",

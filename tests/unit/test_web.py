@@ -9,7 +9,7 @@ import pytest
 from dashboards.forms import filters_of, search_form, whole
 from dashboards.guard import is_loopback, session_of
 from dashboards.render import clock, day, lasting, marked, moment, number, percent, query, render, several, size
-from dashboards.svg import topic_bands
+from dashboards.svg import places, topic_bands
 from tasks.errors import BadQuery
 from tasks.rows import csv_lines
 from tasks.web.filters import Filters, quoted
@@ -144,6 +144,24 @@ def test_bands_of_one_topic_are_joined():
         ("a", 0.0, 500.0, 0), ("b", 500.0, 250.0, 1), ("a", 750.0, 250.0, 0),
     ]  # fmt: skip
     assert topic_bands([], 0) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "axis", "expected"),
+    [
+        (["2023-11", "2024-02", "no date"], "time", ["2023-11", "2023-12", "2024-01", "2024-02", "no date"]),
+        (["2024-02-28", "2024-03-01"], "time", ["2024-02-28", "2024-02-29", "2024-03-01"]),
+        (["2020-W52", "2021-W01"], "time", ["2020-W52", "2020-W53", "2021-W01"]),
+        (["2021", "2023"], "time", ["2021", "2022", "2023"]),
+        (["180", "210"], 10, ["180", "190", "200", "210"]),
+        (["no date"], "time", ["no date"]),
+        ([], "time", []),
+        (["b", "a"], None, ["b", "a"]),
+        (["1990-01-01", "2024-01-01"], "time", ["1990-01-01", "2024-01-01"]),
+    ],
+)
+def test_an_axis_has_its_empty_places_too(labels, axis, expected):
+    assert places(labels, axis) == expected
 
 
 def test_loopback_and_sessions():
