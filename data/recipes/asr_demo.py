@@ -7,6 +7,7 @@ single readers), `train.tsv` (everything to train on), `dev.tsv`, `test.tsv` (re
 on) and `test-voice.tsv` (a synthetic voice never trained on). Then:
 
     nightscribe train asr OUT/train-clean.tsv --validation OUT/dev.tsv --out MODEL ...
+    nightscribe train lm BOOKS OUT/transcripts.txt --models MODEL/best --without OUT/kept-back.tsv --tune OUT/dev.tsv
 """
 
 from __future__ import annotations
@@ -123,9 +124,13 @@ def main() -> None:
     real = list(real_speech(options.testdata))
     kept_back = {row["text"] for row in real if row["part"] != "train"}
     train = [row for row in real if row["part"] == "train" and row["text"] not in kept_back]
+    test, dev = ([row for row in real if row["part"] == part] for part in ("test", "dev"))
     write(options.out / "test-voice.tsv", held)
-    write(options.out / "test.tsv", (row for row in real if row["part"] == "test"))
-    write(options.out / "dev.tsv", (row for row in real if row["part"] == "dev"))
+    write(options.out / "test.tsv", test)
+    write(options.out / "dev.tsv", dev)
+    write(options.out / "kept-back.tsv", [*test, *held, *dev])
+    read = "\n".join(row["text"] for row in train)
+    (options.out / "transcripts.txt").write_text(f"{read}\n", encoding="utf-8")
     write(options.out / "train-clean.tsv", [*synthetic, *(r for r in train if r["source"] in SINGLE_READERS)])
     write(options.out / "train.tsv", [*synthetic, *train])
 

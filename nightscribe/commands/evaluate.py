@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -80,7 +81,7 @@ def asr(
         found = report(heard, group_by, chosen, settings)
     if out:
         _write_clips(out, heard, group_by)
-    given = [*(f"--group-by {column}" for column in group_by), *([f"--limit {limit}"] if limit else [])]
+    given = [*(part for column in group_by for part in ("--group-by", column)), *_limited(limit)]
     _keep("asr", found, manifest, settings, out, as_json)
     if card_file and card:
         _write_card(card_file, card, "asr", found, [manifest.name, *given])
@@ -121,7 +122,7 @@ def search(
     columns = {"path_column": path_column, "text_column": text_column}
     with _heard(manifest, chosen, settings, limit, columns) as (heard, folder):
         found = report(heard, chosen, settings, folder, questions)
-    given = [*([f"--questions {questions}"] if questions != 200 else []), *([f"--limit {limit}"] if limit else [])]
+    given = [*(["--questions", str(questions)] if questions != 200 else []), *_limited(limit)]
     _keep("search", found, manifest, settings, out, as_json)
     if card_file and card:
         _write_card(card_file, card, "search", found, [manifest.name, *given])
@@ -173,7 +174,7 @@ def topics(
     found = evaluate_topics(model, pairs, train=read_texts(train, trained, **columns) if train else ())
     _tell(problems)
     _tell(trained, "training texts, ")
-    given = [*([f"--train {train.name}"] if train else []), *([f"--limit {limit}"] if limit else [])]
+    given = [*(["--train", train.name] if train else []), *_limited(limit)]
     _keep("topics", found, manifest, settings, out, as_json)
     if card_file and card:
         _write_card(card_file, card, "topics", found, [manifest.name, *given])
@@ -196,6 +197,10 @@ def _heard(
             heard = list(hear(clips, chosen, settings, Path(name), problems, lambda done: show(done, len(clips))))
         _tell(problems)
         yield heard, Path(name)
+
+
+def _limited(limit: int | None) -> list[str]:
+    return ["--limit", str(limit)] if limit else []
 
 
 def _tell(problems: Any, of: str = "") -> None:
@@ -232,7 +237,7 @@ def _card(model: Path) -> Path:
 def _write_card(card_file: Path, name: str, kind: str, found: dict[str, Any], given: list[str]) -> None:
     from tasks.evaluation.keep import markdown, write_card
 
-    command = " ".join(["nightscribe evaluate", kind, *given, "--card", name])
+    command = shlex.join(["nightscribe", "evaluate", kind, *given, "--card", name])
     write_card(card_file, name, f"{markdown(kind, found)}\n\n`{command}`")
 
 
