@@ -83,7 +83,7 @@ class Guard:
             return 413, "too_large", "The request is too large."
         if not self.allowed(scope["path"], headers):
             return 401, "not_allowed", "This archive asks for a token."
-        if scope["method"] not in SAFE_METHODS and not _same_site(headers):
+        if _from_elsewhere(scope["method"], headers):
             return 403, "other_site", "This request comes from another site."
         return None
 
@@ -131,13 +131,13 @@ def _host_name(host: str) -> str:
         return ""
 
 
-def _same_site(headers: Headers) -> bool:
-    """Whether a request that changes something comes from our own pages, or from no page at all."""
-    site = headers.get("sec-fetch-site")
+def _from_elsewhere(method: str, headers: Headers) -> bool:
+    """Whether another site's page asks for more than that its visitor follows a link to ours (Fetch Metadata)."""
+    site, safe = headers.get("sec-fetch-site"), method in SAFE_METHODS
     if site is not None:
-        return site in ("same-origin", "none")
+        return site not in ("same-origin", "none") and not (safe and headers.get("sec-fetch-mode") == "navigate")
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    return not safe and origin is not None and origin.partition("://")[2].lower() != headers.get("host", "").lower()
 
 
 def _cookie(headers: Headers) -> str:

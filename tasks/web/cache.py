@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 KEEP_SHARE = 0.9  # of the bound, after the oldest have gone
 PART = ".part"
+ABANDONED_S = 86_400
 
 
 class FolderCache:
@@ -72,6 +74,7 @@ class FolderCache:
     def _grown(self, size: int, *, keep: Path) -> None:
         with self._lock:
             if self._size is None:
+                self._sweep()
                 self._size = sum(size for _, size, _ in self._files())
             else:
                 self._size += size
@@ -85,6 +88,13 @@ class FolderCache:
                 if path != keep:
                     path.unlink(missing_ok=True)
                     self._size -= size
+
+    def _sweep(self) -> None:
+        """Remove what servers that were killed have left half made."""
+        for path in self.folder.glob(f"*{PART}"):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > ABANDONED_S:
+                    path.unlink()
 
     def _files(self) -> Iterator[tuple[float, int, Path]]:
         with os.scandir(self.folder) as entries:

@@ -6,6 +6,7 @@ opened, and the older is closed as soon as its last reader is done.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import OrderedDict
@@ -152,7 +153,12 @@ class Snapshots:
         cursor = held.connection.cursor()
         cursor.execute("SET TimeZone = 'UTC'")  # a cursor starts with settings of its own
         cursor.execute("SET parquet_metadata_cache = true")
-        alarm = threading.Timer(self._seconds, cursor.interrupt)
+
+        def stop() -> None:
+            with contextlib.suppress(duckdb.Error):  # it was done at that very moment
+                cursor.interrupt()
+
+        alarm = threading.Timer(self._seconds, stop)
         alarm.daemon = True
         alarm.start()
         try:

@@ -230,6 +230,13 @@ def test_another_site_can_change_nothing(web, headers):
         assert answer.status_code == 403
 
 
+def test_another_site_can_lead_to_a_page_and_use_nothing_of_it(web):
+    away = {"Sec-Fetch-Site": "cross-site"}
+    for path in ("/sql?q=SELECT+1", f"/media/{BANK}/original", "/api/search?q=bank", "/static/style.css"):
+        assert web.get(path, headers={**away, "Sec-Fetch-Mode": "no-cors"}).status_code == 403
+        assert web.get(path, headers={**away, "Sec-Fetch-Mode": "navigate"}).status_code == 200
+
+
 def test_a_retry_wants_the_setting(web):
     assert web.post("/operations/retry").status_code == 404
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
@@ -194,6 +195,16 @@ def test_a_file_is_made_once_by_many_and_not_at_all_by_one_that_fails(tmp_path):
         cache.get("b", fail)
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["a"]
     assert cache._making == {}
+
+
+def test_what_a_killed_server_left_half_made_is_removed_after_a_day(tmp_path):
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    for name, age_s in (("old.part", 100_000), ("new.part", 10)):
+        (folder / name).touch()
+        os.utime(folder / name, (time.time() - age_s,) * 2)
+    FolderCache(folder, most_mb=1).get("a", lambda path: path.touch())
+    assert sorted(path.name for path in folder.iterdir()) == ["a", "new.part"]
 
 
 def test_marks_that_lie_close_are_one():
