@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -49,22 +50,30 @@ def chart(drawn: Drawn) -> Markup:
 def places(labels: Sequence[str], axis: Literal["time"] | int | None) -> list[str]:
     """The labels of an axis with those between them that have no rows; what is no place on it (`no date`) comes last."""
     on_axis = [label for label in labels if label[:1].isdigit()]
+    between: list[str] = []
     if axis is None or not on_axis:
         return list(labels)
     if axis == "time":
-        shape = next(
-            shape for shape in _STEPS if len(shape) == len(on_axis[0]) and ("W" in shape) == ("W" in on_axis[0])
-        )
-        read, write, following = _STEPS[shape]
-        between, at, last = [], read(min(on_axis)), read(max(on_axis))
-        while at <= last and len(between) < MOST_PLACES:
-            between.append(write(at))
-            at = following(at)
+        # Years of five digits, which a date may have that somebody wrote, fit none of these.
+        with contextlib.suppress(ValueError, OverflowError):
+            between = _steps(min(on_axis), max(on_axis))
     else:
         numbers = [int(label) for label in on_axis]
         between = [str(number) for number in range(min(numbers), max(numbers) + 1, axis)][:MOST_PLACES]
     whole = set(on_axis) <= set(between)  # years without a row, day by day, are too many to draw
     return [*(between if whole else on_axis), *(label for label in labels if label not in on_axis)]
+
+
+def _steps(first: str, last: str) -> list[str]:
+    shapes = [shape for shape in _STEPS if len(shape) == len(first) and ("W" in shape) == ("W" in first)]
+    if not shapes:
+        return []
+    read, write, following = _STEPS[shapes[0]]
+    at, end, out = read(first), read(last), []
+    while at <= end and len(out) < MOST_PLACES:
+        out.append(write(at))
+        at = following(at)
+    return out
 
 
 def _next_month(day: date) -> date:

@@ -158,6 +158,8 @@ def test_bands_of_one_topic_are_joined():
         ([], "time", []),
         (["b", "a"], None, ["b", "a"]),
         (["1990-01-01", "2024-01-01"], "time", ["1990-01-01", "2024-01-01"]),
+        (["2024-01", "12024-01"], "time", ["2024-01", "12024-01"]),
+        (["9998", "9999"], "time", ["9998", "9999"]),
     ],
 )
 def test_an_axis_has_its_empty_places_too(labels, axis, expected):
