@@ -69,7 +69,8 @@ def _steps(first: str, last: str) -> list[str]:
     if not shapes:
         return []
     read, write, following = _STEPS[shapes[0]]
-    at, end, out = read(first), read(last), []
+    at, end = read(first), read(last)
+    out: list[str] = []
     while at <= end and len(out) < MOST_PLACES:
         out.append(write(at))
         at = following(at)
