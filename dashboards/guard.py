@@ -21,6 +21,7 @@ COOKIE = "nightscribe"
 LONGEST_QUERY = 32_768  # bytes of an address
 LARGEST_BODY = 262_144
 OPEN_PATHS = ("/login", "/static/", "/api/health")
+ONLY_HEAD = "nightscribe.only_head"  # in a scope: nobody wants the body
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
@@ -50,8 +51,13 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        only_head = scope["method"] == "HEAD"
+        if only_head:  # what can be got has a head
+            scope = {**scope, "method": "GET", ONLY_HEAD: True}
 
         async def guarded(message: Message) -> None:
+            if only_head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             if message["type"] == "http.response.start":
                 answer = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():

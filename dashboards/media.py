@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from dashboards.api import PROBLEMS, VideoId
+from dashboards.guard import ONLY_HEAD
 from dashboards.web import Web
 from tasks.errors import NotFound
 from tasks.web import media, pictures, videos
@@ -67,14 +68,19 @@ async def _original(request: Request, video_id: str) -> tuple[dict[str, Any], me
 
 
 def _file(path: Path, kind: str) -> Response:
-    return FileResponse(path, media_type=kind, headers=KEEP)
+    # By its name: the cache notes every use as the time of the file.
+    return FileResponse(path, media_type=kind, headers={**KEEP, "ETag": _tag(path.name)})
+
+
+def _tag(name: str) -> str:
+    return f'"{hashlib.sha256(name.encode()).hexdigest()[:20]}"'
 
 
 def _ranged(
     request: Request, size: int, name: str, kind: str, parts: Callable[[int, int], Iterator[bytes]]
 ) -> Response:
     """An object or the one range of it that is asked for (RFC 9110)."""
-    tag = f'"{hashlib.sha256(name.encode()).hexdigest()[:20]}"'
+    tag = _tag(name)
     headers = {"Accept-Ranges": "bytes", "ETag": tag, "Content-Disposition": "inline"}
     if tag in request.headers.get("if-none-match", ""):
         return Response(None, 304, headers)
@@ -88,4 +94,6 @@ def _ranged(
     headers["Content-Length"] = str(end - start)
     if within:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    if request.scope.get(ONLY_HEAD):
+        return Response(None, 206 if within else 200, headers, kind)
     return StreamingResponse(parts(start, end), 206 if within else 200, headers, kind)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
 
@@ -78,6 +79,10 @@ def install(app: FastAPI) -> None:
         message = "Something that should not happen. The server's log has the details."
         return answer_problem(request.scope, 500, errors.Unexpected.code, message)
 
+    async def gone(request: Request, error: Exception) -> Response:
+        return answer_problem(request.scope, 400, "bad_request", "The request broke off.")  # that nobody will read
+
+    app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(errors.NightscribeError, ours)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)

@@ -236,6 +236,16 @@ def test_a_range_behind_the_end_is_refused_and_an_old_part_is_not_mixed_with_a_n
     assert web.get(f"/media/{BANK}/original", headers={"If-None-Match": tag}).status_code == 304
 
 
+@pytest.mark.parametrize(
+    "path", ["/", f"/media/{BANK}/original", f"/media/{BANK}/frame.jpg", "/api/health", "/static/style.css"]
+)
+def test_a_head_is_that_of_the_whole_answer(web, path):
+    whole, head = web.get(path), web.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-length", "content-type", "etag"):
+        assert head.headers.get(name) == whole.headers.get(name)
+
+
 def test_a_frame_and_a_waveform_are_made_once(web, archive):
     first = web.get(f"/media/{BANK}/frame.jpg?at_ms=3000")
     assert (first.headers["content-type"], first.content[:3]) == ("image/jpeg", b"\xff\xd8\xff")
