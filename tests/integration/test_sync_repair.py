@@ -109,6 +109,15 @@ def test_a_rebuild_swaps_both_aliases_and_the_old_index_goes_after_its_time(lake
     assert live_index(syncer.client, syncer.names) == new
 
 
+def test_an_index_made_by_chance_under_the_name_of_a_guard_is_removed(lake, say, settings, syncer):
+    say("hello")
+    sync(lake, settings)
+    chance = f"{settings.elasticsearch_prefix}-passages-m1-lost-guard"
+    syncer.client.indices.create(index=chance)
+    assert remove_old(syncer.client, syncer.names, keep_h=1000) == []
+    assert list(syncer.client.indices.get(index=syncer.names.pattern)) == [index_of(syncer)]
+
+
 def test_a_rebuild_that_lacks_something_does_not_take_over(lake, say, settings, syncer, monkeypatch):
     say(LONG)
     sync(lake, settings)
