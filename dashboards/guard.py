@@ -8,7 +8,6 @@ import hmac
 import ipaddress
 from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -54,6 +53,7 @@ class Guard:
         only_head = scope["method"] == "HEAD"
         if only_head:  # what can be got has a head
             scope = {**scope, "method": "GET", ONLY_HEAD: True}
+        body = _Body(receive)
 
         async def guarded(message: Message) -> None:
             if only_head and message["type"] == "http.response.body":
@@ -63,6 +63,8 @@ class Guard:
                 for name, value in HEADERS.items():
                     answer[name] = value
                 answer.setdefault("Cache-Control", "no-cache, private")
+                if body.too_large or message["status"] == 413:
+                    answer["Connection"] = "close"  # else the rest of the request would be waited for
             await send(message)
 
         refused = self._refused(scope, headers)
@@ -76,7 +78,7 @@ class Guard:
             return
         # What goes wrong unforeseen has been answered and logged below, and is raised again for a server to log.
         with contextlib.suppress(Exception):
-            await self.app(scope, _limited(receive), guarded)
+            await self.app(scope, body.receive, guarded)
 
     def _refused(self, scope: Scope, headers: Headers) -> tuple[int, str, str] | None:
         host = _host_name(headers.get("host", ""))
@@ -154,17 +156,18 @@ def _cookie(headers: Headers) -> str:
     return found.value if found else ""
 
 
-def _limited(receive: Receive) -> Receive:
+class _Body:
     """The body of a request that does not say how long it is, cut off behind the largest that is taken."""
-    taken = 0
 
-    async def bounded() -> Any:
-        nonlocal taken
-        message = await receive()
+    def __init__(self, receive: Receive) -> None:
+        self._receive, self._taken = receive, 0
+
+    @property
+    def too_large(self) -> bool:
+        return self._taken > LARGEST_BODY
+
+    async def receive(self) -> Message:
+        message = await self._receive()
         if message["type"] == "http.request":
-            taken += len(message.get("body", b""))
-            if taken > LARGEST_BODY:
-                return {"type": "http.disconnect"}
-        return message
-
-    return bounded
+            self._taken += len(message.get("body", b""))
+        return {"type": "http.disconnect"} if self.too_large else message

@@ -14,13 +14,13 @@ import time
 from pathlib import Path
 from urllib.request import urlopen
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 REPO = Path(__file__).resolve().parent.parent
 FOLDER = REPO / "docs" / "screenshots"
 PORT = int(os.environ.get("NIGHTSCRIBE_SCREENSHOT_PORT", "8799"))
-DESK = {"width": 1280, "height": 800}
-PHONE = {"width": 390, "height": 800}
+DESK = ViewportSize(width=1280, height=800)
+PHONE = ViewportSize(width=390, height=800)
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -119,7 +119,8 @@ def test_filters_are_no_sql(web, name, value):
 
 
 @pytest.mark.parametrize(
-    "text", [SCRIPT, '"><svg onload=alert(1)>', "{{7*7}}${7*7}<%= 7*7 %>", "\u202e\u2066abc", "a\x00b", "😀" * 100]
+    "text",
+    [SCRIPT, '"><svg onload=alert(1)>', "{{49*101}}${49*101}<%= 49*101 %>", "\u202e\u2066abc", "a\x00b", "😀" * 100],
 )
 def test_a_query_is_shown_as_it_was_typed_and_does_nothing(web, text):
     for path, name in (
@@ -133,7 +134,7 @@ def test_a_query_is_shown_as_it_was_typed_and_does_nothing(web, text):
         assert answer.status_code in (200, 400)
         assert "<script>alert" not in answer.text
         assert "<svg onload" not in answer.text
-        assert "49" not in answer.text or "{{7*7}}" in answer.text
+        assert "4949" not in answer.text  # what a template engine would make of the sums
 
 
 def test_a_query_of_ten_megabytes_is_turned_away(web):
