@@ -56,10 +56,12 @@ def clock(ms: int | None) -> str:
 
 
 def lasting(ms: float | None) -> str:
-    """How long something is: `45 s`, `12 min`, `1 h 5 min`, `240 h`."""
+    """How long something is: `0.4 s`, `45 s`, `12 min`, `1 h 5 min`, `240 h`."""
     if ms is None:
         return ""
     seconds = round(ms / 1000)
+    if 0 < ms < 9_950:
+        return f"{ms / 1000:.1f}".removesuffix(".0") + " s"
     if seconds < 60:
         return f"{seconds} s"
     hours, minutes = divmod(round(seconds / 60), 60)

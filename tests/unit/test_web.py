@@ -19,7 +19,7 @@ from tasks.web.videos import direction, models
 
 @pytest.mark.parametrize(
     ("ms", "place", "length"),
-    [(0, "0:00", "0 s"), (999, "0:00", "1 s"), (65_000, "1:05", "1 min"), (3_600_000, "1:00:00", "1 h"),
+    [(0, "0:00", "0 s"), (300, "0:00", "0.3 s"), (999, "0:00", "1 s"), (9_960, "0:09", "10 s"), (65_000, "1:05", "1 min"), (3_600_000, "1:00:00", "1 h"),
      (3_723_000, "1:02:03", "1 h 2 min"), (900_000_000, "250:00:00", "250 h"), (None, "", "")],
 )  # fmt: skip
 def test_times_are_written_as_people_do(ms, place, length):
