@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+import resource
 import socket
 
 import uvicorn
 
 from dashboards.app import create_app
 from dashboards.guard import is_loopback
-from dashboards.patience import PatientProtocol
+from dashboards.patience import FairProtocol, PatientProtocol
 from tasks.errors import Misconfigured
 from tasks.settings import Settings
 
 log = logging.getLogger("nightscribe")
 CONNECTIONS = 500  # at one time; more are turned away
+FILES = 4 * CONNECTIONS  # descriptors: two for each connection, and as many for the lake, pipes and pictures
 IDLE_S = 30  # a connection on which nothing is asked
 
 
@@ -41,6 +43,7 @@ def serve(settings: Settings, *, open_to_all: bool = False) -> None:
         Misconfigured: see `check`; or the address cannot be listened on.
     """
     check(settings, open_to_all=open_to_all)
+    _allow_files()
     listening = _listen(settings)
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
@@ -62,10 +65,19 @@ def make_server(settings: Settings) -> uvicorn.Server:
         timeout_keep_alive=IDLE_S,
         timeout_graceful_shutdown=5,
         h11_max_incomplete_event_size=65_536,
-        http=PatientProtocol,
+        http=PatientProtocol if settings.web_user_header else FairProtocol,  # a proxy is one address for all
         ws="none",
     )
     return uvicorn.Server(config)
+
+
+def _allow_files() -> None:
+    """Raise the soft limit of open files, 1024 on many systems, as far as may be and is needed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        log.debug("Up to %s files may be open.", wanted)
 
 
 def _listen(settings: Settings) -> socket.socket:
