@@ -8,15 +8,16 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from dashboards import models
+from dashboards.answers import csv_answer, json_answer
 from dashboards.api import LONGEST_TEXT, PROBLEMS, Confidence, Language, Since, Topic, Until
 from dashboards.forms import asked_of, filter_values, filters_of
 from dashboards.render import render
 from dashboards.svg import chart as picture
 from dashboards.web import Web
 from tasks.errors import BadQuery
-from tasks.rows import csv_lines
-from tasks.web.analytics import CHARTS, Asked, Drawn, Grain, chart_named, draw
-from tasks.web.filters import Filters, choices
+from tasks.search.filters import Filters
+from tasks.web.analytics import CHARTS, Asked, Grain, chart_named, draw
+from tasks.web.filters import choices
 from tasks.web.snapshots import View
 
 router = APIRouter(prefix="/api/analytics", responses=PROBLEMS)
@@ -48,11 +49,18 @@ async def data(
 ) -> Any:
     """The rows of a chart, and the query that makes them."""
     filters = Filters(topic, since, until, language, min_confidence)
-    drawn = await Web.of(request).read(lambda view: draw(view, name, filters, Asked(phrase, word, of_topic, grain)))
-    return {
-        "name": drawn.chart.name, "title": drawn.chart.title, "about": drawn.chart.about,
-        "sql": drawn.sql, "columns": drawn.columns, "rows": drawn.rows,
-    }  # fmt: skip
+
+    def made(view: View) -> Response:
+        drawn = draw(view, name, filters, Asked(phrase, word, of_topic, grain))
+        about = drawn.chart
+        return json_answer(
+            {
+                "name": about.name, "title": about.title, "about": about.about,
+                "sql": drawn.sql, "columns": drawn.columns, "rows": drawn.rows,
+            }
+        )  # fmt: skip
+
+    return await Web.of(request).read(made)
 
 
 @page_router.get("/analytics")
@@ -115,12 +123,9 @@ async def as_csv(request: Request, name: str) -> Response:
     """The rows of a chart as CSV; texts that a spreadsheet would take for formulas are made plain."""
     params = request.query_params
     filters, asked = filters_of(params), asked_of(params)
-    drawn: Drawn = await Web.of(request).read(lambda view: draw(view, name, filters, asked))
-    return csv_answer(f"{drawn.chart.name}.csv", drawn.columns, drawn.rows)
 
+    def made(view: View) -> Response:
+        drawn = draw(view, name, filters, asked)
+        return csv_answer(f"{drawn.chart.name}.csv", drawn.columns, drawn.rows)
 
-def csv_answer(name: str, columns: Any, rows: Any) -> Response:
-    """A CSV file to keep."""
-    lines = "".join(csv_lines(columns, rows, formulas=False))
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(lines, 200, headers, "text/csv; charset=utf-8")
+    return await Web.of(request).read(made)

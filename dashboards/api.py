@@ -8,13 +8,14 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from dashboards import models
+from dashboards.answers import json_answer
 from dashboards.web import Web
+from tasks.search.filters import Filters
 from tasks.status import status_of
 from tasks.web import searching, transcript, videos
-from tasks.web.filters import Filters
 
 LONGEST_TEXT = 500  # characters of a query
 FURTHEST = 9_000  # offset of a page; Elasticsearch goes no further
@@ -50,7 +51,8 @@ async def health() -> Any:
 async def status(request: Request) -> Any:
     """What is indexed, failed, due; how far search is behind the lake; the last runs."""
     web = Web.of(request)
-    return await web.read(lambda view: status_of(web.lake, web.settings, view.snapshot, view.connection))
+    index = await web.look(web.engines.index)
+    return await web.read(lambda view: status_of(web.lake, web.settings, view.snapshot, view.connection, index))
 
 
 @router.get("/search", response_model=models.SearchAnswer)
@@ -129,10 +131,9 @@ async def one_transcript(
     limit: Annotated[int, Query(ge=1, le=50_000, description="Words, at most.")] = 50_000,
 ) -> Any:
     """Words with their times and confidences, cues, and topics in the course of the video."""
-    found = await Web.of(request).read(
-        lambda view: transcript.transcript(view, video_id, from_ms=from_ms, to_ms=to_ms, most_words=limit)
+    return await Web.of(request).read(
+        lambda view: json_answer(transcript.transcript(view, video_id, from_ms=from_ms, to_ms=to_ms, most_words=limit))
     )
-    return JSONResponse(found)  # not checked word by word: there may be 50,000
 
 
 @router.get("/videos/{video_id}/hits", response_model=models.Hits)
@@ -161,13 +162,13 @@ async def subtitles(request: Request, video_id: VideoId, form: transcript.Format
 async def copy_state(request: Request, video_id: VideoId) -> Any:
     """How far the copy is that every browser can play."""
     web = Web.of(request)
-    row = await web.read(lambda view: videos.video_row(view, video_id))
-    return asdict(await web.bounded(lambda: web.copies.state(web.originals.find(row)), web.lanes.reads, 64))
+    _, found = await web.original(video_id)
+    return asdict(web.copies.state(found))
 
 
 @router.post("/videos/{video_id}/web-copy", response_model=models.CopyState)
 async def ask_for_copy(request: Request, video_id: VideoId) -> Any:
     """Begin such a copy, if there is none yet."""
     web = Web.of(request)
-    row = await web.read(lambda view: videos.video_row(view, video_id))
-    return asdict(await web.bounded(lambda: web.copies.ask(web.originals.find(row), row), web.lanes.reads, 64))
+    row, found = await web.original(video_id)
+    return asdict(web.copies.ask(found, row))

@@ -9,8 +9,8 @@ from typing import Any, cast, get_args
 
 from dashboards.api import FURTHEST, LONGEST_TEXT
 from tasks.errors import BadQuery
+from tasks.search.filters import Filters
 from tasks.web.analytics import Asked, Grain
-from tasks.web.filters import Filters
 from tasks.web.searching import Mode
 
 PAGE = 10

@@ -5,71 +5,61 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from dashboards.api import PROBLEMS, VideoId
 from dashboards.guard import ONLY_HEAD
 from dashboards.web import Web
 from tasks.errors import NotFound
-from tasks.web import media, pictures, videos
+from tasks.web import media, pictures
 
 router = APIRouter(prefix="/media", responses=PROBLEMS)
-KEEP = {"Cache-Control": "private, max-age=86400"}  # a picture of an object that changes has another address
 
 
 @router.get("/{video_id}/original", response_class=Response)
 async def original(request: Request, video_id: VideoId) -> Response:
     """The video's own file, as it lies in the bucket."""
-    row, found = await _original(request, video_id)
+    row, found = await Web.of(request).original(video_id)
     return _ranged(request, found.size, found.name, media.media_type(row), found.parts)
 
 
 @router.get("/{video_id}/web.mp4", response_class=Response)
 async def web_copy(request: Request, video_id: VideoId) -> Response:
     """The copy that every browser plays, once it is made (see `/api/videos/{video_id}/web-copy`)."""
-    row, found = await _original(request, video_id)
+    row, found = await Web.of(request).original(video_id)
     path = Web.of(request).copies.find(found)
     if path is None:
         raise NotFound("There is no web copy yet.", next=f"POST /api/videos/{video_id}/web-copy")
-    size = path.stat().st_size
-    kind = "video/mp4" if row["video_codec"] else "audio/mp4"
-    return _ranged(request, size, f"{found.name}.web", kind, lambda start, end: media.file_parts(path, start, end))
+    return _file(request, path, "video/mp4" if row["video_codec"] else "audio/mp4")
 
 
 @router.get("/{video_id}/frame.jpg", response_class=Response)
 async def frame(request: Request, video_id: VideoId, at_ms: Annotated[int, Query(ge=0, le=10**9)] = 0) -> Response:
     """The picture at a second of the video, 320 pixels wide."""
     web = Web.of(request)
-    row, found = await _original(request, video_id)
+    row, found = await web.original(video_id)
     if not row["video_codec"]:
         raise NotFound("This recording has no picture.")
     at = min(at_ms, max(0, (row["duration_ms"] or 0) - 1000))
-    path = await web.picture(lambda: pictures.frame(found, at, web.cache, web.settings))
-    return _file(path, "image/jpeg")
+    path = await web.picture(lambda: pictures.frame(found, at, web.cache, web.fetched, web.settings))
+    return _file(request, path, "image/jpeg")
 
 
 @router.get("/{video_id}/waveform.svg", response_class=Response)
 async def waveform(request: Request, video_id: VideoId) -> Response:
     """The loudness of the recording over its length."""
     web = Web.of(request)
-    row, found = await _original(request, video_id)
-    path = await web.picture(lambda: pictures.waveform(found, row["audio_track"], web.cache, web.settings))
-    return _file(path, "image/svg+xml")
+    row, found = await web.original(video_id)
+    path = await web.picture(lambda: pictures.waveform(found, row["audio_track"], web.cache, web.fetched, web.settings))
+    return _file(request, path, "image/svg+xml")
 
 
-async def _original(request: Request, video_id: str) -> tuple[dict[str, Any], media.Original]:
-    web = Web.of(request)
-    row = await web.read(lambda view: videos.video_row(view, video_id))
-    found = await web.bounded(lambda: web.originals.find(row), web.lanes.reads, web.settings.web_waiting)
-    return row, found
-
-
-def _file(path: Path, kind: str) -> Response:
+def _file(request: Request, path: Path, kind: str) -> Response:
     # By its name: the cache notes every use as the time of the file.
-    return FileResponse(path, media_type=kind, headers={**KEEP, "ETag": _tag(path.name)})
+    return _ranged(request, path.stat().st_size, path.name, kind, lambda start, end: media.file_parts(path, start, end))
 
 
 def _tag(name: str) -> str:

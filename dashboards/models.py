@@ -224,6 +224,93 @@ class Status(BaseModel):
     last_runs: list[dict[str, Any]]
 
 
+class RunRow(BaseModel):
+    """A run of `index`. `speed` is hours of media an hour, `stages` seconds by stage."""
+
+    run_id: str
+    bucket: str
+    started_at: str | None
+    ended_at: str | None
+    outcome: str
+    indexed: int
+    no_speech: int
+    failed: int
+    media_ms: int
+    seconds: float
+    speed: float | None
+    stages: dict[str, float]
+    cost: float | None
+    cost_per_media_hour: float | None
+    failures: list[dict[str, Any]]
+
+
+class StageSpeed(BaseModel):
+    stage: str
+    seconds: float
+    speed: float | None = Field(description="Hours of media for an hour of this stage.")
+
+
+class FailedReason(BaseModel):
+    reason: str | None
+    videos: int
+    tried_again: int = Field(description="Those that a run tries again by itself.")
+
+
+class FailedVideo(BaseModel):
+    video_id: str
+    key: str
+    title: str | None
+    reason: str | None
+    error: str | None
+    attempts: int | None
+    next_try_at: str | None
+    indexed_at: str | None
+
+
+class Failures(BaseModel):
+    reasons: list[FailedReason]
+    latest: list[FailedVideo]
+
+
+class Work(BaseModel):
+    videos: int
+    media_ms: int
+    seconds: int | None = Field(description="What it will take, by the speed of the runs so far.")
+
+
+class Waiting(BaseModel):
+    retried: Work
+    stale: Work
+
+
+class TableSize(BaseModel):
+    name: str
+    files: int
+    bytes: int | None
+
+
+class SyncRow(BaseModel):
+    kind: str
+    started_at: str | None
+    ended_at: str | None
+    outcome: str
+    videos: int
+    passages: int
+    failed: int
+
+
+class Operations(BaseModel):
+    """The operations page."""
+
+    status: Status
+    runs: list[RunRow]
+    speed: list[StageSpeed]
+    failures: Failures
+    waiting: Waiting
+    tables: list[TableSize]
+    syncs: list[SyncRow]
+
+
 class Health(BaseModel):
     status: Literal["ok"]
     version: str

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from dashboards import models
+from dashboards.answers import json_answer
 from dashboards.api import PROBLEMS
 from dashboards.render import render
 from dashboards.web import Web
@@ -21,18 +23,22 @@ router = APIRouter(prefix="/api/operations", responses=PROBLEMS)
 page_router = APIRouter(include_in_schema=False)
 
 
-@router.get("")
-async def data(request: Request) -> dict[str, Any]:
+@router.get("", response_model=models.Operations)
+async def data(request: Request) -> Response:
     """Runs, speed by stage, failures, what waits, the lake's files, the last syncs."""
-    web = Web.of(request)
-    return await web.read(lambda view: operations(view, web.settings))
+    return json_answer(await _found(Web.of(request)))
+
+
+async def _found(web: Web) -> dict[str, Any]:
+    index = await web.look(web.engines.index)
+    return await web.read(lambda view: operations(view, web.settings, index))
 
 
 @page_router.get("/operations")
 async def page(request: Request) -> Response:
     """The same for people."""
     web = Web.of(request)
-    found = await web.read(lambda view: operations(view, web.settings))
+    found = await _found(web)
     return HTMLResponse(
         render(
             "operations.html",

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
 from dashboards import models
-from dashboards.analytics import csv_answer
+from dashboards.answers import csv_answer, json_answer
 from dashboards.api import PROBLEMS
 from dashboards.render import render
-from dashboards.web import QUERIES_AT_ONCE, Web
+from dashboards.web import Web
 from tasks.errors import BadQuery
 from tasks.lake.schema import CONTENT, EVENTS, VIDEOS
 from tasks.rows import plain, python_rows
@@ -24,9 +25,11 @@ from tasks.web.snapshots import View
 
 LONGEST_SQL = 20_000
 SHOWN_ROWS = 500
+SHOWN_CELLS = 50_000  # of a page, which has at least one row
 CSV_ROWS = 10_000
 ANSWER_MB = 16
-WAITING = 8
+
+_T = TypeVar("_T")
 
 router = APIRouter(prefix="/api/sql", responses=PROBLEMS)
 page_router = APIRouter(include_in_schema=False)
@@ -42,35 +45,42 @@ class Answer:
 @router.post("", response_model=models.SqlAnswer)
 async def ask(request: Request, body: models.Sql) -> Any:
     """The rows of one SELECT over the lake's views, limited in time, memory and number."""
-    return await answer(Web.of(request), body.sql, body.rows)
+    return await answer(Web.of(request), body.sql, body.rows, lambda found: json_answer(asdict(found)))
 
 
 @page_router.get("/sql")
 async def page(request: Request) -> Response:
     """The box, the schema and ready queries; with `q`, the answer."""
-    asked = request.query_params.get("q", "").strip()
-    error, found = None, None
-    if asked:
-        try:
-            found = await answer(Web.of(request), asked, SHOWN_ROWS)
-        except BadQuery as problem:
-            error = problem
-    page = render(
-        "sql.html", title="SQL", asked=asked, found=found, error=error, schema=schema(), queries=ready_queries(),
-        settings=Web.of(request).settings,
-    )  # fmt: skip
-    return HTMLResponse(page, 400 if error else 200)
+    web, asked = Web.of(request), request.query_params.get("q", "").strip()
+
+    def made(found: Answer | None, error: BadQuery | None = None) -> str:
+        if found is not None:
+            fits = max(1, SHOWN_CELLS // max(1, len(found.columns)))
+            found = Answer(found.columns, found.rows[:fits], found.cut or len(found.rows) > fits)
+        return render(
+            "sql.html", title="SQL", asked=asked, found=found, error=error, schema=schema(), queries=ready_queries(),
+            settings=web.settings,
+        )  # fmt: skip
+
+    if not asked:
+        return HTMLResponse(made(None))
+    try:
+        return HTMLResponse(await answer(web, asked, SHOWN_ROWS, made))
+    except BadQuery as problem:
+        return HTMLResponse(made(None, problem), 400)
 
 
 @page_router.get("/sql/data.csv")
 async def as_csv(request: Request) -> Response:
     """The answer as CSV."""
-    found = await answer(Web.of(request), request.query_params.get("q", "").strip(), CSV_ROWS)
-    return csv_answer("answer.csv", found.columns, found.rows)
+    asked = request.query_params.get("q", "").strip()
+    return await answer(
+        Web.of(request), asked, CSV_ROWS, lambda found: csv_answer("answer.csv", found.columns, found.rows)
+    )
 
 
-async def answer(web: Web, sql: str, most_rows: int) -> Answer:
-    """Run a query in the sandbox, on the snapshot of this moment.
+async def answer(web: Web, sql: str, most_rows: int, shown: Callable[[Answer], _T]) -> _T:
+    """Run a query in the sandbox, on the snapshot of this moment, and make of its answer what is `shown`.
 
     Raises:
         BadQuery: see `run_query`. TooBusy: too many are run.
@@ -80,15 +90,15 @@ async def answer(web: Web, sql: str, most_rows: int) -> Answer:
     settings = web.settings
     snapshot = await web.read(_snapshot)
 
-    def asked() -> Answer:
+    def asked() -> _T:
         done = run_query(
             web.lake, sql, seconds=settings.sql_seconds, memory_mb=settings.sql_memory_mb,
             rows=min(most_rows, settings.sql_rows), answer_mb=ANSWER_MB, snapshot=snapshot,
         )  # fmt: skip
         rows = [[plain(value) for value in row.values()] for row in python_rows(done.rows)]
-        return Answer(done.rows.column_names, rows, done.cut)
+        return shown(Answer(done.rows.column_names, rows, done.cut))
 
-    return await web.bounded(asked, web.lanes.queries, WAITING * QUERIES_AT_ONCE)
+    return await web.query(asked)
 
 
 def _snapshot(view: View) -> Any:

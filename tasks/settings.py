@@ -155,8 +155,12 @@ class Settings(BaseSettings):
     web_seconds: Annotated[float, Field(gt=0, description="Longest time for one answer from the lake.")] = 20.0
     web_memory_mb: Annotated[int, Field(ge=128, description="Memory of DuckDB in the web app.")] = 2048
     web_cache_mb: Annotated[
-        int, Field(ge=16, description="Pictures and web copies kept in scratch; the oldest go first.")
-    ] = 4096
+        int,
+        Field(ge=16, description="Pictures, web copies and fetched objects kept in scratch; the least used go first."),
+    ] = 8192
+    web_picture_mb: Annotated[
+        int, Field(ge=0, description="Larger objects of a bucket elsewhere are not fetched for a picture alone.")
+    ] = 200
     web_transcodes: Annotated[int, Field(ge=1, description="Web copies made at one time.")] = 1
     web_copy_hours: Annotated[float, Field(gt=0, description="Longer videos get no web copy.")] = 6.0
     web_retry: Annotated[

@@ -10,7 +10,7 @@ from tasks.errors import Misconfigured
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.models import find_set, recipes
-from tasks.search.lag import search_state
+from tasks.search.lag import SearchIndex, search_index, search_state
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,8 +24,12 @@ def status_of(
     settings: Settings,
     snapshot: Snapshot | None = None,
     connection: duckdb.DuckDBPyConnection | None = None,
+    index: SearchIndex | None = None,
 ) -> dict[str, Any]:
-    """What `status --json` prints, of a snapshot and a connection to it, else of the lake at this moment."""
+    """What `status --json` prints, of a snapshot and a connection to it, else of the lake at this moment.
+
+    Elasticsearch is asked, unless its answer is given as `index`.
+    """
     snapshot = snapshot or Snapshot.of(lake)
     connection = connection or connect(lake, snapshot)
     try:
@@ -58,7 +62,7 @@ def status_of(
         "due": {"retry": due[0], "stale": due[1]},
         "media_ms": int(totals[0]),
         "words": int(totals[1]),
-        "search": search_state(settings, snapshot.version, connection),
+        "search": search_state(index or search_index(settings), lake, snapshot, connection),
         "cost_per_media_hour": _cost(runs, settings),
         "last_runs": [_run(*row) for row in runs],
     }

@@ -83,13 +83,13 @@ def _addresses(connection: duckdb.DuckDBPyConnection, chance: random.Random) -> 
         first = FIRST_DAY + timedelta(days=chance.randrange(DAYS // 4))
         return {"since": str(first), "until": str(first + timedelta(days=DAYS // 2 + chance.randrange(DAYS // 4)))}
 
-    def chart(name: str) -> Callable[[], str]:
+    def chart(name: str, **more: str) -> Callable[[], str]:
         asked = {"phrase": lambda: words(2), "concordance": lambda: words(1)}.get(name)
         field = {"phrase": "phrase", "concordance": "word"}.get(name)
 
         def address() -> str:
             own = {field: asked()} if asked and field else {}
-            return f"/analytics/{name}?{urlencode({**days(), **own})}"
+            return f"/analytics/{name}?{urlencode({**days(), **own, **more})}"
 
         return address
 
@@ -102,7 +102,10 @@ def _addresses(connection: duckdb.DuckDBPyConnection, chance: random.Random) -> 
         ),
         "watch": lambda: f"/watch/{chance.choice(ids)}?{urlencode({'q': words(1), 'at': chance.randrange(180_000)})}",
         **{f"chart: {about.title.lower()}": chart(name) for name, about in CHARTS.items()},
+        "chart: a phrase over time, by day": chart("phrase", grain="day"),
         "operations": lambda: "/operations",
+        "API: search, one word": lambda: f"/api/search?{urlencode({'q': words(1)})}",
+        "API: transcript": lambda: f"/api/videos/{chance.choice(ids)}/transcript",
     }
 
 

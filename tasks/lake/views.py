@@ -72,6 +72,11 @@ def connect(lake: Lake, snapshot: Snapshot | None = None) -> duckdb.DuckDBPyConn
     return connection
 
 
+def quoted(text: str) -> str:
+    """A text as an SQL literal. DuckDB knows no other escape in it than the doubled quotation mark."""
+    return "'" + text.replace("\x00", "").replace("'", "''") + "'"
+
+
 def damage(error: BaseException) -> LakeUnreadable | None:
     """What DuckDB's error means, if it comes from a damaged or missing file of the lake."""
     # A damaged page comes as the base class itself, where wrong SQL has classes of its own.
@@ -121,5 +126,5 @@ def _source(name: str, files: tuple[str, ...]) -> str:
     empty = f"SELECT {columns} WHERE false"
     if not files:
         return empty
-    quoted = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-    return f"{empty} UNION ALL BY NAME SELECT * FROM read_parquet([{quoted}], union_by_name = true)"
+    listed = ", ".join(map(quoted, files))
+    return f"{empty} UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], union_by_name = true)"

@@ -7,7 +7,7 @@ follow references are refused as well; every process has a limit in time, and wr
 from tasks.media.audio import extract_audio
 from tasks.media.clip import clip_sound
 from tasks.media.pcm import SAMPLE_RATE, pcm_stream
-from tasks.media.probe import allowed_demuxers, explain, input_options, is_encrypted, probe
+from tasks.media.probe import allowed_demuxers, explain, input_arguments, is_encrypted, probe
 from tasks.media.tracks import choose_track, same_language, speech_likeness
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "clip_sound",
     "explain",
     "extract_audio",
-    "input_options",
+    "input_arguments",
     "is_encrypted",
     "pcm_stream",
     "probe",

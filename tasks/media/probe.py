@@ -65,6 +65,11 @@ def input_options() -> dict[str, str]:
     return {"protocol_whitelist": "file,pipe", "format_whitelist": allowed_demuxers()}
 
 
+def input_arguments() -> list[str]:
+    """The same as arguments of a command."""
+    return [part for name, value in input_options().items() for part in (f"-{name}", value)]
+
+
 def probe(path: Path, settings: Settings) -> Probe:
     """Streams and length of a file.
 
@@ -99,9 +104,18 @@ def probe(path: Path, settings: Settings) -> Probe:
 
 def _ask(path: Path, settings: Settings) -> dict[str, Any]:
     """What ffprobe says, as its JSON has it."""
-    options = [part for name, value in input_options().items() for part in (f"-{name}", value)]
     # As warnings: ffprobe may fail over a codec it cannot open without calling that an error.
-    command = ["ffprobe", "-v", "warning", *options, "-show_format", "-show_streams", "-of", "json", f"file:{path}"]
+    command = [
+        "ffprobe",
+        "-v",
+        "warning",
+        *input_arguments(),
+        "-show_format",
+        "-show_streams",
+        "-of",
+        "json",
+        f"file:{path}",
+    ]
     answer = bytearray()
     with Tool(command, memory_mb=settings.media_memory_mb) as tool:
         for data in tool.output(stall_s=settings.probe_timeout_s):

@@ -8,15 +8,16 @@ from typing import Any
 
 import duckdb
 
-from tasks.alike import forgives, language_code
+from tasks.alike import forgives
 from tasks.folding import words_of
+from tasks.lake.views import quoted
 from tasks.lake.vocabulary import languages_of, near_words, spoken_languages, stem_mates
+from tasks.search.filters import LANGUAGE, Filters
 from tasks.search.moments import Heard, moment_of
 from tasks.search.query import Query, Saying, Slot
 from tasks.search.shown import SHOWN_TOPICS, iso
 
 _TITLE_WORDS = "string_split(coalesce(v.title_words, ''), ' ')"
-_LANGUAGE = "replace(lower(v.language), '_', '-')"
 FEW = 3  # words that are looked for one by one; of more, a regular expression is faster
 
 
@@ -29,10 +30,12 @@ def search(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, Any
     conditions = Conditions(connection, query)
     if query.status == "indexed":
         source = "passages p JOIN videos v USING (video_id)"
-        columns = f"p.passage_no, p.first_carried, p.first_word, p.last_word, {conditions.matched()} AS matched"
+        columns = (
+            f"p.passage_no, p.start_ms, p.first_carried, p.first_word, p.last_word, {conditions.matched()} AS matched"
+        )
     else:  # no words, so no passages
         source = "videos v"
-        columns = "NULL AS passage_no, 0 AS first_carried, 0 AS first_word, 0 AS last_word, 0 AS matched"
+        columns = "NULL AS passage_no, 0 AS start_ms, 0 AS first_carried, 0 AS first_word, 0 AS last_word, 0 AS matched"
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE matching AS SELECT video_id, {columns} FROM {source} WHERE {conditions.sql()}",
         conditions.parameters,
@@ -173,7 +176,7 @@ class Conditions:
         if words:
             ways.append(self._any_word(text, words))
         for language, stemmed in mates.items():
-            spoken = f"split_part({_LANGUAGE}, '-', 1) = {self._value(language)}"
+            spoken = f"split_part({LANGUAGE}, '-', 1) = {self._value(language)}"
             ways.append(f"({self._any_word(text, stemmed)} AND {spoken})")
         return f"({' OR '.join(ways)})"
 
@@ -210,19 +213,9 @@ class Conditions:
 
     def _filters(self) -> list[str]:
         query = self._query
-        topic = (
-            "EXISTS (FROM topics t WHERE t.video_id = v.video_id AND t.scope = 'video' AND t.rank = 1 "
-            "AND lower(t.label) = lower({}))"
-        )
-        known = {
-            topic: query.topic,
-            "v.published_at >= {}": query.since,
-            "v.published_at < {}::DATE + 1": query.until,
-            f"{{}} IN ({_LANGUAGE}, split_part({_LANGUAGE}, '-', 1))": query.language and language_code(query.language),
-            "v.confidence >= {}": query.min_confidence or None,
-            "v.video_id = {}": query.video,
-        }
-        return [condition.format(self._value(value)) for condition, value in known.items() if value is not None]
+        filters = Filters(query.topic, query.since, query.until, query.language, query.min_confidence)
+        only = [] if query.video is None else [f"v.video_id = {self._value(query.video)}"]
+        return [*filters.conditions(self._value), *only]
 
     def _value(self, value: object) -> str:
         """A parameter for a value, the same one for the same value."""
@@ -239,35 +232,41 @@ def _spaced(saying: Saying) -> str:
 
 
 def _topics(connection: duckdb.DuckDBPyConnection, ids: list[str]) -> dict[str, list[str]]:
-    quoted = ", ".join("'" + i.replace("'", "''") + "'" for i in ids)  # constants let DuckDB skip row groups
+    listed = ", ".join(map(quoted, ids))  # constants let DuckDB skip row groups
     rows = connection.execute(
         f"SELECT video_id, list(label ORDER BY rank) FROM topics WHERE {SHOWN_TOPICS} "
-        f"AND {f'video_id IN ({quoted})' if ids else 'false'} GROUP BY video_id"
+        f"AND {f'video_id IN ({listed})' if ids else 'false'} GROUP BY video_id"
     ).fetchall()
     return dict(rows)
 
 
 def _moments(connection: duckdb.DuckDBPyConnection, query: Query, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
-    """The first moments of each video, with what matched in them."""
+    """The first moments of each video, or the first of each part of it (`spread`), with what matched in them."""
     # By a join: of a long IN list DuckDB makes no filter for single rows.
     connection.execute("CREATE OR REPLACE TEMP TABLE shown AS SELECT unnest($ids::VARCHAR[]) AS video_id", {"ids": ids})
+    part = "least(m.start_ms * $most // greatest(v.duration_ms, 1), $most - 1)"
+    first = {
+        False: "QUALIFY row_number() OVER (PARTITION BY m.video_id ORDER BY passage_no) <= $most",
+        True: f"QUALIFY row_number() OVER (PARTITION BY m.video_id, {part} ORDER BY passage_no) = 1",
+    }[query.spread]
+    together = f"count(*) OVER (PARTITION BY m.video_id, {part})" if query.spread else "1"
     rows = connection.execute(
-        """
+        f"""
         WITH chosen AS (
-            SELECT * FROM matching SEMI JOIN shown USING (video_id)
-            QUALIFY row_number() OVER (PARTITION BY video_id ORDER BY passage_no) <= $most
+            SELECT m.*, v.language, {together} AS together
+            FROM matching m JOIN videos v USING (video_id) SEMI JOIN shown USING (video_id) {first}
         ),
         said AS (SELECT *, coalesce(folded, word) AS term FROM words SEMI JOIN shown USING (video_id))
-        SELECT c.video_id, any_value(v.language), list(w.word ORDER BY w.word_no), list(w.term ORDER BY w.word_no),
+        SELECT c.video_id, any_value(c.together), any_value(c.language), list(w.word ORDER BY w.word_no), list(w.term ORDER BY w.word_no),
                list(w.start_ms ORDER BY w.word_no), list(w.end_ms ORDER BY w.word_no),
                list(round(w.confidence::DOUBLE, 4) ORDER BY w.word_no), count(*) FILTER (w.word_no < c.first_word)
-        FROM chosen c JOIN videos v USING (video_id) JOIN said w ON w.video_id = c.video_id
-             AND w.word_no BETWEEN c.first_carried AND c.last_word
+        FROM chosen c JOIN said w ON w.video_id = c.video_id AND w.word_no BETWEEN c.first_carried AND c.last_word
         GROUP BY c.video_id, c.passage_no ORDER BY c.video_id, c.passage_no
         """,
         {"most": query.moments},
     ).fetchall()
     out: dict[str, list[dict[str, Any]]] = {}
-    for video_id, *heard in rows:
-        out.setdefault(video_id, []).append(moment_of(query, Heard(*heard)))
+    for video_id, together, *heard in rows:
+        moment = moment_of(query, Heard(*heard))
+        out.setdefault(video_id, []).append({**moment, "together": together} if query.spread else moment)
     return out

@@ -46,7 +46,8 @@ class Query:
     In mode "words", every slot must be heard in one passage or the words it carries along, and one of them in the passage
     itself; in mode "any", one of them is enough, and passages with more of them come first; in mode "phrase", the slots
     follow each other, and neither `stems` nor `typos` count. Videos of another `status` than "indexed" have no words: they
-    are found by those of their titles.
+    are found by those of their titles. `moments` are the first of a video or, with `spread` and from the lake alone, the
+    first in each of so many equal parts of it.
     """
 
     text: str
@@ -64,6 +65,7 @@ class Query:
     limit: int = 10
     offset: int = 0
     moments: int = 3
+    spread: bool = False
 
     @property
     def phrases(self) -> tuple[Saying, ...]:

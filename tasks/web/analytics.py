@@ -8,8 +8,10 @@ from typing import Any, Literal
 
 from tasks.errors import BadQuery, NotFound
 from tasks.folding import words_of
+from tasks.lake.views import quoted
 from tasks.rows import plain
-from tasks.web.filters import Filters, choices, quoted
+from tasks.search.filters import Filters
+from tasks.web.filters import choices, conditions
 from tasks.web.snapshots import View
 
 Grain = Literal["day", "week", "month", "year"]
@@ -76,7 +78,7 @@ def draw(view: View, name: str, filters: Filters, asked: Asked) -> Drawn:
         columns = tuple(column[0] for column in done.description or ())
         return Drawn(chart, sql, columns, tuple(tuple(map(plain, row)) for row in done.fetchall()))
 
-    return view.answers.get(("chart", sql), make)
+    return view.answers.get(("chart", sql), make, lambda drawn: len(drawn.rows) * len(drawn.columns))
 
 
 def chart_named(name: str) -> Chart:
@@ -91,7 +93,7 @@ def chart_named(name: str) -> Chart:
 
 
 def _chosen(filters: Filters, columns: str, *more: str) -> str:
-    where = "\n      AND ".join(["v.status = 'indexed'", *more, *filters.conditions()])
+    where = "\n      AND ".join(["v.status = 'indexed'", *more, *conditions(filters)])
     return f"SELECT {columns}\n    FROM videos v\n    WHERE {where}"
 
 
@@ -191,7 +193,7 @@ ORDER BY published"""
 
 def _rate(filters: Filters, asked: Asked) -> str:
     return f"""\
-SELECT (60_000 * v.n_words / v.speech_ms)::INT // 10 * 10 AS words_a_minute,
+SELECT (floor(60_000.0 * v.n_words / v.speech_ms / 10) * 10)::INT AS words_a_minute,
        count(*) AS videos
 FROM ({_chosen(filters, "v.n_words, v.speech_ms", "v.speech_ms >= 10_000")}) v
 GROUP BY ALL
@@ -262,7 +264,7 @@ CHARTS = {
             "words", _confidence, axis=5,
         ),
         Chart(
-            "concordance", "Concordance", "Every place where a word is said, newest videos first.", "concordance",
+            "concordance", "Concordance", f"Where a word is said, newest videos first: {CONCORDANCE_LINES} places at most.", "concordance",
             "word", "", _concordance, wants="word",
         ),
     )

@@ -24,6 +24,7 @@ class FolderCache:
         self._lock = threading.Lock()
         self._making: dict[str, tuple[threading.Lock, int]] = {}
         self._size: int | None = None
+        self._swept = False
 
     def find(self, name: str) -> Path | None:
         """The file, if it is there; this counts as a use of it."""
@@ -40,6 +41,7 @@ class FolderCache:
         if found is not None:
             return found
         with self._making_alone(name):
+            self._sweep_once()
             found = self.find(name)
             if found is not None:
                 return found
@@ -74,7 +76,6 @@ class FolderCache:
     def _grown(self, size: int, *, keep: Path) -> None:
         with self._lock:
             if self._size is None:
-                self._sweep()
                 self._size = sum(size for _, size, _ in self._files())
             else:
                 self._size += size
@@ -89,8 +90,12 @@ class FolderCache:
                     path.unlink(missing_ok=True)
                     self._size -= size
 
-    def _sweep(self) -> None:
+    def _sweep_once(self) -> None:
         """Remove what servers that were killed have left half made."""
+        with self._lock:
+            if self._swept:
+                return
+            self._swept = True
         for path in self.folder.glob(f"*{PART}"):
             with contextlib.suppress(OSError):
                 if time.time() - path.stat().st_mtime > ABANDONED_S:

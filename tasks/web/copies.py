@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tasks.errors import MediaTooLong, NightscribeError, TooBusy, foreseen
-from tasks.media import explain, input_options
+from tasks.media import explain, input_arguments
 from tasks.media.process import Tool
 from tasks.settings import Settings
 from tasks.web.cache import FolderCache
@@ -38,10 +38,10 @@ class Copy:
 
 
 class Copies:
-    """Makes web copies in threads of its own; the cache keeps them."""
+    """Makes web copies in threads of its own; `cache` keeps them, `fetched` the objects that came from elsewhere."""
 
-    def __init__(self, cache: FolderCache, settings: Settings) -> None:
-        self._cache, self._settings = cache, settings
+    def __init__(self, cache: FolderCache, fetched: FolderCache, settings: Settings) -> None:
+        self._cache, self._fetched, self._settings = cache, fetched, settings
         self._pool = ThreadPoolExecutor(settings.web_transcodes, thread_name_prefix="web-copy")
         self._lock = threading.Lock()
         self._known: OrderedDict[str, Copy] = OrderedDict()
@@ -93,7 +93,7 @@ class Copies:
         try:
             told(0.0)
             with foreseen():
-                source = local_file(original, self._cache, self._settings)
+                source = local_file(original, self._fetched, self._settings, most_mb=self._settings.web_cache_mb // 4)
                 self._cache.get(_name(original), lambda target: self._transcode(source, target, track, length_ms, told))
             ended = Copy("ready", 1.0)
         except NightscribeError as error:
@@ -109,14 +109,13 @@ class Copies:
             self._known.popitem(last=False)
 
     def _transcode(self, source: Path, target: Path, track: int, length_ms: int, told: Callable[[float], None]) -> None:
-        options = [part for name, value in input_options().items() for part in (f"-{name}", value)]
         command = [
-            "ffmpeg", "-v", "error", "-nostdin", "-progress", "pipe:1", "-threads", "1", *options, "-i", f"file:{source}",
+            "ffmpeg", "-v", "error", "-nostdin", "-progress", "pipe:1", "-threads", "1", *input_arguments(), "-i", f"file:{source}",
             "-map", "0:V:0?", "-map", f"0:a:{track}?", "-sn", "-dn", "-map_metadata", "-1",
             "-c:v", "libx264", "-threads", "1", "-preset", "veryfast", "-crf", "27", "-profile:v", "main",
             "-pix_fmt", "yuv420p", "-vf", f"scale=-2:'2*trunc(min({HEIGHT},ih)/2)'",
             "-c:a", "aac", "-ac", "2", "-b:a", "96k",
-            "-fs", str(self._settings.web_cache_mb << 19), "-movflags", "+faststart", "-f", "mp4", "-y", f"file:{target}",
+            "-fs", str(self._settings.web_cache_mb << 18), "-movflags", "+faststart", "-f", "mp4", "-y", f"file:{target}",
         ]  # fmt: skip
         limit_s = 60 + SLOWEST * length_ms / 1000
         with Tool(command, memory_mb=self._settings.media_memory_mb) as tool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.bucket import Bucket, open_bucket
-from tasks.errors import NotFound, UnsupportedMedia
+from tasks.errors import NotFound, ScratchFull, UnsupportedMedia
 from tasks.settings import Settings
 from tasks.web.cache import FolderCache
 
@@ -79,26 +79,26 @@ class Originals:
             return self._buckets[uri]
 
 
-def local_file(original: Original, cache: FolderCache, settings: Settings) -> Path:
-    """A path to the object on this machine: its own, or a copy in the cache, which ffmpeg can seek in.
+def local_file(original: Original, fetched: FolderCache, settings: Settings, *, most_mb: float) -> Path:
+    """A path to the object on this machine: its own, or a copy in `fetched`, which ffmpeg can seek in.
 
     Raises:
-        UnsupportedMedia: it lies elsewhere and is too large for the cache.
+        UnsupportedMedia: it lies elsewhere and is larger than `most_mb`. ScratchFull.
     """
     path = original.bucket.local_path(original.key)
     if path is not None:
         return path
-    if original.size > settings.web_cache_mb << 19:  # half of the cache
-        raise UnsupportedMedia("The object is too large to be fetched for a picture or a web copy.")
+    if original.size > most_mb * 2**20:
+        raise UnsupportedMedia(f"The object is larger than {most_mb:g} MB, too large to be fetched for this.")
 
     def fetch(target: Path) -> None:
         if shutil.disk_usage(target.parent).free < original.size + settings.scratch_free_gb * 1e9:
-            raise UnsupportedMedia("There is no space in scratch for a copy of the object.")
+            raise ScratchFull("There is no space in scratch for a copy of the object.")
         with target.open("wb") as handle:
             for data in original.parts(0, original.size):
                 handle.write(data)
 
-    return cache.get(f"{original.name}.original", fetch)
+    return fetched.get(f"{original.name}.original", fetch)
 
 
 def file_parts(path: Path, start: int, end: int) -> Iterator[bytes]:

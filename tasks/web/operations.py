@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.lake.schema import TABLES
+from tasks.search.lag import SearchIndex
 from tasks.search.shown import iso
 from tasks.settings import Settings
 from tasks.status import status_of
@@ -16,23 +17,22 @@ from tasks.web.snapshots import View
 
 RUNS = 30
 FAILURES = 100
+SYNCS = 5
 STAGES = ("fetch", "audio", "model", "decode", "topics")
 
 
-def operations(view: View, settings: Settings) -> dict[str, Any]:
+def operations(view: View, settings: Settings, index: SearchIndex) -> dict[str, Any]:
     """Everything of the operations page: `status` (see `status_of`), `runs`, `speed`, `failures`, `waiting`, `tables`."""
     runs = _runs(view, settings)
-    status = status_of(view.lake, settings, view.snapshot, view.connection)
+    status = status_of(view.lake, settings, view.snapshot, view.connection, index)
     return {
         "status": status,
         "runs": runs,
         "speed": _speed(view),
         "failures": _failures(view),
-        "waiting": _waiting(view, runs),
+        "waiting": _waiting(view, runs, status["due"]),
         "tables": _tables(view),
-        "syncs": view.dicts(
-            "SELECT kind, started_at, ended_at, outcome, videos, passages, failed FROM syncs ORDER BY started_at DESC LIMIT 5"
-        ),
+        "syncs": _syncs(view),
     }
 
 
@@ -101,22 +101,38 @@ def _failures(view: View) -> dict[str, Any]:
         "ORDER BY indexed_at DESC, key LIMIT $n",
         {"n": FAILURES},
     )
+    for row in latest:
+        row["next_try_at"], row["indexed_at"] = iso(row["next_try_at"]), iso(row["indexed_at"])
     return {"reasons": reasons, "latest": latest}
 
 
-def _waiting(view: View, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What the next run will take up of what the lake knows: `videos`, their `media_ms`, and `seconds` by the runs' speed.
+def _waiting(view: View, runs: Sequence[dict[str, Any]], due: dict[str, int]) -> dict[str, Any]:
+    """What runs will take up of what the lake knows: videos that are due to be `retried` and those that are `stale`.
 
-    New objects of the bucket are not counted: only a scan knows them.
+    Each has `videos`, their `media_ms`, and `seconds` by the speed of the runs (null while nothing is known of that). New
+    objects of the bucket are not counted: only a scan knows them.
     """
-    [(videos, media_ms)] = view.rows(
-        "SELECT count(*), coalesce(sum(duration_ms), 0) FROM videos WHERE status = 'failed' AND next_try_at <= $now",
+    [(retried_ms, heard_ms)] = view.rows(
+        "SELECT coalesce(sum(duration_ms) FILTER (status = 'failed' AND next_try_at <= $now), 0), "
+        "coalesce(avg(duration_ms) FILTER (status IN ('indexed', 'no_speech', 'no_audio')), 0) FROM videos",
         {"now": datetime.now(UTC)},
     )
     media_s = sum(run["media_ms"] for run in runs) / 1000
     spent_s = sum(run["seconds"] for run in runs)
-    seconds = round(int(media_ms) / 1000 * spent_s / media_s) if media_s else None
-    return {"videos": videos, "media_ms": int(media_ms), "seconds": seconds}
+
+    def waiting(videos: int, media_ms: float) -> dict[str, Any]:
+        seconds = round(media_ms / 1000 * spent_s / media_s) if media_s else None
+        return {"videos": videos, "media_ms": int(media_ms), "seconds": seconds}
+
+    return {"retried": waiting(due["retry"], retried_ms), "stale": waiting(due["stale"], due["stale"] * heard_ms)}
+
+
+def _syncs(view: View) -> list[dict[str, Any]]:
+    found = view.dicts(
+        "SELECT kind, started_at, ended_at, outcome, videos, passages, failed FROM syncs ORDER BY started_at DESC LIMIT $n",
+        {"n": SYNCS},
+    )
+    return [{**row, "started_at": iso(row["started_at"]), "ended_at": iso(row["ended_at"])} for row in found]
 
 
 def _tables(view: View) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tasks.arrays import Array
 from tasks.errors import CorruptMedia, MediaTooLong
-from tasks.media import explain, input_options, pcm_stream, probe
+from tasks.media import explain, input_arguments, pcm_stream, probe
 from tasks.media.pcm import pcm_chunks
 from tasks.media.process import Tool
 from tasks.settings import Settings
@@ -23,7 +23,7 @@ WAVEFORM_HEIGHT = 100
 WAVEFORM_SPEED = 20  # times real time that a waveform is given, at least
 
 
-def frame(original: Original, at_ms: int, cache: FolderCache, settings: Settings) -> Path:
+def frame(original: Original, at_ms: int, cache: FolderCache, fetched: FolderCache, settings: Settings) -> Path:
     """A JPEG, 320 pixels wide, of the frame at a second of a video. Behind its end, of its first frame.
 
     Raises:
@@ -32,7 +32,7 @@ def frame(original: Original, at_ms: int, cache: FolderCache, settings: Settings
     second = max(0, at_ms) // 1000
 
     def make(target: Path) -> None:
-        path = local_file(original, cache, settings)
+        path = local_file(original, fetched, settings, most_mb=settings.web_picture_mb)
         target.write_bytes(_frame(path, second, settings) or _frame(path, 0, settings) or b"")
         if not target.stat().st_size:
             raise CorruptMedia("No picture can be taken from it.")
@@ -41,9 +41,8 @@ def frame(original: Original, at_ms: int, cache: FolderCache, settings: Settings
 
 
 def _frame(path: Path, second: int, settings: Settings) -> bytes:
-    options = [part for name, value in input_options().items() for part in (f"-{name}", value)]
     command = [
-        "ffmpeg", "-v", "error", "-nostdin", "-threads", "1", "-ss", str(second), *options, "-i", f"file:{path}",
+        "ffmpeg", "-v", "error", "-nostdin", "-threads", "1", "-ss", str(second), *input_arguments(), "-i", f"file:{path}",
         "-map", "0:V:0", "-frames:v", "1", "-vf", f"scale={FRAME_WIDTH}:-2", "-q:v", "5", "-f", "mjpeg", "pipe:1",
     ]  # fmt: skip
     picture = bytearray()
@@ -57,7 +56,9 @@ def _frame(path: Path, second: int, settings: Settings) -> bytes:
     return bytes(picture)
 
 
-def waveform(original: Original, track: int | None, cache: FolderCache, settings: Settings) -> Path:
+def waveform(
+    original: Original, track: int | None, cache: FolderCache, fetched: FolderCache, settings: Settings
+) -> Path:
     """An SVG of the loudness of a track over its whole length, 1000 by 100 units.
 
     Raises:
@@ -65,7 +66,7 @@ def waveform(original: Original, track: int | None, cache: FolderCache, settings
     """
 
     def make(target: Path) -> None:
-        path = local_file(original, cache, settings)
+        path = local_file(original, fetched, settings, most_mb=settings.web_picture_mb)
         target.write_text(_drawn(_peaks(path, track or 0, settings)), encoding="utf-8")
 
     return cache.get(f"{original.name}-{track or 0}.svg", make)

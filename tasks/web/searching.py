@@ -9,16 +9,19 @@ from typing import Any, Literal
 
 from tasks.errors import SearchUnavailable
 from tasks.search.answer import Engine, answer, duck, elastic
+from tasks.search.filters import Filters
+from tasks.search.lag import SearchIndex, search_index
 from tasks.settings import Settings
-from tasks.web.filters import Filters, choices
+from tasks.web.filters import choices
 from tasks.web.snapshots import View
 
 Mode = Literal["words", "any", "phrase"]
 STRIP_MARKS = 120  # of a strip, at most; closer ones are merged
-STRIP_MOMENTS = 100  # of a video that a strip is drawn from; Elasticsearch gives no more
+STRIP_MOMENTS = 100  # that an engine is asked for to draw a strip; Elasticsearch gives no more
 MOST_TOPICS = 4
 PATIENCE_S = 5.0  # with Elasticsearch, for a person who waits
 REST_S = 15.0  # after it did not answer, it is left alone so long
+INDEX_FRESH_S = 3.0  # what it says of its index is not asked anew for so long
 
 
 @dataclass
@@ -29,6 +32,8 @@ class Engines:
     _resting_until: float = 0.0
     _why: str | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _asking: threading.Lock = field(default_factory=threading.Lock)
+    _index: tuple[float, SearchIndex] | None = None
 
     def __post_init__(self) -> None:
         patience = min(PATIENCE_S, self.settings.elasticsearch_timeout_s)
@@ -46,6 +51,15 @@ class Engines:
             if reason is not None:
                 self._resting_until, self._why = time.monotonic() + REST_S, reason
             return self._why if time.monotonic() < self._resting_until else None
+
+    def index(self) -> SearchIndex:
+        """What Elasticsearch says of its index, asked by one at a time; while it rests, that it cannot be reached."""
+        with self._asking:
+            if self._index is not None and time.monotonic() < self._index[0]:
+                return self._index[1]
+            found = SearchIndex() if self.engine == "duckdb" else search_index(self.settings)
+            self._index = time.monotonic() + (INDEX_FRESH_S if found.reachable else REST_S), found
+            return found
 
 
 def search(
@@ -74,11 +88,28 @@ def search(
     )  # fmt: skip
     reason = engines.heard(found["fallback_reason"])
     for video_found in found["videos"]:
-        video_found["strip"] = strip_of(video_found["moments"], video_found["duration_ms"])
+        marked = video_found["moments"]
+        if video_found["moments_total"] > len(marked):  # a long one: the lake knows where all of them are
+            all_over = spread(
+                view, engines.settings, text, video_found["video_id"], mode=mode, exact=exact, typos=typos
+            )
+            marked = all_over or marked  # nothing where Elasticsearch knows a video that this snapshot has not
+        video_found["strip"] = strip_of(marked, video_found["duration_ms"])
         video_found["moments"] = video_found["moments"][:moments]
     if found["engine"] == "duckdb" and reason and not found["fallback_reason"]:
         found["fallback_reason"] = reason
     return found
+
+
+def spread(
+    view: View, settings: Settings, text: str, video_id: str, *, mode: Mode, exact: bool, typos: bool
+) -> list[dict[str, Any]]:
+    """Moments all over a video: the first in each part of it, with the number of those `together` in that part."""
+    found = answer(
+        settings, view.lake, text, engine="duckdb", connection=view.connection, phrase=mode == "phrase",
+        any_word=mode == "any", stems=not exact, typos=typos, video=video_id, limit=1, moments=STRIP_MARKS, spread=True,
+    )  # fmt: skip
+    return [moment for video in found["videos"] for moment in video["moments"]]
 
 
 def strip_of(moments: list[dict[str, Any]], duration_ms: int | None) -> list[dict[str, Any]]:
@@ -87,14 +118,15 @@ def strip_of(moments: list[dict[str, Any]], duration_ms: int | None) -> list[dic
         return []
     marks: dict[int, dict[str, Any]] = {}
     for moment in moments:
-        for number, time_ms in enumerate(moment["times"]):
+        together = moment.get("together")
+        for number, time_ms in enumerate(moment["times"][: 1 if together else None]):
             share = min(1.0, time_ms / duration_ms)
             slot = int(share * (STRIP_MARKS - 1))
             if slot in marks:
-                marks[slot]["hits"] += 1
+                marks[slot]["hits"] += together or 1
             else:
                 marks[slot] = {
-                    "start_ms": time_ms, "share": round(share, 4), "hits": 1, "text": _near_mark(moment, number),
+                    "start_ms": time_ms, "share": round(share, 4), "hits": together or 1, "text": _near_mark(moment, number),
                 }  # fmt: skip
     return [marks[slot] for slot in sorted(marks)]
 

@@ -17,37 +17,45 @@ from typing import Any, TypeVar
 
 import duckdb
 
-from tasks.errors import ReadTooLong, TooBusy
+from tasks.errors import ReadTooLong
 from tasks.lake.schema import TABLES
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect, damage
 
 _T = TypeVar("_T")
 REMOTE_FRESH_S = 5.0  # a lake in a bucket is asked for its versions so seldom
+ASK_LESS = "Ask for less: a shorter time, a rarer word."
 TRIES = 3  # of a read whose files were vacuumed under it
-KEPT_ANSWERS = 256
+KEPT_CELLS = 200_000  # of the answers that are kept
+LARGEST_SHARE = 8  # an answer of more than one part in so many is not kept
+INTERRUPT_S = 0.2  # between two interrupts: one that comes between two queries stops neither
+SPILL = 4  # times the memory of DuckDB that it may spill
 
 
-@dataclass
 class Answers:
-    """What was computed on one snapshot and may be asked again; the least recently used goes first."""
+    """What was computed on one snapshot and may be asked again, of `most_cells` in all; the least recently used goes first."""
 
-    most: int = KEPT_ANSWERS
-    _kept: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, most_cells: int = KEPT_CELLS) -> None:
+        self._most, self._cells = most_cells, 0
+        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._lock = threading.Lock()
 
-    def get(self, key: Hashable, make: Callable[[], _T]) -> _T:
-        """The answer under `key`, made if it is not there. Two who come at once may both make it."""
+    def get(self, key: Hashable, make: Callable[[], _T], cells: Callable[[_T], int] = lambda made: 1) -> _T:
+        """The answer under `key`, made if it is not there; `cells` says how large it is. Two at once may both make it."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
-                found: _T = self._kept[key]
+                found: _T = self._kept[key][0]
                 return found
         made = make()
+        size = cells(made)
+        if size * LARGEST_SHARE > self._most:
+            return made
         with self._lock:
-            self._kept[key] = made
-            while len(self._kept) > self.most:
-                self._kept.popitem(last=False)
+            self._cells += size - self._kept.pop(key, (None, 0))[1]
+            self._kept[key] = made, size
+            while self._cells > self._most:
+                self._cells -= self._kept.popitem(last=False)[1][1]
         return made
 
 
@@ -84,15 +92,12 @@ class _Open:
 class Snapshots:
     """Opens views of a lake.
 
-    At most `reads` are read at a time, and `waiting` wait; a read is stopped after `seconds`. DuckDB takes `memory_mb`
-    in all, and spills into `spill` beyond that.
+    A read is stopped after `seconds`. DuckDB takes `memory_mb` in all, and spills some times as much into `spill`.
     """
 
-    def __init__(self, lake: Lake, *, reads: int, waiting: int, seconds: float, memory_mb: int, spill: Path) -> None:
+    def __init__(self, lake: Lake, *, seconds: float, memory_mb: int, spill: Path) -> None:
         self.lake = lake
         self._seconds, self._memory_mb, self._spill = seconds, memory_mb, spill
-        self._turns = threading.BoundedSemaphore(reads)
-        self._room = threading.BoundedSemaphore(reads + waiting)
         self._lock = threading.Lock()
         self._opening = threading.Lock()
         self._newest: _Open | None = None
@@ -101,44 +106,19 @@ class Snapshots:
         """What `work` makes of one snapshot. It is called again on a newer one when the files of its own were vacuumed.
 
         Raises:
-            TooBusy: too many wait already. ReadTooLong: it was stopped. Misconfigured: there is no lake.
+            ReadTooLong: it was stopped, or wanted more memory than it may have. Misconfigured: there is no lake.
             LakeUnreadable: a file of it is missing or damaged.
         """
-        if not self._room.acquire(blocking=False):
-            raise TooBusy("Too many questions at once.", next="Ask again in a moment.")
-        try:
-            if not self._turns.acquire(timeout=self._seconds):
-                raise TooBusy("Too many questions at once.", next="Ask again in a moment.")
-            try:
-                return self._read(work)
-            finally:
-                self._turns.release()
-        finally:
-            self._room.release()
-
-    def close(self) -> None:
-        """Let go of the newest snapshot."""
-        with self._lock:
-            if self._newest is not None:
-                self._retire(self._newest)
-                self._newest = None
-
-    @property
-    def open_readers(self) -> int:
-        """Readers of the newest snapshot at this moment."""
-        with self._lock:
-            return self._newest.readers if self._newest else 0
-
-    def _read(self, work: Callable[[View], _T]) -> _T:
         for attempt in range(1, TRIES + 1):
             held = self._hold(anew=attempt > 1)
             try:
                 return self._timed(held, work)
             except duckdb.InterruptException as error:
                 raise ReadTooLong(
-                    f"The answer took longer than {self._seconds:g} seconds and was stopped.",
-                    next="Ask for less: a shorter time, a rarer word.",
+                    f"The answer took longer than {self._seconds:g} seconds and was stopped.", next=ASK_LESS
                 ) from error
+            except duckdb.OutOfMemoryException as error:
+                raise ReadTooLong("The answer wants more memory than there is for one.", next=ASK_LESS) from error
             except duckdb.Error as error:
                 unreadable = damage(error)
                 if unreadable is None:
@@ -149,22 +129,34 @@ class Snapshots:
                 self._release(held)
         raise AssertionError("unreachable")
 
+    def close(self) -> None:
+        """Let go of the newest snapshot."""
+        with self._lock:
+            if self._newest is not None:
+                self._retire(self._newest)
+                self._newest = None
+
     def _timed(self, held: _Open, work: Callable[[View], _T]) -> _T:
         cursor = held.connection.cursor()
         cursor.execute("SET TimeZone = 'UTC'")  # a cursor starts with settings of its own
         cursor.execute("SET parquet_metadata_cache = true")
 
-        def stop() -> None:
-            with contextlib.suppress(duckdb.Error):  # it was done at that very moment
-                cursor.interrupt()
+        done = threading.Event()
 
-        alarm = threading.Timer(self._seconds, stop)
-        alarm.daemon = True
+        def stop() -> None:
+            wait_s = self._seconds
+            while not done.wait(wait_s):
+                with contextlib.suppress(duckdb.Error):  # it was done at that very moment
+                    cursor.interrupt()
+                wait_s = INTERRUPT_S
+
+        alarm = threading.Thread(target=stop, daemon=True)
         alarm.start()
         try:
             return work(View(self.lake, cursor, held.snapshot, held.answers))
         finally:
-            alarm.cancel()
+            done.set()
+            alarm.join()
             cursor.close()
 
     def _hold(self, *, anew: bool) -> _Open:
@@ -176,8 +168,15 @@ class Snapshots:
                     newest.readers += 1
                     return newest
             snapshot = Snapshot.of(self.lake)
+            with self._lock:
+                newest = self._newest
+                if newest is not None and newest.snapshot == snapshot and not anew:  # only the clock has moved on
+                    newest.signature = signature
+                    newest.readers += 1
+                    return newest
             connection = connect(self.lake, snapshot)
             connection.execute(f"SET memory_limit = '{self._memory_mb}MB'")
+            connection.execute(f"SET max_temp_directory_size = '{SPILL * self._memory_mb}MB'")
             connection.execute("SET temp_directory = $folder", {"folder": str(self._spill)})
             opened = _Open(snapshot, connection, signature, readers=1)
             with self._lock:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tasks.errors import NotFound
+from tasks.lake.views import quoted
 from tasks.records import Cue
 from tasks.search.answer import answer
 from tasks.settings import Settings
 from tasks.subtitles import to_srt, to_webvtt
-from tasks.web.filters import quoted
 from tasks.web.snapshots import View
 from tasks.web.videos import direction, models, video_row
 

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from tasks.errors import NotFound
+from tasks.lake.views import quoted
+from tasks.search.filters import Filters
 from tasks.search.shown import SHOWN_TOPICS, iso
-from tasks.web.filters import Filters, quoted
+from tasks.web.filters import conditions
 from tasks.web.snapshots import View
 
 Order = Literal["newest", "oldest", "longest", "title"]
@@ -31,7 +33,7 @@ def videos(
     view: View, filters: Filters, *, status: str | None = "indexed", order: Order = "newest", limit: int, offset: int
 ) -> dict[str, Any]:
     """A page of videos, of one status or of all that are not gone: `total`, `next` (offset, or null) and `videos`."""
-    wanted = [f"v.status = {quoted(status)}" if status else "v.status <> 'gone'", *filters.conditions()]
+    wanted = [f"v.status = {quoted(status)}" if status else "v.status <> 'gone'", *conditions(filters)]
     where = " AND ".join(wanted)
     [(total,)] = view.rows(f"SELECT count(*) FROM videos v WHERE {where}")
     found = view.dicts(

@@ -4,10 +4,28 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
+import httpx
 import pytest
-from web_archive import BANK, COPIED, EVIL, FAILED, LINKED, OUTSIDE, PERSIAN, SOUND, archive, web  # noqa: F401
+from web_archive import (  # noqa: F401
+    BANK,
+    COPIED,
+    EVIL,
+    FAILED,
+    LINKED,
+    OUTSIDE,
+    PERSIAN,
+    SOUND,
+    archive,
+    long_talk,
+    serving,
+    video,
+    web,
+)
 
+from tasks.lake.commit import commit
+from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.sandbox import run_query
 from tasks.search.answer import answer
@@ -21,9 +39,9 @@ def ok(response):
 
 def test_search_answers_as_the_command_does_and_adds_strips(web, archive):
     found = ok(web.get("/api/search", params={"q": "interest rates"}))
-    for video in found["videos"]:
-        video.pop("strip")
-        for moment in video["moments"]:
+    for shown in found["videos"]:
+        shown.pop("strip")
+        for moment in shown["moments"]:
             moment["marks"] = [list(mark) for mark in moment["marks"]]
     assert found == answer(archive.settings, archive.lake, "interest rates")
 
@@ -156,6 +174,24 @@ def test_a_charts_sql_gives_its_rows_in_the_sandbox_too(web, archive, name):
     again = run_query(archive.lake, found["sql"], seconds=20, memory_mb=512, rows=1000)
     assert again.rows.column_names == found["columns"]
     assert again.rows.num_rows == len(found["rows"])
+
+
+def test_a_video_of_many_words_does_not_break_the_speech_rate(archive, tmp_path):
+    lake = Lake(str(tmp_path / "lake"))
+    lake.create()
+    made = [
+        long_talk(archive.bucket, "3" * 20, 10_000),
+        video("ten words " * 50, "4" * 20, "short.mp4", archive.bucket),
+    ]
+    commit(
+        lake,
+        [replace(one, speech_ms=ms) for one, ms in zip(made, (10_000_000, 54_650), strict=True)],
+        run_id="r",
+        device="cpu",
+    )
+    with serving(archive.settings.model_copy(update={"lake": lake.uri})) as address:
+        rows = ok(httpx.get(f"{address}/api/analytics/rate"))["rows"]
+    assert rows == [[100, 1], [240, 1]]  # 109.8 a minute are not yet 110
 
 
 def test_a_phrase_is_counted_across_passages_and_months(web):

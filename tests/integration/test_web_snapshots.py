@@ -8,13 +8,17 @@ import threading
 import time
 from pathlib import Path
 
+import anyio
 import duckdb
 import pytest
 
+from dashboards.web import Lane
 from tasks.errors import LakeUnreadable, Misconfigured, ReadTooLong, TooBusy
 from tasks.lake.maintain import maintain
+from tasks.search.filters import Filters
+from tasks.settings import Settings
 from tasks.web.cache import FolderCache
-from tasks.web.searching import strip_of
+from tasks.web.searching import Engines, search, strip_of
 from tasks.web.snapshots import Answers, Snapshots
 
 WORDS = "SELECT word FROM words ORDER BY word_no"
@@ -22,7 +26,7 @@ WORDS = "SELECT word FROM words ORDER BY word_no"
 
 @pytest.fixture
 def snapshots(lake, tmp_path):
-    made = Snapshots(lake, reads=2, waiting=1, seconds=10, memory_mb=512, spill=tmp_path / "spill")
+    made = Snapshots(lake, seconds=10, memory_mb=512, spill=tmp_path / "spill")
     yield made
     made.close()
 
@@ -101,34 +105,44 @@ def test_temporary_tables_are_the_readers_own(snapshots, say):
         snapshots.read(lambda view: view.rows("FROM mine"))
 
 
-def test_too_many_readers_are_turned_away(snapshots, say):
-    say("one")
-    go, inside = threading.Event(), threading.Semaphore(0)
+def test_who_finds_the_line_full_or_waits_too_long_is_turned_away():
+    go, inside = threading.Event(), threading.Event()
 
-    def work(view):
-        inside.release()
-        go.wait(10)
-        return view.rows("SELECT 1")
+    def work():
+        inside.set()
+        assert go.wait(10)
+        return "read"
 
-    threads = [threading.Thread(target=snapshots.read, args=(work,)) for _ in range(3)]  # two read, one waits
-    for thread in threads:
-        thread.start()
-    inside.acquire(timeout=10)
-    inside.acquire(timeout=10)
-    until = time.monotonic() + 10
-    while snapshots._room._value:
-        assert time.monotonic() < until
-    with pytest.raises(TooBusy):
-        snapshots.read(texts)
-    go.set()
-    for thread in threads:
-        thread.join(10)
-    assert snapshots.read(texts) == ["one"]
+    async def asked():
+        lane = Lane(1, waiting=1, patience_s=0.3)
+        answers = []
+
+        async def ask():
+            try:
+                answers.append(await lane.run(work))
+            except TooBusy:
+                answers.append("turned away")
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            await anyio.to_thread.run_sync(inside.wait)
+            group.start_soon(ask)  # has a place in the line, until it has waited too long
+            await anyio.sleep(0.05)
+            group.start_soon(ask)  # finds the line full
+            await anyio.sleep(0.05)
+            assert answers == ["turned away"]
+            await anyio.sleep(0.4)
+            assert answers == ["turned away", "turned away"]
+            go.set()
+        assert answers[2:] == ["read"]
+        assert await lane.run(work) == "read"
+
+    anyio.run(asked)
 
 
 def test_a_read_that_takes_too_long_is_stopped(lake, say, tmp_path):
     say("one")
-    snapshots = Snapshots(lake, reads=1, waiting=0, seconds=0.5, memory_mb=512, spill=tmp_path / "spill")
+    snapshots = Snapshots(lake, seconds=0.5, memory_mb=512, spill=tmp_path / "spill")
     started = time.monotonic()
     with pytest.raises(ReadTooLong):
         snapshots.read(
@@ -137,15 +151,41 @@ def test_a_read_that_takes_too_long_is_stopped(lake, say, tmp_path):
             )
         )
     assert time.monotonic() - started < 8
+
+    def late(view):  # the time is up between two queries
+        time.sleep(0.8)
+        return view.rows("SELECT count(*) FROM range(1000000000) a, range(1000000) b WHERE a.range % 7 = b.range")
+
+    with pytest.raises(ReadTooLong):
+        snapshots.read(late)
     assert snapshots.read(texts) == ["one"]
     snapshots.close()
+
+
+def test_a_read_that_wants_too_much_memory_is_an_answer(lake, say, tmp_path):
+    say("one")
+    snapshots = Snapshots(lake, seconds=20, memory_mb=128, spill=tmp_path / "spill")
+    with pytest.raises(ReadTooLong, match="memory"):
+        snapshots.read(lambda view: view.rows("SELECT list(range::VARCHAR || repeat('x', 100)) FROM range(20000000)"))
+    assert snapshots.read(texts) == ["one"]
+    snapshots.close()
+
+
+def test_what_was_computed_is_kept_while_only_the_clock_moves_on(snapshots, say, monkeypatch):
+    say("one")
+    first = snapshots.read(lambda view: view)
+    monkeypatch.setattr(Snapshots, "_signature", lambda self: time.monotonic())  # as of a lake in a bucket
+    again = snapshots.read(lambda view: view)
+    assert again.answers is first.answers
+    say("two", key="b.mp4")
+    assert snapshots.read(lambda view: view).answers is not first.answers
 
 
 def test_a_lake_is_found_once_it_is_made(tmp_path, lake):
     copied = tmp_path / "copied"
     from tasks.lake.store import Lake
 
-    snapshots = Snapshots(Lake(str(copied)), reads=1, waiting=0, seconds=5, memory_mb=256, spill=tmp_path)
+    snapshots = Snapshots(Lake(str(copied)), seconds=5, memory_mb=256, spill=tmp_path)
     with pytest.raises(Misconfigured):
         snapshots.read(texts)
     shutil.copytree(lake.uri, copied)
@@ -154,10 +194,15 @@ def test_a_lake_is_found_once_it_is_made(tmp_path, lake):
 
 
 def test_answers_are_kept_within_bounds():
-    answers, made = Answers(most=2), []
-    for key in ("a", "b", "a", "c", "a", "b"):
-        answers.get(key, lambda key=key: made.append(key))
-    assert made == ["a", "b", "c", "b"]
+    answers, made = Answers(most_cells=20), []
+    for key in ("a", "a"):
+        answers.get(key, lambda key=key: made.append(key), lambda _: 9)
+    assert made == ["a", "a"]  # larger than an eighth of all: not kept
+    made.clear()
+    for key in "abcdefghijkaa":
+        answers.get(key, lambda key=key: made.append(key), lambda _: 2)
+    assert "".join(made) == "abcdefghijka"
+    assert len(answers._kept) == 10
 
 
 def test_a_cache_stays_within_its_bound_and_drops_what_was_not_used(tmp_path):
@@ -213,3 +258,16 @@ def test_marks_that_lie_close_are_one():
     assert len(strip) <= 120
     assert sum(mark["hits"] for mark in strip) == 600
     assert strip_of(moments, 0) == []
+
+
+def test_a_strip_shows_hits_to_the_end_of_a_long_video(snapshots, say):
+    say("bank " + "word " * 30 + ("bank " + "other " * 40) * 300 + "bank", "long.mp4")
+    found = snapshots.read(lambda view: search(view, Engines(Settings()), "bank", Filters()))
+    [video] = found["videos"]
+    assert video["moments_total"] > 120
+    strip = video["strip"]
+    assert len(strip) > 100
+    assert strip[0]["share"] < 0.01
+    assert strip[-1]["share"] > 0.98
+    assert sum(mark["hits"] for mark in strip) == video["moments_total"]
+    assert all("bank" in mark["text"] for mark in strip)

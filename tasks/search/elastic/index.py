@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from elasticsearch import ConflictError, Elasticsearch, NotFoundError
 
 from tasks.errors import Misconfigured
+from tasks.search.elastic.changes import State
 from tasks.search.elastic.connection import Connection, reached
 from tasks.search.elastic.mapping import GUARD, REBUILD, STATE_ID, Names, index_settings, mappings, recipe
 from tasks.settings import Settings
 
 LOADING_H = 24.0  # no load takes longer
-
-
-@dataclass(frozen=True)
-class State:
-    """What an index has seen of the lake: the version of `videos`, when, and the languages it is spoken in."""
-
-    lake_version: int
-    lake_files: str  # a fingerprint of the table `videos` at that version: a lake put back from a copy has another
-    synced_at: str
-    languages: tuple[str, ...]
 
 
 def live_index(client: Elasticsearch, names: Names) -> str | None:

@@ -16,11 +16,12 @@ from tasks.lake.vocabulary import spoken_languages
 from tasks.search import duck
 from tasks.search.answer import synonyms_of
 from tasks.search.elastic import ask
+from tasks.search.elastic.changes import fingerprint
 from tasks.search.elastic.connection import Connection, reached
 from tasks.search.elastic.documents import current
 from tasks.search.elastic.index import create_index, give_up, live_index, ready, remove_given_up, swap
 from tasks.search.elastic.push import push
-from tasks.search.elastic.sync import Syncer, SyncReport, bring_up, fingerprint, finish, recorded
+from tasks.search.elastic.sync import Syncer, SyncReport, bring_up, finish, recorded
 from tasks.search.elastic.target import Target
 from tasks.search.query import Query, make_query
 from tasks.settings import Settings

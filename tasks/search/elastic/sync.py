@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import duckdb
-from deltalake.exceptions import DeltaError
 from elasticsearch import Elasticsearch
 
 from tasks.errors import Misconfigured, NightscribeError
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.lake.vocabulary import spoken_languages
+from tasks.search.elastic.changes import changed_since, fingerprint, unhealed
 from tasks.search.elastic.connection import Connection, reached
 from tasks.search.elastic.documents import current
-from tasks.search.elastic.index import State, check_index, ensure_read, live_index, read_state, write_state
+from tasks.search.elastic.index import check_index, ensure_read, live_index, read_state, write_state
 from tasks.search.elastic.mapping import REBUILD, Names
 from tasks.search.elastic.push import Pushed, push
 from tasks.search.elastic.target import Target
@@ -166,52 +164,6 @@ def settle(syncer: Syncer, report: SyncReport) -> None:
             syncer.client.indices.refresh(index=report.index)
     report.outcome = "failed" if report.failed else "done"
     report.shortfall = f"{len(report.failed)} videos were refused." if report.failed else ""
-
-
-def changed_since(
-    lake: Lake, snapshot: Snapshot, connection: duckdb.DuckDBPyConnection, state: State | None
-) -> list[str] | None:
-    """Videos with rows in files that the lake did not have at the state's version; none when nobody knows any more.
-
-    Compaction writes files anew: their videos are compared again, which finds them up to date.
-
-    Raises:
-        Misconfigured: the lake had other files at that version, so that the index may have what the lake has not.
-    """
-    if state is None:
-        return None
-    try:
-        before = lake.files("videos", version=state.lake_version)
-    except DeltaError as error:
-        log.debug("The log does not reach back to version %d: %s", state.lake_version, error)
-        return None
-    if fingerprint(before) != state.lake_files:
-        raise Misconfigured(
-            "The lake is not the one that the index has seen: an older copy of it was put back. The index is unchanged.",
-            next=REBUILD,
-        )
-    new = sorted(set(snapshot.files["videos"]) - set(before))
-    if not new:
-        return []
-    rows = connection.execute("SELECT DISTINCT video_id FROM read_parquet($files)", {"files": new}).fetchall()
-    return [row[0] for row in rows]
-
-
-def fingerprint(files: Iterable[str]) -> str:
-    """What tells the states of a table apart, of the names of its files."""
-    names = sorted(file.rsplit("/", 1)[-1] for file in files)
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:32]
-
-
-def unhealed(connection: duckdb.DuckDBPyConnection, index: str) -> list[str]:
-    """Videos in the ledger whose failure no sync of this index that was done has seen since."""
-    rows = connection.execute(
-        "SELECT DISTINCT video_id FROM sync_failures WHERE index_name = $index AND failed_at > coalesce("
-        "(SELECT max(started_at) FROM syncs WHERE index_name = $index AND outcome = 'done' AND kind <> 'repair'), "
-        "TIMESTAMPTZ '1970-01-01')",
-        {"index": index},
-    ).fetchall()
-    return [row[0] for row in rows]
 
 
 @contextlib.contextmanager
