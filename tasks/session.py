@@ -86,9 +86,12 @@ class Session:
         if len(batch.work) == 1 or not _blames_a_video(error):
             return []
         log.warning("A batch of %d videos failed, and is done again video by video: %s", len(batch.work), error)
-        for item in batch.items:
-            discard(item)
-        return [Batch(batch.number, [work]) for work in batch.work]
+        known = {item.work.video_id: item for item in batch.items}
+        singles = [Batch(batch.number, [work]) for work in batch.work]
+        for single in singles:  # what was fetched and decoded is not fetched again
+            item = known.get(single.work[0].video_id)
+            single.items = [item] if item else []
+        return singles
 
     def lost(self, batch: Batch, error: NightscribeError) -> None:
         """A batch that failed for good: its videos are due again in the next run, and one to blame gets its row.

@@ -41,6 +41,11 @@ class Settings(BaseSettings):
     exclude: Annotated[tuple[str, ...], Field(description="Glob patterns of keys to leave out.")] = ()
     checksum: Annotated[bool, Field(description="Fingerprint local files by SHA-256, not by size and time.")] = False
 
+    store_timeout_s: Annotated[float, Field(gt=0, description="Longest silence of a bucket in a store.")] = 60.0
+    store_tries: Annotated[
+        int, Field(ge=1, description="Tries of a request to a bucket on S3 that was throttled or broke off.")
+    ] = 8
+
     batch_videos: Annotated[int, Field(ge=1, description="Videos in a batch, at most.")] = 16
     batch_media_s: Annotated[
         float, Field(gt=0, description="Media seconds in a batch, at most (one video may exceed it).")
@@ -57,6 +62,9 @@ class Settings(BaseSettings):
     ] = None
     language: Annotated[str | None, Field(description="Language preferred among audio tracks, as ISO 639.")] = None
     scratch_free_gb: Annotated[float, Field(ge=0, description="Space to leave free in scratch.")] = 1.0
+    scratch_copies_gb: Annotated[
+        float, Field(gt=0, description="Copies of a store's objects in scratch at one time; a larger one is alone.")
+    ] = 50.0
 
     device: Annotated[str, Field(description="auto, cpu, cuda or cuda:N.")] = "auto"
     precision: Annotated[Literal["auto", "fp32", "bf16", "fp16"], Field(description="Arithmetic of the model.")] = (
