@@ -134,6 +134,8 @@ class Session:
         total = time.monotonic() - self.started
         self.report.seconds["overhead"] = total - self.pipeline.clock.seconds
         self.report.seconds["total"] = total
+        if self.pipeline.ran_on:
+            self.report.spent(self.pipeline.ran_on, self.recipes, self.settings)
         if self.has_work:
             row = self.report.row(datetime.now(UTC), outcome)
             try:

@@ -135,7 +135,15 @@ class Settings(BaseSettings):
         Field(description="File of queries, one a line, that a rebuilt index must answer as the lake does."),
     ] = None
 
-    price_machine_hour: Annotated[float, Field(ge=0, description="Cost of a machine hour, for reports.")] = 0.0
+    price_machine_hour: Annotated[
+        float, Field(ge=0, description="Cost of a machine hour, for reports, where `prices` has none.")
+    ] = 0.0
+    prices: Annotated[
+        dict[str, Annotated[float, Field(ge=0)]],
+        Field(
+            description='Cost of a machine hour by device or hardware, as patterns: `"*H100*" = 3.0`, `cuda`, `cpu`.'
+        ),
+    ] = {}
     currency: Annotated[str, Field(description="Currency of prices.")] = "USD"
 
     sql_seconds: Annotated[float, Field(gt=0, description="Longest run of a `sql` query.")] = 60.0

@@ -25,7 +25,9 @@ def new_generation(last: int, now_ms: int) -> int:
     return max(now_ms, last // 1000 + 1) * 1000 + random.randrange(1000)
 
 
-def commit(lake: Lake, results: Sequence[Result], *, run_id: str, device: str) -> list[Result]:
+def commit(
+    lake: Lake, results: Sequence[Result], *, run_id: str, device: str, hardware: str | None = None
+) -> list[Result]:
     """Append everything of `results`; returns them with their generations.
 
     Raises:
@@ -43,7 +45,7 @@ def commit(lake: Lake, results: Sequence[Result], *, run_id: str, device: str) -
     add_words(lake, said, batch_id=batch_id)
     for name, rows in content.items():
         lake.append(name, rows, batch_id=batch_id)
-    videos = [video_row(r, run_id=run_id, device=device, now=now) for r in results]
+    videos = [video_row(r, run_id=run_id, device=device, hardware=hardware, now=now) for r in results]
     lake.append("videos", videos, batch_id=batch_id)
     return results
 
@@ -106,7 +108,9 @@ def _spaced(words: Sequence[str]) -> str:
     return f" {' '.join(words)} " if words else " "
 
 
-def video_row(result: Result, *, run_id: str, device: str, now: datetime) -> dict[str, Any]:
+def video_row(
+    result: Result, *, run_id: str, device: str, now: datetime, hardware: str | None = None
+) -> dict[str, Any]:
     """The row of `videos`."""
     work, probe, meta, seconds = result.work, result.probe, result.metadata, result.seconds
     track = next((t for t in probe.tracks if t.position == result.audio_track), None) if probe else None
@@ -156,6 +160,7 @@ def video_row(result: Result, *, run_id: str, device: str, now: datetime) -> dic
             f"{stage}_s": round(seconds.get(stage, 0.0), 3) for stage in ("fetch", "audio", "model", "decode", "topics")
         },
         "device": device,
+        "hardware": hardware,
         "flow_run_id": run_id,
         "indexed_at": now,
     }

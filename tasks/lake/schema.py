@@ -57,6 +57,7 @@ VIDEOS = {
     "decode_s": "DOUBLE",
     "topics_s": "DOUBLE",
     "device": "VARCHAR",
+    "hardware": "VARCHAR",
     "flow_run_id": "VARCHAR",
     "indexed_at": "TIMESTAMPTZ",
 }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tasks.bucket import Bucket
 from tasks.clock import WorkClock
 from tasks.errors import NightscribeError, Transient, Unexpected
+from tasks.hardware import hardware_of
 from tasks.lake.commit import commit
 from tasks.lake.store import Lake
 from tasks.metadata import make_metadata
@@ -90,6 +91,11 @@ class Pipeline:
 
         return choose_device(self.settings.device)
 
+    @property
+    def ran_on(self) -> str | None:
+        """The device, if this run has asked for it."""
+        return self.__dict__.get("device")
+
     @cached_property
     def acoustic(self) -> AcousticModel:
         """The acoustic model, loaded once for the process."""
@@ -130,8 +136,11 @@ class Pipeline:
         A redo that failed leaves no row: what the lake has of that video is better, and it stays due.
         """
         kept = [result for result in results if not _failed_redo(result)]
-        rows = commit(self.lake, kept, run_id=self.run_id, device=self.device) if kept else []
+        rows = self._commit(kept) if kept else []
         return [*rows, *(result for result in results if _failed_redo(result))]
+
+    def _commit(self, results: Sequence[Result]) -> list[Result]:
+        return commit(self.lake, results, run_id=self.run_id, device=self.device, hardware=hardware_of(self.device))
 
     def stop(self) -> None:
         """Let nothing wait any longer: the run ends."""
