@@ -92,3 +92,26 @@ def run_folder(scratch: Path, run_id: str) -> Iterator[Path]:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             lock.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def going_first(scratch: Path, run_id: str) -> Iterator[None]:
+    """While the context lasts, slices of a backfill on this machine leave the devices to this run."""
+    path = scratch / f"first-{run_id}.lock"
+    with FileLock(path):
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def someone_first(scratch: Path) -> bool:
+    """Whether a living run goes first here."""
+    for path in scratch.glob("first-*.lock"):
+        lock = FileLock(path, timeout=0)
+        try:
+            with lock:
+                path.unlink(missing_ok=True)  # its run was killed
+        except Timeout:
+            return True
+    return False

@@ -17,7 +17,7 @@ from tasks.lake.views import Snapshot, connect
 from tasks.metadata import make_metadata
 from tasks.models import ModelSet, find_set, recipes
 from tasks.pipeline import Batch, Item, Pipeline, discard
-from tasks.records import Recipes, Result, Work
+from tasks.records import Object, Recipes, Result, Work
 from tasks.report import RunReport
 from tasks.scan import Scan, scan
 from tasks.settings import Settings
@@ -175,8 +175,11 @@ def open_session(
     retry_failed: bool = False,
     refresh: bool = False,
     create: bool = True,
+    objects: Sequence[Object] | None = None,
 ) -> Session:
     """Check everything that can be wrong before any work, and scan. With `create` false nothing is written (--plan).
+
+    With `objects`, those are the bucket, and it is not listed.
 
     Raises:
         Misconfigured: bucket, lake, model set or hot words. StorageBusy: the bucket did not answer.
@@ -189,7 +192,16 @@ def open_session(
     if create:
         lake.create()
     connection = connect(lake, Snapshot.of(lake)) if lake.exists() else None
-    found = scan(bucket, connection, made, settings, now=datetime.now(UTC), refresh=refresh, retry_failed=retry_failed)
+    found = scan(
+        bucket,
+        connection,
+        made,
+        settings,
+        now=datetime.now(UTC),
+        refresh=refresh,
+        retry_failed=retry_failed,
+        objects=objects,
+    )
     run_id = uuid.uuid4().hex[:12]
     report = RunReport(run_id, lake.uri, bucket.uri, datetime.now(UTC))
     report.found(found)

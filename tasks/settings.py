@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     )
 
     lake: Annotated[str, Field(description="Folder or URI of the lake.")] = "data/lake"
+    bucket: Annotated[str | None, Field(description="Folder or URI of the archive that deployments index.")] = None
     scratch: Annotated[Path, Field(description="Folder for files that live for one run.")] = Path("data/scratch")
     bucket_id: Annotated[str | None, Field(description="Name of the archive; default is the bucket's URI.")] = None
     models: Annotated[str, Field(description="Model set of `data/models/catalog.toml`.")] = "demo"
@@ -101,6 +102,10 @@ class Settings(BaseSettings):
         float, Field(ge=0, description="First wait of a video that failed transiently; doubles.")
     ] = 3600.0
     keep_generations: Annotated[int, Field(ge=1, description="Generations of a video that `maintain` keeps.")] = 3
+    silence_s: Annotated[
+        float, Field(gt=0, description="A worker that gives no sign of life for so long is taken for dead.")
+    ] = 120.0
+    slice_tries: Annotated[int, Field(ge=1, description="Tries of a slice of a backfill.")] = 3
     sweep_grace_h: Annotated[
         float, Field(ge=0, description="Rows and files of unfinished batches are kept so long.")
     ] = 24.0

@@ -164,7 +164,7 @@ def _died_here(owner: dict[str, Any]) -> bool:
         return False
     try:
         process = psutil.Process(owner["pid"])
-        return abs(process.create_time() - owner["started"]) > 1 or process.status() == psutil.STATUS_ZOMBIE
+        return bool(abs(process.create_time() - owner["started"]) > 1 or process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
     except psutil.Error:

@@ -23,9 +23,7 @@ def prepare(run: Pipeline, batch: Batch) -> Batch:
     """Fetch, probe and decode every video of the batch; faults become results. What is ready already stays so."""
     ready = {item.work.video_id: item for item in batch.items if item.result or _has_audio(item)}
     with ThreadPoolExecutor(THREADS) as threads:
-        batch.items = list(
-            threads.map(lambda work: ready.get(work.video_id) or _prepare_one(run, work), batch.work)
-        )
+        batch.items = list(threads.map(lambda work: ready.get(work.video_id) or _prepare_one(run, work), batch.work))
     return batch
 
 

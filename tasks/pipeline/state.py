@@ -69,6 +69,7 @@ class Pipeline:
     models: ModelSet
     recipes: Recipes
     run_id: str
+    last: bool = False  # steps back for every other run on this machine
     clock: WorkClock = field(default_factory=WorkClock)
     stopped: threading.Event = field(default_factory=threading.Event)
     _pool: DecoderPool | None = None
