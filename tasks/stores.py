@@ -120,7 +120,7 @@ class S3Store:
             answer = self._ask("get_object", Key=self.prefix + key, IfMatch=f'"{fingerprint}"', **part)
             size = at + int(answer["ContentLength"])
             try:
-                for data in answer["Body"].iter_chunks(CHUNK):
+                for data in answer["Body"].iter_chunks(PIECE):  
                     write(data)
                     at += len(data)
                     failures = 0
