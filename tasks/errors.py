@@ -24,6 +24,7 @@
         ├── BucketNotFound
         ├── LakeNotWritable
         ├── LakeTooNew
+        ├── LakeTooOld             no migration has brought it to today's form yet
         ├── LakeUnreadable         its log or one of its files is missing or damaged
         ├── BadQuery
         └── MissingTool            ffmpeg, a compiler, a speech synthesiser
@@ -179,6 +180,10 @@ class LakeNotWritable(Misconfigured):
 
 class LakeTooNew(Misconfigured):
     code = "lake_too_new"
+
+
+class LakeTooOld(Misconfigured):
+    code = "lake_too_old"
 
 
 class LakeUnreadable(Misconfigured):

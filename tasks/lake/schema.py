@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LAKE_VERSION = 1
+LAKE_VERSION = 3  # each has its migration in tasks/lake/migrate.py
 
 VIDEOS = {
     "video_id": "VARCHAR",
@@ -198,7 +198,7 @@ STATISTICS = {
 }
 EVENTS_ONLY = tuple(EVENTS)  # tables without generations
 # A lake that nobody has written to since may lack these; readers take them for empty.
-ADDED = ("vocabulary", "evaluations", "syncs", "sync_failures")
+ADDED = ("passages", "vocabulary", "evaluations", "syncs", "sync_failures")
 
 
 @cache
