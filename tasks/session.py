@@ -171,6 +171,7 @@ def open_session(
     limit: int | None = None,
     retry_failed: bool = False,
     refresh: bool = False,
+    remember: Sequence[str] = (),
     create: bool = True,
 ) -> Session:
     """Check everything that can be wrong before any work, and scan. With `create` false nothing is written (--plan).
@@ -186,7 +187,16 @@ def open_session(
     if create:
         lake.create()
     connection = connect(lake, Snapshot.of(lake)) if lake.exists() else None
-    found = scan(bucket, connection, made, settings, now=datetime.now(UTC), refresh=refresh, retry_failed=retry_failed)
+    found = scan(
+        bucket,
+        connection,
+        made,
+        settings,
+        now=datetime.now(UTC),
+        refresh=refresh,
+        retry_failed=retry_failed,
+        remember=remember,
+    )
     run_id = uuid.uuid4().hex[:12]
     report = RunReport(run_id, lake.uri, bucket.uri, datetime.now(UTC))
     report.found(found)

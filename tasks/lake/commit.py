@@ -15,6 +15,7 @@ from typing import Any
 from tasks.folding import fold_word, words_of
 from tasks.lake.schema import CONTENT
 from tasks.lake.store import Lake
+from tasks.lake.views import Snapshot, connect
 from tasks.lake.vocabulary import add_words
 from tasks.passages import cut_passages
 from tasks.records import Result, Word
@@ -48,6 +49,21 @@ def commit(
     videos = [video_row(r, run_id=run_id, device=device, hardware=hardware, now=now) for r in results]
     lake.append("videos", videos, batch_id=batch_id)
     return results
+
+
+def forgotten_meanwhile(lake: Lake, results: Sequence[Result]) -> set[str]:
+    """Videos that were forgotten since their work was found: nothing may be written of them."""
+    if not results:
+        return set()
+    connection = connect(lake, Snapshot({"videos": tuple(lake.files("videos"))}, 0))
+    newest = dict(
+        connection.execute(
+            "SELECT video_id, max(generation) FROM _videos WHERE status = 'forgotten' AND video_id IN (SELECT unnest($ids)) "
+            "GROUP BY ALL",
+            {"ids": [result.work.video_id for result in results]},
+        ).fetchall()
+    )
+    return {r.work.video_id for r in results if newest.get(r.work.video_id, -1) > r.work.last_generation}
 
 
 def content_rows(result: Result) -> dict[str, list[dict[str, Any]]]:

@@ -17,14 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-from deltalake import CommitProperties, write_deltalake
 from filelock import FileLock
 
 from tasks.folding import fold_word, words_of
 from tasks.lake.commit import passage_rows
-from tasks.lake.schema import LAKE_VERSION, arrow_schema
-from tasks.lake.store import Lake, retry_commit, writer_properties
+from tasks.lake.rewrite import among, each, rewrite
+from tasks.lake.schema import LAKE_VERSION
+from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.lake.vocabulary import add_words
 from tasks.records import Word
@@ -137,7 +136,7 @@ def _passages_of(lake: Lake, ids: list[str]) -> None:
         for row in passage_rows({"video_id": video_id, "generation": generation}, words)
     ]
     lake.append("passages", passages, batch_id=batch)
-    _rewrite(lake, "words", ids, _fold)
+    rewrite(lake, "words", among("video_id", ids), each("words", _fold))
     counts: dict[tuple[str, int], int] = {
         (video_id, generation): n
         for video_id, generation, n in connect(lake, _files(lake, "passages"))
@@ -147,7 +146,7 @@ def _passages_of(lake: Lake, ids: list[str]) -> None:
         )
         .fetchall()
     }
-    _rewrite(lake, "videos", ids, lambda row: _counted(row, counts))
+    rewrite(lake, "videos", among("video_id", ids), each("videos", lambda row: _counted(row, counts)))
 
 
 def _fold(row: dict[str, Any]) -> dict[str, Any]:
@@ -161,32 +160,6 @@ def _counted(row: dict[str, Any], counts: dict[tuple[str, int], int]) -> dict[st
         "n_passages": counts.get((row["video_id"], row["generation"]), 0),
         "title_words": " ".join(words_of(row["title"] or "")),
     }
-
-
-def _rewrite(lake: Lake, name: str, ids: Sequence[str], change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Replace the rows of some videos in one commit. Of two at once, one fails and looks again."""
-    listed = ", ".join(f"'{video_id}'" for video_id in ids)
-    predicate = f"video_id IN ({listed})"
-
-    def act() -> None:
-        table = lake.table(name)
-        snapshot = Snapshot({name: tuple(lake.files(name, version=table.version()))}, 0)
-        found: Any = connect(lake, snapshot).sql(f"SELECT * FROM _{name} WHERE {predicate}").to_arrow_table()
-        rows = found.select(arrow_schema(name).names).cast(arrow_schema(name)).to_pylist()
-        changed = [change(row) for row in rows]
-        if changed == rows:
-            return
-        write_deltalake(
-            table,
-            pa.Table.from_pylist(changed, schema=arrow_schema(name)),
-            mode="overwrite",
-            predicate=predicate,
-            schema_mode="merge",
-            commit_properties=CommitProperties(max_commit_retries=0),
-            writer_properties=writer_properties(name),
-        )
-
-    retry_commit(act, what=f"migration of {name}")
 
 
 def _files(lake: Lake, *names: str) -> Snapshot:

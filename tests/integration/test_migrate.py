@@ -110,7 +110,7 @@ def test_killed_before_any_write_it_is_run_again(first, monkeypatch):
         return counted
 
     monkeypatch.setattr(migrate, "CHUNK_WORDS", 10)
-    monkeypatch.setattr(migrate, "write_deltalake", dying(migrate.write_deltalake))
+    monkeypatch.setattr(migrate, "rewrite", dying(migrate.rewrite))
     for name in ("append", "write_marker", "remove_table"):
         monkeypatch.setattr(Lake, name, dying(getattr(Lake, name)))
     deaths = 0
