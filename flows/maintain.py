@@ -9,31 +9,22 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from tasks.care import take_care
 from tasks.errors import ClaimedElsewhere, LakeUnreadable
 from tasks.lake.claims import claimed
-from tasks.lake.maintain import maintain as take_care
 from tasks.lake.store import Lake
 from tasks.settings import Settings
 
 
 @flow(name="maintain", validate_parameters=False)
 def maintain(lake: str | None = None) -> dict[str, Any] | State[Any]:
-    """Expire, sweep, compact, vacuum, check. Fails when the check finds a fault."""
+    """Migrate, forget what is overdue, expire, sweep, compact, vacuum, check. Fails when the check finds a fault."""
     given: dict[str, Any] = {"lake": lake} if lake else {}
     settings = Settings(**given)
     kept = Lake(settings.lake)
     try:
         with claimed(kept, "maintain", silence_s=settings.silence_s):
-            done = take_care(
-                kept,
-                keep_generations=settings.keep_generations,
-                grace_h=settings.sweep_grace_h,
-                scratch=settings.scratch,
-            )
-            if settings.elasticsearch_url:
-                from tasks.search.elastic.index import tidy
-
-                done.removed_indices = tidy(settings)
+            done = take_care(kept, settings)
     except ClaimedElsewhere as error:
         return Completed(name="Skipped", message=str(error))
     if done.problems:

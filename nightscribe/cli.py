@@ -21,6 +21,7 @@ COMMANDS = {
     "sql": "Ask DuckDB over the lake's tables.",
     "status": "What is indexed, failed, stale and due; the last runs.",
     "subtitles": "Write WebVTT or SubRip files.",
+    "forget": "Remove videos for good, with a certificate.",
     "maintain": "Compact the lake, expire old generations, sweep, check.",
     "train": "Fit the speech model, the language model or the topics to an archive.",
     "evaluate": "How good a model is, on clips or texts whose truth is known.",

@@ -25,6 +25,7 @@
         ├── BucketNotFound
         ├── LakeNotWritable
         ├── LakeTooNew
+        ├── LakeTooOld             no migration has brought it to today's form yet
         ├── LakeUnreadable         its log or one of its files is missing or damaged
         ├── NotSetUp               no Prefect server is set, or it lacks the deployments
         ├── DifferentRecipe        this machine would make other words than the plan says
@@ -186,6 +187,10 @@ class LakeNotWritable(Misconfigured):
 
 class LakeTooNew(Misconfigured):
     code = "lake_too_new"
+
+
+class LakeTooOld(Misconfigured):
+    code = "lake_too_old"
 
 
 class LakeUnreadable(Misconfigured):

@@ -80,6 +80,7 @@ def scan(
     refresh: bool = False,
     retry_failed: bool = False,
     objects: Iterable[Object] | None = None,
+    remember: Sequence[str] = (),
     on_listed: Callable[[int], None] = lambda n: None,
 ) -> Scan:
     """List the bucket and compare. `lake` is a connection with the lake's views, or None when there is none yet.
@@ -112,6 +113,7 @@ def scan(
         "now": now,
         "refresh": refresh,
         "retry": retry_failed,
+        "remember": list(remember),
         "acoustic": recipes.acoustic,
         "decode": recipes.decode,
         "cues": recipes.cues,
@@ -121,7 +123,9 @@ def scan(
     work = [Work(*row) for row in connection.execute(_WORK).fetchall()]
     stale = _one(connection, "SELECT count(*) FROM compared WHERE stale")
     known = _one(
-        connection, "SELECT count(*) FROM videos WHERE bucket = $b AND status <> 'gone'", {"b": bucket.bucket_id}
+        connection,
+        "SELECT count(*) FROM videos WHERE bucket = $b AND status NOT IN ('gone', 'forgotten')",
+        {"b": bucket.bucket_id},
     )
     gone: list[Work] = []
     if complete and known and not count:
@@ -215,7 +219,9 @@ judged AS (
 )
 SELECT *,
     status IN ('indexed', 'no_speech', 'no_audio') AND first_stage IS NOT NULL AS stale,
-    CASE WHEN status IS NULL OR status = 'gone' THEN 'new'
+    CASE WHEN status = 'forgotten' AND video_id NOT IN (SELECT unnest($remember::VARCHAR[]))
+              AND key NOT IN (SELECT unnest($remember::VARCHAR[])) THEN NULL
+         WHEN status IS NULL OR status IN ('gone', 'forgotten') THEN 'new'
          WHEN fingerprint <> known_fingerprint THEN 'changed'
          WHEN status = 'failed' THEN
               CASE WHEN $retry OR first_stage IS NOT NULL OR next_try_at <= $now THEN 'retried' END
@@ -234,5 +240,5 @@ _GONE = """
 SELECT video_id, v.key, v.size_bytes, v.fingerprint, NULL, NULL, v.sidecar_fingerprint, 'changed', 'audio',
        coalesce(v.attempts, 0), v.generation
 FROM videos v ANTI JOIN (SELECT key FROM listed WHERE NOT sidecar) l ON l.key = v.key
-WHERE v.bucket = $bucket AND v.status <> 'gone' ORDER BY v.key
+WHERE v.bucket = $bucket AND v.status NOT IN ('gone', 'forgotten') ORDER BY v.key
 """

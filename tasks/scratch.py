@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -76,6 +77,36 @@ def sweep(scratch: Path) -> int:
             shutil.rmtree(scratch / name, ignore_errors=True)
             (scratch / f"{name}.lock").unlink(missing_ok=True)
     return swept
+
+
+def cache_name(video_id: str, fingerprint: str, size_bytes: int) -> str:
+    """How files begin that are kept of a video's object: another object has another name."""
+    return hashlib.sha256(f"{video_id}\0{fingerprint}\0{size_bytes}".encode()).hexdigest()[:32]
+
+
+def forget_files(scratch: Path, names: Iterable[str], texts: Iterable[str]) -> tuple[int, int]:
+    """Remove everything kept of some videos: files whose names begin so, and lines of logs that have one of the texts.
+
+    Returns how many files went, and how many are left because a run that lives is at work on them.
+    """
+    names, texts = tuple(names), tuple(texts)
+    sweep(scratch)
+    removed = busy = 0
+    for path in sorted(scratch.rglob("*")) if names or texts else ():
+        if not path.is_file():
+            continue
+        inside = path.relative_to(scratch).parts[0].startswith("run-")
+        if names and path.name.startswith(names):
+            busy += inside
+            if not inside:
+                path.unlink(missing_ok=True)
+                removed += 1
+        elif path.suffix == ".log" and texts:
+            said = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+            kept = [line for line in said if not any(text in line for text in texts)]
+            if len(kept) < len(said):
+                path.write_text("".join(kept), encoding="utf-8")
+    return removed, busy
 
 
 @contextlib.contextmanager

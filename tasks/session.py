@@ -174,6 +174,7 @@ def open_session(
     limit: int | None = None,
     retry_failed: bool = False,
     refresh: bool = False,
+    remember: Sequence[str] = (),
     create: bool = True,
     objects: Sequence[Object] | None = None,
 ) -> Session:
@@ -201,6 +202,7 @@ def open_session(
         refresh=refresh,
         retry_failed=retry_failed,
         objects=objects,
+        remember=remember,
     )
     run_id = uuid.uuid4().hex[:12]
     report = RunReport(run_id, lake.uri, bucket.uri, datetime.now(UTC))

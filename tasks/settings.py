@@ -110,6 +110,13 @@ class Settings(BaseSettings):
         float, Field(ge=0, description="Rows and files of unfinished batches are kept so long.")
     ] = 24.0
 
+    forget_gone_days: Annotated[
+        float | None,
+        Field(
+            ge=0, description="`maintain` forgets what a video said so long after it left the bucket; default never."
+        ),
+    ] = None
+
     elasticsearch_url: Annotated[
         str | None, Field(description="Elasticsearch to keep in step and to search; without it the lake answers.")
     ] = None

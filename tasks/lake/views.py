@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import duckdb
 from deltalake.exceptions import DeltaError
 
-from tasks.errors import LakeUnreadable, first_line
+from tasks.errors import LakeTooOld, LakeUnreadable, first_line
 from tasks.lake.remote import file_system
 from tasks.lake.schema import CONTENT, EVENTS_ONLY, TABLES
 from tasks.lake.store import Lake
@@ -36,7 +36,8 @@ class Snapshot:
         When it has moved on meanwhile, all is read again: `maintain` may have removed what a newer generation replaced.
 
         Raises:
-            Misconfigured: there is no lake. LakeTooNew. LakeUnreadable: its log is damaged.
+            Misconfigured: there is no lake. LakeTooNew. LakeTooOld: it lacks what readers need. LakeUnreadable: its
+            log is damaged.
         """
         lake.check_version()
         name = "videos"
@@ -48,11 +49,25 @@ class Snapshot:
                     files[name] = tuple(lake.files(name))
                 if lake.table("videos").version() == version:
                     break
+            if lake.outdated():
+                _check_shape(lake, files)
         except DeltaError as error:
             raise LakeUnreadable(
                 f"The table {lake.path(name)} cannot be read: {first_line(error)}", next=RESTORE
             ) from error
         return cls(files, version)
+
+
+def _check_shape(lake: Lake, files: Mapping[str, tuple[str, ...]]) -> None:
+    """An older lake can be read as it is, unless it has videos whose words no view would show."""
+    connection = connect(lake, Snapshot({"videos": files["videos"]}, 0))
+    row = connection.execute("SELECT count(*) FROM _videos WHERE n_words > 0 AND n_passages IS NULL").fetchone()
+    if row and row[0]:
+        raise LakeTooOld(
+            f"The lake {lake.uri} was written by an older Nightscribe, and {row[0]} indexings in it have not today's form "
+            "yet. Nothing was changed.",
+            next="nightscribe maintain",
+        )
 
 
 def connect(lake: Lake, snapshot: Snapshot | None = None) -> duckdb.DuckDBPyConnection:

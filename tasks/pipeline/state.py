@@ -16,7 +16,7 @@ from tasks.bucket import Bucket
 from tasks.clock import WorkClock
 from tasks.errors import NightscribeError, Transient, Unexpected
 from tasks.hardware import hardware_of
-from tasks.lake.commit import commit
+from tasks.lake.commit import commit, forgotten_meanwhile
 from tasks.lake.store import Lake
 from tasks.metadata import make_metadata
 from tasks.models import ModelSet, decoder_spec
@@ -137,6 +137,8 @@ class Pipeline:
         A redo that failed leaves no row: what the lake has of that video is better, and it stays due.
         """
         kept = [result for result in results if not _failed_redo(result)]
+        forgotten = forgotten_meanwhile(self.lake, kept)
+        kept = [result for result in kept if result.work.video_id not in forgotten]
         rows = self._commit(kept) if kept else []
         return [*rows, *(result for result in results if _failed_redo(result))]
 
