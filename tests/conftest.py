@@ -33,7 +33,7 @@ def command_environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="tests of endurance at their full length (half an hour)")
+    parser.addoption("--long", action="store_true", help="tests of endurance at their full length (an hour)")
 
 
 @pytest.fixture
