@@ -221,6 +221,7 @@ class Status(BaseModel):
     words: int
     search: SearchState
     cost_per_media_hour: float | None
+    costs: dict[str, Any] = Field(description="Machine time and money by device.")
     last_runs: list[dict[str, Any]]
 
 
@@ -275,7 +276,8 @@ class Failures(BaseModel):
 class Work(BaseModel):
     videos: int
     media_ms: int
-    seconds: int | None = Field(description="What it will take, by the speed of the runs so far.")
+    seconds: int | None = Field(description="Machine time that it will take, by the runs so far.")
+    cost: float | None
 
 
 class Waiting(BaseModel):

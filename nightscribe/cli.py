@@ -14,12 +14,15 @@ import click
 
 COMMANDS = {
     "index": "Scan a bucket and index what is new (the main job).",
+    "backfill": "Index a whole archive in slices that many machines share.",
+    "setup": "Make work pool, queues and deployments on a Prefect server.",
     "search": "Find words or a phrase: which video, and when exactly.",
     "serve": "Open the archive in the browser: search, watch, analytics.",
     "sync": "Keep Elasticsearch in step with the lake; rebuild, verify, repair.",
     "sql": "Ask DuckDB over the lake's tables.",
     "status": "What is indexed, failed, stale and due; the last runs.",
     "subtitles": "Write WebVTT or SubRip files.",
+    "forget": "Remove videos for good, with a certificate.",
     "maintain": "Compact the lake, expire old generations, sweep, check.",
     "train": "Fit the speech model, the language model or the topics to an archive.",
     "evaluate": "How good a model is, on clips or texts whose truth is known.",

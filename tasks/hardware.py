@@ -1,8 +1,9 @@
-"""What the processor can do."""
+"""What the processor can do, and what it is called."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,21 @@ def cpu_flags() -> frozenset[str]:
         found = re.search(r"^flags\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.M)
         return frozenset(found[1].split()) if found else frozenset()
     return frozenset()
+
+
+@cache
+def hardware_of(device: str) -> str:
+    """What a device is called: a GPU's name, or the processor's with the cores that this process may use."""
+    if device.startswith("cuda"):
+        import torch
+
+        return str(torch.cuda.get_device_name(device))
+    name = "CPU"
+    with contextlib.suppress(OSError):
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.M)
+        name = found[1].strip() if found else name
+    cores = len(os.sched_getaffinity(0))
+    return f"{name}, {cores} core{'s' * (cores != 1)}"
 
 
 def cpu_has_bf16() -> bool:

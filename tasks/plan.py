@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tasks.costs import estimate, ledger_recipe, media_hours
 from tasks.errors import NightscribeError
 from tasks.lake.views import connect
 from tasks.media import probe
 from tasks.records import Work
 from tasks.session import Session
 
+if TYPE_CHECKING:
+    import duckdb
+
 SAMPLE = 25
-DEFAULT_SPEED = 10.0
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Plan:
     bytes: int
     media_hours: float
     machine_hours: float
+    cost: float | None
+    currency: str
     assumptions: list[str]
     first_keys: list[str]
 
@@ -44,7 +48,8 @@ class Plan:
         lines += [
             "",
             f"{sum(self.files.values())} files, {self.bytes / 1e9:.2f} GB, about {self.media_hours:.2f} hours of media: "
-            f"about {self.machine_hours:.2f} hours of this machine.",
+            f"about {self.machine_hours:.2f} hours of a machine"
+            + ("." if self.cost is None else f", {self.cost:.2f} {self.currency}."),
             *self.assumptions,
             "First: " + ", ".join(self.first_keys),
             "Nothing was done. Without --plan this is carried out.",
@@ -58,21 +63,31 @@ def make_plan(session: Session) -> Plan:
     for item in session.work:
         files[item.why] = files.get(item.why, 0) + 1
     heard = session.fresh()
-    hours, by = _media_hours(session, heard)
-    speed, from_where = _speed(session)
+    connection = connect(session.lake) if session.lake.exists() else None
+    hours, by = _media_hours(session, heard, connection)
+    costs = estimate(
+        connection,
+        session.settings,
+        media_hours=hours,
+        recipe=ledger_recipe(session.recipes.acoustic, session.recipes.decode),
+    )
     return Plan(
         files=files,
         gone=len(session.scan.gone),
         stale=session.scan.stale,
         bytes=sum(item.size_bytes for item in heard),
         media_hours=round(hours, 4),
-        machine_hours=round(hours / speed, 4),
-        assumptions=[by, from_where],
+        machine_hours=costs.machine_hours,
+        cost=costs.cost,
+        currency=costs.currency,
+        assumptions=[by, *costs.assumptions],
         first_keys=[item.key for item in session.work[:5]],
     )
 
 
-def _media_hours(session: Session, work: Sequence[Work]) -> tuple[float, str]:
+def _media_hours(
+    session: Session, work: Sequence[Work], connection: duckdb.DuckDBPyConnection | None
+) -> tuple[float, str]:
     """Hours by the seconds a byte of a sample of local files; a remote bucket is not read for a plan."""
     total = sum(item.size_bytes for item in work)
     readable = [item for item in work if session.bucket.local_path(item.key) is not None]
@@ -87,19 +102,5 @@ def _media_hours(session: Session, work: Sequence[Work]) -> tuple[float, str]:
             pass  # broken files take no time to transcribe
         size += item.size_bytes
     if not size or not seconds:
-        return total / 1e9, "Length: 1 GB an hour, as nothing could be sampled."
+        return media_hours(connection, ((item.key, item.size_bytes) for item in work))
     return total * seconds / size / 3600, f"Length: by {len(sample)} files that were looked into."
-
-
-def _speed(session: Session) -> tuple[float, str]:
-    """Media seconds a second, by the last runs of this lake."""
-    if session.lake.exists():
-        rows = (
-            connect(session.lake).execute("SELECT report_json FROM runs ORDER BY started_at DESC LIMIT 20").fetchall()
-        )
-        reports = [json.loads(row[0]) for row in rows]
-        media = sum(report["media_ms"] for report in reports) / 1000
-        spent = sum(report["seconds"].get("total", 0.0) for report in reports)
-        if media > 60 and spent:
-            return media / spent, f"Speed: {media / spent:.1f} times real time, as in the last {len(reports)} runs."
-    return DEFAULT_SPEED, f"Speed: {DEFAULT_SPEED:g} times real time, a guess until this lake has seen a run."

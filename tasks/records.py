@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-Status = Literal["indexed", "no_speech", "no_audio", "failed", "gone"]
+Status = Literal["indexed", "no_speech", "no_audio", "failed", "gone", "forgotten"]
 Why = Literal["new", "changed", "retried", "stale", "metadata"]
 
 

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from tasks.costs import ledger_recipe, price_of
 from tasks.errors import NightscribeError
-from tasks.records import Result, Work
+from tasks.hardware import hardware_of
+from tasks.records import Recipes, Result, Work
 from tasks.scan import Scan
+from tasks.settings import Settings
 
 
 @dataclass
@@ -37,6 +40,11 @@ class RunReport:
     failures: list[dict[str, str | None]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     bad_sidecars: int = 0
+    device: str | None = None
+    hardware: str | None = None
+    recipe: str | None = None
+    price_hour: float = 0.0
+    currency: str = ""
     search: dict[str, Any] | None = None
 
     def found(self, scan: Scan) -> None:
@@ -90,6 +98,22 @@ class RunReport:
         self.search = {"outcome": "failed", "error": str(error)}
         self.warnings.append(f"Search is behind the lake: {error} Then run: nightscribe sync")
 
+    def spent(self, device: str, recipes: Recipes, settings: Settings) -> None:
+        """Note where the run's seconds were spent, by which recipe, and at which price."""
+        self.device, self.hardware = device, hardware_of(device)
+        self.recipe = ledger_recipe(recipes.acoustic, recipes.decode)
+        self.price_hour, self.currency = price_of(settings, device, self.hardware), settings.currency
+
+    @property
+    def cost(self) -> float | None:
+        """What the run cost; None without a price."""
+        return self.price_hour * self.seconds.get("total", 0.0) / 3600 if self.price_hour else None
+
+    @property
+    def cost_per_media_hour(self) -> float | None:
+        """None without a price or without media."""
+        return None if self.cost is None or not self.media_ms else self.cost / (self.media_ms / 3_600_000)
+
     @property
     def exit_code(self) -> int:
         """1 when something failed in this run."""
@@ -116,6 +140,13 @@ class RunReport:
             "media_ms": self.media_ms,
             "words": self.words,
             "seconds": {stage: round(seconds, 3) for stage, seconds in self.seconds.items()},
+            "device": self.device,
+            "hardware": self.hardware,
+            "recipe": self.recipe,
+            "price_hour": self.price_hour or None,
+            "currency": self.currency or None,
+            "cost": _rounded(self.cost),
+            "cost_per_media_hour": _rounded(self.cost_per_media_hour),
             "failures": self.failures,
             "warnings": self.warnings,
             "search": self.search,
@@ -144,7 +175,9 @@ class RunReport:
         total = self.seconds.get("total", 0.0)
         speed = f", {self.media_ms / 1000 / total:.1f} times real time" if total and self.media_ms else ""
         minutes = self.media_ms / 60_000
-        done = f"{', '.join(parts)}; {minutes:.1f} minutes of media, {self.words} words in {total:.0f} s{speed}."
+        hourly = self.cost_per_media_hour
+        money = "" if hourly is None else f", {self.cost:.4f} {self.currency}, {hourly:.4f} an hour of media"
+        done = f"{', '.join(parts)}; {minutes:.1f} minutes of media, {self.words} words in {total:.0f} s{speed}{money}."
         found = self.search is not None and self.search["outcome"] == "done"
         return f"{done} Elasticsearch has them." if found else done
 
@@ -156,6 +189,9 @@ class RunReport:
             for name, value in self.as_json().items()
             if isinstance(value, int) and name != "schema"
         ]
+        if self.device:
+            lines += ["", "## Machine time", "", f"On {self.hardware} ({self.device}).", "", "| stage | seconds |"]
+            lines += ["| --- | ---: |", *(f"| {stage} | {spent:.1f} |" for stage, spent in self.seconds.items())]
         if self.failures:
             lines += ["", "## Failures", "", "| key | reason | error |", "| --- | --- | --- |"]
             lines += [f"| {_cell(f['key'])} | {f['reason']} | {_cell(f['error'])} |" for f in self.failures[:200]]
@@ -168,6 +204,10 @@ _LABELS = (
     ("no_audio", "without audio"),
     ("failed", "failed"),
 )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
 
 
 def _cell(text: str | None) -> str:

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tasks.costs import ledger
 from tasks.errors import Misconfigured
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
@@ -48,6 +49,7 @@ def status_of(
         "SELECT run_id, started_at, ended_at, outcome, report_json FROM runs ORDER BY started_at DESC LIMIT $n",
         {"n": RUNS_SHOWN},
     ).fetchall()
+    costs = ledger(connection, settings)
     assert totals is not None
     assert due is not None
     return {
@@ -63,7 +65,8 @@ def status_of(
         "media_ms": int(totals[0]),
         "words": int(totals[1]),
         "search": search_state(index or search_index(settings), lake, snapshot, connection),
-        "cost_per_media_hour": _cost(runs, settings),
+        "cost_per_media_hour": costs["cost_per_media_hour"],
+        "costs": costs,
         "last_runs": [_run(*row) for row in runs],
     }
 
@@ -76,17 +79,11 @@ def _run(run_id: str, started: datetime, ended: datetime, outcome: str, report: 
         "ended_at": _z(ended),
         "outcome": outcome,
         "seconds": counts["seconds"].get("total", 0.0),
+        "cost": counts.get("cost"),
         **{
             name: counts[name] for name in ("bucket", "indexed", "no_speech", "no_audio", "failed", "media_ms", "words")
         },
     }
-
-
-def _cost(runs: list[tuple[Any, ...]], settings: Settings) -> float | None:
-    """Price of an hour of media by the runs shown; None without a price or without media."""
-    media = sum(json.loads(row[4])["media_ms"] for row in runs) / 3_600_000
-    hours = sum(json.loads(row[4])["seconds"].get("total", 0.0) for row in runs) / 3600
-    return round(settings.price_machine_hour * hours / media, 6) if settings.price_machine_hour and media else None
 
 
 def _z(when: datetime) -> str:

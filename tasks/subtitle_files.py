@@ -8,22 +8,27 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import logging
 import os
+import platform
 import re
-from collections.abc import Iterable, Sequence
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 from urllib.parse import unquote, urlparse
 
 from tasks.bucket import to_path
-from tasks.errors import Misconfigured
+from tasks.errors import LakeNotWritable, Misconfigured, StorageBusy
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.records import Cue
 from tasks.settings import Settings
 from tasks.subtitles import MARK, CueRules, lint, to_srt, to_webvtt
 
+log = logging.getLogger("nightscribe")
 # Such a name cannot be, but others can: too long, a folder where a file should be, a file where a folder should be.
 ONLY_THIS_NAME = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 LEDGER = ".nightscribe-subtitles"  # names of the .srt files that are ours: SubRip has no comments
@@ -92,8 +97,69 @@ def write_subtitles(
             ) from error
         written.append({"video_id": video_id, "key": key, "path": _shown(path), "cues": len(cues)})
         all_cues.append(cues)
+    if folder is not None and written:
+        _note_folder(lake, folder)
     checked = lint(all_cues, CueRules.of(settings))
     return {"format": format, "written": written, "skipped": skipped, "lint": asdict(checked)}
+
+
+def _note_folder(lake: Lake, folder: str) -> None:
+    """Keep in the lake where subtitles lie, so that those of a forgotten video are found. A lake that may only be read
+    does not know them: `forget --subtitles` names them then."""
+    path, host = str(Path(folder).expanduser().resolve()), platform.node()
+    known = connect(lake).execute(
+        "SELECT 1 FROM subtitle_folders WHERE folder = $folder AND host = $host", {"folder": path, "host": host}
+    )
+    if known.fetchone():
+        return
+    row = {"folder": path, "host": host, "first_at": datetime.now(UTC)}
+    try:
+        lake.create()
+        lake.append("subtitle_folders", [row], batch_id=f"folder-{uuid.uuid4().hex}")
+    except (LakeNotWritable, StorageBusy) as error:
+        log.warning("The lake does not know of the subtitles in %s: %s", folder, error)
+
+
+def remove_subtitles(
+    videos: Sequence[tuple[str, str, str]],
+    every: Sequence[tuple[str, str]],
+    cues: Mapping[str, Sequence[str]],
+    folders: Iterable[Path],
+) -> int:
+    """Remove the subtitle files of some videos, beside them and in `folders`; returns how many there were.
+
+    Args:
+        videos: (video_id, URI of the bucket, key) of those to remove.
+        every: (video_id, key) of all videos, by which files got their names.
+        cues: by video, texts that its file has; a file by a name that several videos share goes only if it has one.
+    """
+    removed = 0
+    for form in ("vtt", "srt"):
+        names = file_names(every, form)
+        for video_id, bucket, key in videos:
+            plain = file_names([(video_id, key)], form)[video_id]
+            paths = [path for path in (beside(bucket, key, form),) if path is not None]
+            for folder in folders:
+                paths += [folder / names.get(video_id, plain), folder / plain]
+            for path in dict.fromkeys(paths):
+                shared = path.name == Path(plain).name and names.get(video_id, plain) != plain
+                if path.is_file() and _ours(path) and (not shared or _says(path, cues.get(video_id, ()))):
+                    _remove(path)
+                    removed += 1
+    return removed
+
+
+def _says(path: Path, texts: Sequence[str]) -> bool:
+    said = path.read_text(encoding="utf-8", errors="replace")
+    return any(text and text in said for text in texts)
+
+
+def _remove(path: Path) -> None:
+    """A file of ours and its line in the ledger."""
+    path.unlink()
+    ledger = path.parent / LEDGER
+    if ledger.exists() and (left := _ledger(path) - {json.dumps(path.name)}) != _ledger(path):
+        ledger.write_text("\n".join(sorted(left)) + "\n" if left else "", encoding="utf-8")
 
 
 def file_names(videos: Sequence[tuple[str, str]], extension: str) -> dict[str, str]:

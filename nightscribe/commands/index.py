@@ -19,6 +19,12 @@ from nightscribe.common import console, json_option, lake_option, settings_from
 @click.option("--plan", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--retry-failed", is_flag=True, help="Also videos that failed before.")
 @click.option("--refresh", is_flag=True, help="Also videos made by an older recipe.")
+@click.option(
+    "--remember",
+    multiple=True,
+    metavar="VIDEO",
+    help="Also this video, by id or key, that was forgotten; may be repeated.",
+)
 @click.option("--include", multiple=True, metavar="GLOB", help="Only keys that match; may be repeated.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Not the keys that match; may be repeated.")
 @click.option("--subtitles", metavar="DIR|beside", help="Write WebVTT for each indexed video, into DIR or beside it.")
@@ -31,6 +37,7 @@ def command(
     plan: bool,
     retry_failed: bool,
     refresh: bool,
+    remember: tuple[str, ...],
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     subtitles: str | None,
@@ -46,7 +53,15 @@ def command(
     from tasks.session import open_session
 
     settings = settings_from(lake=lake, models=models, include=include or None, exclude=exclude or None)
-    session = open_session(bucket, settings, limit=limit, retry_failed=retry_failed, refresh=refresh, create=not plan)
+    session = open_session(
+        bucket,
+        settings,
+        limit=limit,
+        retry_failed=retry_failed,
+        refresh=refresh,
+        remember=remember,
+        create=not plan,
+    )
     if plan:
         from tasks.plan import make_plan
 

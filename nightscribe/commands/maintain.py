@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from typing import Any
 
 import click
 
@@ -19,51 +18,36 @@ from nightscribe.common import json_option, lake_option, open_lake, settings_fro
 def command(lake: str | None, only_check: bool, as_json: bool) -> int:
     """Compact the lake, expire old generations, sweep what killed runs left, vacuum, and check the result.
 
-    Search indices that a rebuild replaced go too, after their time.
+    An older lake gets today's form first. Videos that have been gone for `forget_gone_days` are forgotten, and so is what a
+    `forget` that was killed has left. Search indices that a rebuild replaced go too, after their time.
     Safe while others read and write. Exit code 1 when the check finds a fault.
 
     \b
     Example:
       nightscribe maintain --check
     """
-    from tasks.lake.maintain import Maintenance, check, maintain
+    from tasks.lake.maintain import Maintenance, check
 
     settings = settings_from(lake=lake)
     opened = open_lake(settings.lake)
     if only_check:
         done = Maintenance(problems=check(opened))
     else:
-        done = maintain(
-            opened,
-            keep_generations=settings.keep_generations,
-            grace_h=settings.sweep_grace_h,
-            scratch=settings.scratch,
-        )
-        if settings.elasticsearch_url:
-            done.removed_indices = _tidy_search(settings)
+        from tasks.care import take_care
+
+        done = take_care(opened, settings)
     if as_json:
         print_json(asdict(done))
     else:
-        for problem in done.problems:
-            print(problem, file=sys.stderr)
+        for sentence in (*done.notes, *done.problems):
+            print(sentence, file=sys.stderr)
         if not only_check:
             for index in done.removed_indices:
                 print(f"The search index {index}, which nothing asks any more, was removed.")
             print(
-                f"{sum(done.compacted.values())} files compacted, {done.expired_generations} generations expired, "
-                f"{sum(done.swept_rows.values())} rows swept, {done.vacuumed_files} files removed."
+                f"{done.forgotten} videos forgotten, {sum(done.compacted.values())} files compacted, "
+                f"{done.expired_generations} generations expired, {sum(done.swept_rows.values())} rows swept, "
+                f"{done.vacuumed_files} files removed."
             )
         print("The lake is sound." if not done.problems else f"{len(done.problems)} faults found.")
     return 1 if done.problems else 0
-
-
-def _tidy_search(settings: Any) -> list[str]:
-    """Old indices may wait for the next time: the lake is what `maintain` is for."""
-    from tasks.errors import Misconfigured, SearchUnavailable
-    from tasks.search.elastic.index import tidy
-
-    try:
-        return tidy(settings)
-    except (Misconfigured, SearchUnavailable) as error:
-        print(f"Old search indices were not looked for: {error}", file=sys.stderr)
-        return []

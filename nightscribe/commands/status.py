@@ -31,6 +31,12 @@ def command(lake: str | None, as_json: bool) -> int:
     return 0
 
 
+def _machine(entry: dict[str, Any], currency: str) -> str:
+    """What one kind of device has done and cost."""
+    said = f"{entry['machine_hours']:.2f} h on {entry['hardware'] or entry['device']} for {entry['media_hours']:.2f} h of media"
+    return said if entry["cost"] is None else f"{said}, {entry['cost']:.4f} {currency}"
+
+
 def _show(found: dict[str, Any], settings: Any) -> None:
     out = console()
     counts = ", ".join(f"{n} {status}" for status, n in found["videos"].items()) or "no videos yet"
@@ -41,8 +47,11 @@ def _show(found: dict[str, Any], settings: Any) -> None:
         f"Due       {found['due']['retry']} to try again, {found['due']['stale']} by an older recipe",
     ]
     lines += [f"Failed    {n} {reason}" for reason, n in found["failed_by_reason"].items()]
+    costs = found["costs"]
+    for entry in costs["devices"]:
+        lines.append(f"Machine   {_machine(entry, costs['currency'])}")
     if found["cost_per_media_hour"] is not None:
-        lines.append(f"Cost      {found['cost_per_media_hour']:.4f} {settings.currency} for an hour of media")
+        lines.append(f"Cost      {found['cost_per_media_hour']:.4f} {costs['currency']} for an hour of media")
     for run in found["last_runs"]:
         lines.append(
             f"Run       {run['started_at']}  {run['outcome']}: {run['indexed']} indexed, {run['failed']} failed, {run['seconds']:.0f} s"

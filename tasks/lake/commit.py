@@ -7,7 +7,7 @@ import random
 import statistics
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,9 +15,10 @@ from typing import Any
 from tasks.folding import fold_word, words_of
 from tasks.lake.schema import CONTENT
 from tasks.lake.store import Lake
+from tasks.lake.views import Snapshot, connect
 from tasks.lake.vocabulary import add_words
 from tasks.passages import cut_passages
-from tasks.records import Result
+from tasks.records import Result, Word
 
 
 def new_generation(last: int, now_ms: int) -> int:
@@ -25,7 +26,9 @@ def new_generation(last: int, now_ms: int) -> int:
     return max(now_ms, last // 1000 + 1) * 1000 + random.randrange(1000)
 
 
-def commit(lake: Lake, results: Sequence[Result], *, run_id: str, device: str) -> list[Result]:
+def commit(
+    lake: Lake, results: Sequence[Result], *, run_id: str, device: str, hardware: str | None = None
+) -> list[Result]:
     """Append everything of `results`; returns them with their generations.
 
     Raises:
@@ -43,9 +46,24 @@ def commit(lake: Lake, results: Sequence[Result], *, run_id: str, device: str) -
     add_words(lake, said, batch_id=batch_id)
     for name, rows in content.items():
         lake.append(name, rows, batch_id=batch_id)
-    videos = [video_row(r, run_id=run_id, device=device, now=now) for r in results]
+    videos = [video_row(r, run_id=run_id, device=device, hardware=hardware, now=now) for r in results]
     lake.append("videos", videos, batch_id=batch_id)
     return results
+
+
+def forgotten_meanwhile(lake: Lake, results: Sequence[Result]) -> set[str]:
+    """Videos that were forgotten since their work was found: nothing may be written of them."""
+    if not results:
+        return set()
+    connection = connect(lake, Snapshot({"videos": tuple(lake.files("videos"))}, 0))
+    newest = dict(
+        connection.execute(
+            "SELECT video_id, max(generation) FROM _videos WHERE status = 'forgotten' AND video_id IN (SELECT unnest($ids)) "
+            "GROUP BY ALL",
+            {"ids": [result.work.video_id for result in results]},
+        ).fetchall()
+    )
+    return {r.work.video_id for r in results if newest.get(r.work.video_id, -1) > r.work.last_generation}
 
 
 def content_rows(result: Result) -> dict[str, list[dict[str, Any]]]:
@@ -70,21 +88,6 @@ def content_rows(result: Result) -> dict[str, list[dict[str, Any]]]:
         {**key, "cue_no": n, "start_ms": c.start_ms, "end_ms": c.end_ms, "text": c.text, "confidence": c.confidence}
         for n, c in enumerate(result.cues)
     ]
-    passages = [
-        {
-            **key,
-            "passage_no": n,
-            "start_ms": result.words[p.first].start_ms,
-            "end_ms": max(w.end_ms for w in result.words[p.first : p.last + 1]),
-            "first_carried": p.carried,
-            "first_word": p.first,
-            "last_word": p.last,
-            "text": (text := _spaced(folded[p.first : p.last + 1])),
-            "carried": _spaced(folded[p.carried : p.first]),
-            "said": None if (said := _spaced([w.word for w in result.words[p.first : p.last + 1]])) == text else said,
-        }
-        for n, p in enumerate(cut_passages(result.words))
-    ]
     topics = [
         {
             **key,
@@ -98,7 +101,27 @@ def content_rows(result: Result) -> dict[str, list[dict[str, Any]]]:
         }
         for t in result.topics
     ]
-    return {"words": words, "cues": cues, "passages": passages, "topics": topics}
+    return {"words": words, "cues": cues, "passages": passage_rows(key, result.words), "topics": topics}
+
+
+def passage_rows(key: Mapping[str, Any], words: Sequence[Word]) -> list[dict[str, Any]]:
+    """The rows of `passages` of one generation; `key` is its video_id and generation."""
+    folded = [fold_word(w.word) for w in words]
+    return [
+        {
+            **key,
+            "passage_no": n,
+            "start_ms": words[p.first].start_ms,
+            "end_ms": max(w.end_ms for w in words[p.first : p.last + 1]),
+            "first_carried": p.carried,
+            "first_word": p.first,
+            "last_word": p.last,
+            "text": (text := _spaced(folded[p.first : p.last + 1])),
+            "carried": _spaced(folded[p.carried : p.first]),
+            "said": None if (said := _spaced([w.word for w in words[p.first : p.last + 1]])) == text else said,
+        }
+        for n, p in enumerate(cut_passages(words))
+    ]
 
 
 def _spaced(words: Sequence[str]) -> str:
@@ -106,7 +129,9 @@ def _spaced(words: Sequence[str]) -> str:
     return f" {' '.join(words)} " if words else " "
 
 
-def video_row(result: Result, *, run_id: str, device: str, now: datetime) -> dict[str, Any]:
+def video_row(
+    result: Result, *, run_id: str, device: str, now: datetime, hardware: str | None = None
+) -> dict[str, Any]:
     """The row of `videos`."""
     work, probe, meta, seconds = result.work, result.probe, result.metadata, result.seconds
     track = next((t for t in probe.tracks if t.position == result.audio_track), None) if probe else None
@@ -156,6 +181,7 @@ def video_row(result: Result, *, run_id: str, device: str, now: datetime) -> dic
             f"{stage}_s": round(seconds.get(stage, 0.0), 3) for stage in ("fetch", "audio", "model", "decode", "topics")
         },
         "device": device,
+        "hardware": hardware,
         "flow_run_id": run_id,
         "indexed_at": now,
     }

@@ -29,6 +29,8 @@ class Maintenance:
     vacuumed_files: int = 0
     swept_runs: int = 0
     removed_indices: list[str] = field(default_factory=list)
+    forgotten: int = 0
+    notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -68,7 +70,7 @@ def expire(lake: Lake, keep: int) -> int:
     )
     for predicate in _predicates(rows):
         for name in ("videos", *CONTENT):
-            _delete(lake, name, predicate)
+            delete_rows(lake, name, predicate)
     return len(rows)
 
 
@@ -85,7 +87,7 @@ def sweep(lake: Lake, grace_h: float) -> dict[str, int]:
         ).fetchall()
         swept[name] = sum(n for *_, n in orphans)
         for predicate in _predicates([(video_id, generation) for video_id, generation, _ in orphans]):
-            _delete(lake, name, predicate)
+            delete_rows(lake, name, predicate)
     return swept
 
 
@@ -106,9 +108,13 @@ def _predicates(pairs: Sequence[tuple[str, int]], size: int = 500) -> Iterator[s
         )
 
 
-def _delete(lake: Lake, name: str, predicate: str) -> None:
+def delete_rows(lake: Lake, name: str, predicate: str) -> tuple[int, int]:
+    """Delete rows; returns how many there were, and of how many files. The predicate stays in the table's log."""
     written = writer_properties(name)
-    retry_commit(lambda: lake.table(name).delete(predicate, writer_properties=written), what=f"delete from {name}")
+    metrics = retry_commit(
+        lambda: lake.table(name).delete(predicate, writer_properties=written), what=f"delete from {name}"
+    )
+    return int(metrics.get("num_deleted_rows") or 0), int(metrics.get("num_removed_files") or 0)
 
 
 def compact(lake: Lake, name: str) -> int:

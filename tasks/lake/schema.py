@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LAKE_VERSION = 1
+LAKE_VERSION = 3  # each has its migration in tasks/lake/migrate.py
 
 VIDEOS = {
     "video_id": "VARCHAR",
@@ -57,6 +57,10 @@ VIDEOS = {
     "decode_s": "DOUBLE",
     "topics_s": "DOUBLE",
     "device": "VARCHAR",
+    "hardware": "VARCHAR",
+    "content_tag": "VARCHAR",
+    "content_sha256": "VARCHAR",
+    "taken_from": "VARCHAR",
     "flow_run_id": "VARCHAR",
     "indexed_at": "TIMESTAMPTZ",
 }
@@ -176,6 +180,9 @@ SYNC_FAILURES = {
     "reason": "VARCHAR",
 }
 
+# Folders that subtitles were written into, with the machine they are on: where to look for those of a forgotten video.
+SUBTITLE_FOLDERS = {"folder": "VARCHAR", "host": "VARCHAR", "first_at": "TIMESTAMPTZ"}
+
 CONTENT = {"words": WORDS, "cues": CUES, "passages": PASSAGES, "topics": TOPICS}
 EVENTS = {
     "vocabulary": VOCABULARY,
@@ -183,6 +190,7 @@ EVENTS = {
     "evaluations": EVALUATIONS,
     "syncs": SYNCS,
     "sync_failures": SYNC_FAILURES,
+    "subtitle_folders": SUBTITLE_FOLDERS,
 }
 TABLES = {"videos": VIDEOS, **CONTENT, **EVENTS}
 # Only these get minimum and maximum in the transaction log: text there would outlive the words it was taken from.
@@ -193,11 +201,12 @@ STATISTICS = {
     "evaluations": "evaluation_id,evaluated_at",
     "syncs": "sync_id,started_at",
     "sync_failures": "failed_at,video_id",
+    "subtitle_folders": "first_at",
     **dict.fromkeys(CONTENT, "video_id,generation"),
 }
 EVENTS_ONLY = tuple(EVENTS)  # tables without generations
 # A lake that nobody has written to since may lack these; readers take them for empty.
-ADDED = ("vocabulary", "evaluations", "syncs", "sync_failures")
+ADDED = ("passages", "vocabulary", "evaluations", "syncs", "sync_failures", "subtitle_folders")
 
 
 @cache

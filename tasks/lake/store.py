@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -36,13 +37,13 @@ class Lake:
         if self.local:
             path = unquote(urlparse(uri).path) if uri.startswith("file://") else uri
             self.uri = str(Path(path).expanduser().resolve())
-            if set("[]*?") & set(self.uri):  # delta-rs and DuckDB take them for patterns
-                raise LakeNotWritable(
-                    f"The path of a lake has none of [ ] * ?: {self.uri}", next="Name another with --lake."
-                )
         else:
             self.uri = uri.rstrip("/")
-        self.options = None if self.local else {"aws_conditional_put": "etag"}
+        if set("[]*?") & set(self.uri):  # delta-rs and DuckDB take them for patterns
+            raise LakeNotWritable(
+                f"The path of a lake has none of [ ] * ?: {self.uri}", next="Name another with --lake."
+            )
+        self.options = None if self.local else remote_options()
 
     def __repr__(self) -> str:
         return f"Lake({self.uri!r})"
@@ -51,11 +52,11 @@ class Lake:
 
     def exists(self) -> bool:
         """Whether there is a lake here (of any version)."""
-        return self._marker() is not None
+        return self.marker() is not None
 
     def check_version(self) -> None:
         """Raise LakeTooNew when a newer Nightscribe wrote this lake."""
-        marker = self._marker()
+        marker = self.marker()
         if marker and marker["version"] > LAKE_VERSION:
             raise LakeTooNew(
                 f"The lake {self.uri} has version {marker['version']}; this Nightscribe knows {LAKE_VERSION}. "
@@ -63,8 +64,13 @@ class Lake:
                 next="Update Nightscribe on this machine.",
             )
 
+    def outdated(self) -> bool:
+        """Whether a migration is due, or was broken off."""
+        marker = self.marker()
+        return marker is not None and (marker["version"] < LAKE_VERSION or "migrating" in marker)
+
     def create(self) -> None:
-        """Make the tables that are missing. Safe to call from several processes at once.
+        """Make the tables that are missing, and bring an older lake to today's version. Safe from several processes at once.
 
         Raises:
             LakeNotWritable: the folder cannot be written. LakeTooNew: see `check_version`.
@@ -85,8 +91,12 @@ class Lake:
                         configuration={"delta.dataSkippingStatsColumns": STATISTICS[name]},
                         storage_options=self.options,
                     )
-            if self._marker() is None:
-                self._write_marker()
+            if self.marker() is None:
+                self.write_marker({"version": LAKE_VERSION, "made_by": "nightscribe"})
+            elif self.outdated():
+                from tasks.lake.migrate import migrate  # it stands on this module
+
+                migrate(self)
         except (OSError, DeltaError) as error:
             raise LakeNotWritable(
                 f"The lake {self.uri} cannot be written: {error}", next="Name another with --lake, or mend its rights."
@@ -98,7 +108,8 @@ class Lake:
     def path(self, table: str) -> str:
         return f"{self.uri}/{table}"
 
-    def _marker(self) -> dict[str, Any] | None:
+    def marker(self) -> dict[str, Any] | None:
+        """What the lake says of itself: its version, and the migrations that led there; None where there is no lake."""
         import fsspec
 
         try:
@@ -120,10 +131,11 @@ class Lake:
         except ValueError as error:  # not JSON, not UTF-8, or not ours
             raise Misconfigured(f"{self.uri}/{MARKER} is damaged.", next='Write {"version": 1} into it.') from error
 
-    def _write_marker(self) -> None:
+    def write_marker(self, marker: Mapping[str, Any]) -> None:
+        """Replace the marker, in one step."""
         import fsspec
 
-        text = json.dumps({"version": LAKE_VERSION, "made_by": "nightscribe"})
+        text = json.dumps(marker)
         if self.local:
             part = Path(self.uri, f".{MARKER}.{uuid.uuid4().hex}")
             part.write_text(text, encoding="utf-8")
@@ -147,6 +159,17 @@ class Lake:
                 f"There is no lake at {self.uri}.", next="Index something first: nightscribe index BUCKET"
             ) from error
 
+    def remove_table(self, name: str) -> None:
+        """Remove a table that no version reads any more, with its history, if it is there."""
+        import fsspec
+
+        if self.local:
+            shutil.rmtree(self.path(name), ignore_errors=True)
+            return
+        filesystem, root = fsspec.core.url_to_fs(self.path(name))
+        if filesystem.exists(root):
+            filesystem.rm(root, recursive=True)
+
     def files(self, name: str, *, version: int | None = None) -> list[str]:
         """Live Parquet files of the newest snapshot or of a version, as DuckDB opens them (not percent-encoded)."""
         if name in ADDED and not self._has(name):
@@ -155,9 +178,7 @@ class Lake:
         if version is not None:
             table.load_as_version(version)
         uris = table.file_uris()
-        if self.local:
-            return [unquote(urlparse(uri).path) if uri.startswith("file://") else unquote(uri) for uri in uris]
-        return list(uris)
+        return [unquote(urlparse(uri).path) if uri.startswith("file://") else unquote(uri) for uri in uris]
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
@@ -191,6 +212,20 @@ class Lake:
 
     def _committed(self, name: str, batch_id: str) -> bool:
         return self.table(name).transaction_version(batch_id) is not None
+
+
+def remote_options() -> dict[str, str]:
+    """What delta-rs must be told of a store beside credentials, which it finds where every AWS tool has them.
+
+    A commit is a put that fails where there is an object already. Plain HTTP is for servers that are named so.
+    """
+    options = {"aws_conditional_put": "etag"}
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        options["aws_endpoint_url"] = endpoint
+    if endpoint and endpoint.startswith("http://"):
+        options["aws_allow_http"] = "true"
+    return options
 
 
 def writer_properties(table: str) -> WriterProperties:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import duckdb
 from deltalake.exceptions import DeltaError
 
-from tasks.errors import LakeUnreadable, first_line
+from tasks.errors import LakeTooOld, LakeUnreadable, first_line
+from tasks.lake.remote import file_system
 from tasks.lake.schema import CONTENT, EVENTS_ONLY, TABLES
 from tasks.lake.store import Lake
 
@@ -35,7 +36,8 @@ class Snapshot:
         When it has moved on meanwhile, all is read again: `maintain` may have removed what a newer generation replaced.
 
         Raises:
-            Misconfigured: there is no lake. LakeTooNew. LakeUnreadable: its log is damaged.
+            Misconfigured: there is no lake. LakeTooNew. LakeTooOld: it lacks what readers need. LakeUnreadable: its
+            log is damaged.
         """
         lake.check_version()
         name = "videos"
@@ -47,6 +49,8 @@ class Snapshot:
                     files[name] = tuple(lake.files(name))
                 if lake.table("videos").version() == version:
                     break
+            if lake.outdated():
+                _check_shape(lake, files)
         except DeltaError as error:
             raise LakeUnreadable(
                 f"The table {lake.path(name)} cannot be read: {first_line(error)}", next=RESTORE
@@ -54,17 +58,26 @@ class Snapshot:
         return cls(files, version)
 
 
+def _check_shape(lake: Lake, files: Mapping[str, tuple[str, ...]]) -> None:
+    """An older lake can be read as it is, unless it has videos whose words no view would show."""
+    connection = connect(lake, Snapshot({"videos": files["videos"]}, 0))
+    row = connection.execute("SELECT count(*) FROM _videos WHERE n_words > 0 AND n_passages IS NULL").fetchone()
+    if row and row[0]:
+        raise LakeTooOld(
+            f"The lake {lake.uri} was written by an older Nightscribe, and {row[0]} indexings in it have not today's form "
+            "yet. Nothing was changed.",
+            next="nightscribe maintain",
+        )
+
+
 def connect(lake: Lake, snapshot: Snapshot | None = None) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB with the lake's views, on one snapshot. Times are shown in UTC."""
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET parquet_metadata_cache = true")  # a file of a Delta table never changes
-    if not lake.local:
-        import fsspec
-
-        protocol = lake.uri.split("://")[0]
-        connection.register_filesystem(fsspec.filesystem(protocol))
     snapshot = snapshot or Snapshot.of(lake)
+    if not lake.local:
+        connection.register_filesystem(file_system(lake.uri, (f for files in snapshot.files.values() for f in files)))
     try:
         define_views(connection, snapshot)
     except duckdb.Error as error:

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 from tasks.bucket import Bucket
 from tasks.clock import WorkClock
 from tasks.errors import NightscribeError, Transient, Unexpected
-from tasks.lake.commit import commit
+from tasks.hardware import hardware_of
+from tasks.lake.commit import commit, forgotten_meanwhile
 from tasks.lake.store import Lake
 from tasks.metadata import make_metadata
 from tasks.models import ModelSet, decoder_spec
 from tasks.records import Audio, Metadata, Probe, Recipes, Result, Status, Word, Work
+from tasks.scratch import Room
 from tasks.settings import Settings
 from tasks.speech.pool import DecoderPool
 
@@ -40,6 +42,7 @@ class Item:
     speech_frames: int = 0
     result: Result | None = None
     warning: str | None = None
+    copy: Path | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -66,6 +69,7 @@ class Pipeline:
     models: ModelSet
     recipes: Recipes
     run_id: str
+    last: bool = False  # steps back for every other run on this machine
     clock: WorkClock = field(default_factory=WorkClock)
     stopped: threading.Event = field(default_factory=threading.Event)
     _pool: DecoderPool | None = None
@@ -77,11 +81,21 @@ class Pipeline:
         return self.settings.scratch / f"run-{self.run_id}"
 
     @cached_property
+    def room(self) -> Room:
+        """Bounds the copies of objects in scratch."""
+        return Room(self.settings.scratch_copies_gb * 1e9)
+
+    @cached_property
     def device(self) -> str:
         """`cpu` or `cuda:N`; which GPU lane a batch waits for."""
         from tasks.speech.acoustic import choose_device
 
         return choose_device(self.settings.device)
+
+    @property
+    def ran_on(self) -> str | None:
+        """The device, if this run has asked for it."""
+        return self.__dict__.get("device")
 
     @cached_property
     def acoustic(self) -> AcousticModel:
@@ -123,8 +137,13 @@ class Pipeline:
         A redo that failed leaves no row: what the lake has of that video is better, and it stays due.
         """
         kept = [result for result in results if not _failed_redo(result)]
-        rows = commit(self.lake, kept, run_id=self.run_id, device=self.device) if kept else []
+        forgotten = forgotten_meanwhile(self.lake, kept)
+        kept = [result for result in kept if result.work.video_id not in forgotten]
+        rows = self._commit(kept) if kept else []
         return [*rows, *(result for result in results if _failed_redo(result))]
+
+    def _commit(self, results: Sequence[Result]) -> list[Result]:
+        return commit(self.lake, results, run_id=self.run_id, device=self.device, hardware=hardware_of(self.device))
 
     def stop(self) -> None:
         """Let nothing wait any longer: the run ends."""

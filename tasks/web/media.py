@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from tasks.bucket import Bucket, open_bucket
-from tasks.errors import NotFound, ScratchFull, UnsupportedMedia
+from tasks.errors import NotFound, UnsupportedMedia
 from tasks.settings import Settings
 from tasks.web.cache import FolderCache
 
 CHUNK = 256 << 10
+PART = 2 << 20  # of an object elsewhere: each is a request
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 # Containers as ffprobe names them, the type for the browser, and the codecs in them that every current browser plays.
 _PLAYED: dict[str, tuple[str, str, frozenset[str], frozenset[str]]] = {
@@ -37,6 +38,7 @@ class Original:
     bucket: Bucket
     key: str
     size: int
+    fingerprint: str
     name: str
 
     def parts(self, start: int, end: int) -> Iterator[bytes]:
@@ -46,7 +48,7 @@ class Original:
             yield from file_parts(path, start, end)
             return
         while start < end:
-            data = self.bucket.part(self.key, start, min(CHUNK, end - start))
+            data = self.bucket.part(self.key, start, min(PART, end - start))
             if not data:
                 return
             yield data
@@ -70,7 +72,7 @@ class Originals:
         bucket = self._bucket(row["bucket_uri"] or row["bucket"])
         found = bucket.stat(row["key"])
         name = hashlib.sha256(f"{row['video_id']}\0{found.fingerprint}\0{found.size_bytes}".encode()).hexdigest()[:32]
-        return Original(bucket, row["key"], found.size_bytes, name)
+        return Original(bucket, row["key"], found.size_bytes, found.fingerprint, name)
 
     def _bucket(self, uri: str) -> Bucket:
         with self._lock:
@@ -92,11 +94,9 @@ def local_file(original: Original, fetched: FolderCache, settings: Settings, *, 
         raise UnsupportedMedia(f"The object is larger than {most_mb:g} MB, too large to be fetched for this.")
 
     def fetch(target: Path) -> None:
-        if shutil.disk_usage(target.parent).free < original.size + settings.scratch_free_gb * 1e9:
-            raise ScratchFull("There is no space in scratch for a copy of the object.")
-        with target.open("wb") as handle:
-            for data in original.parts(0, original.size):
-                handle.write(data)
+        whole = original.bucket.fetched(original.key, original.fingerprint, target.parent, settings.scratch_free_gb)
+        with whole as copy:
+            os.replace(copy, target)
 
     return fetched.get(f"{original.name}.original", fetch)
 

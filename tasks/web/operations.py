@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tasks.costs import STAGES, estimate, price_of
 from tasks.lake.schema import TABLES
 from tasks.search.lag import SearchIndex
 from tasks.search.shown import iso
@@ -18,26 +18,24 @@ from tasks.web.snapshots import View
 RUNS = 30
 FAILURES = 100
 SYNCS = 5
-STAGES = ("fetch", "audio", "model", "decode", "topics")
 
 
 def operations(view: View, settings: Settings, index: SearchIndex) -> dict[str, Any]:
     """Everything of the operations page: `status` (see `status_of`), `runs`, `speed`, `failures`, `waiting`, `tables`."""
-    runs = _runs(view, settings)
     status = status_of(view.lake, settings, view.snapshot, view.connection, index)
     return {
         "status": status,
-        "runs": runs,
+        "runs": _runs(view, settings),
         "speed": _speed(view),
         "failures": _failures(view),
-        "waiting": _waiting(view, runs, status["due"]),
+        "waiting": _waiting(view, settings, status["due"]),
         "tables": _tables(view),
         "syncs": _syncs(view),
     }
 
 
 def _runs(view: View, settings: Settings) -> list[dict[str, Any]]:
-    """The last runs, newest first, with media hours an hour and the cost of an hour of media."""
+    """The last runs, newest first, with media hours an hour and what they cost: at the prices of their day, else today's."""
     out = []
     for run_id, bucket, started, ended, outcome, report in view.rows(
         "SELECT run_id, bucket, started_at, ended_at, outcome, report_json FROM runs ORDER BY started_at DESC LIMIT $n",
@@ -46,8 +44,10 @@ def _runs(view: View, settings: Settings) -> list[dict[str, Any]]:
         counts = json.loads(report)
         total_s = float(counts["seconds"].get("total", 0.0))
         media_s = counts["media_ms"] / 1000
-        machine_hours = total_s / 3600
-        priced = settings.price_machine_hour and media_s
+        cost = counts.get("cost")
+        if cost is None:
+            price = price_of(settings, counts.get("device"), counts.get("hardware"))
+            cost = price * total_s / 3600 if price else None
         out.append(
             {
                 "run_id": run_id,
@@ -62,10 +62,8 @@ def _runs(view: View, settings: Settings) -> list[dict[str, Any]]:
                 "seconds": total_s,
                 "speed": round(media_s / total_s, 1) if total_s and media_s else None,
                 "stages": {name: round(seconds, 1) for name, seconds in counts["seconds"].items() if name != "total"},
-                "cost": round(settings.price_machine_hour * machine_hours, 4) if priced else None,
-                "cost_per_media_hour": (
-                    round(settings.price_machine_hour * machine_hours / (media_s / 3600), 4) if priced else None
-                ),
+                "cost": None if cost is None else round(cost, 4),
+                "cost_per_media_hour": None if cost is None or not media_s else round(cost / (media_s / 3600), 4),
                 "failures": counts["failures"],
             }
         )
@@ -106,23 +104,27 @@ def _failures(view: View) -> dict[str, Any]:
     return {"reasons": reasons, "latest": latest}
 
 
-def _waiting(view: View, runs: Sequence[dict[str, Any]], due: dict[str, int]) -> dict[str, Any]:
+def _waiting(view: View, settings: Settings, due: dict[str, int]) -> dict[str, Any]:
     """What runs will take up of what the lake knows: videos that are due to be `retried` and those that are `stale`.
 
-    Each has `videos`, their `media_ms`, and `seconds` by the speed of the runs (null while nothing is known of that). New
-    objects of the bucket are not counted: only a scan knows them.
+    Each has `videos`, their `media_ms`, and the `seconds` and `cost` of it (see `tasks.costs`), null while no run has
+    measured them. New objects of the bucket are not counted: only a scan knows them.
     """
     [(retried_ms, heard_ms)] = view.rows(
         "SELECT coalesce(sum(duration_ms) FILTER (status = 'failed' AND next_try_at <= $now), 0), "
         "coalesce(avg(duration_ms) FILTER (status IN ('indexed', 'no_speech', 'no_audio')), 0) FROM videos",
         {"now": datetime.now(UTC)},
     )
-    media_s = sum(run["media_ms"] for run in runs) / 1000
-    spent_s = sum(run["seconds"] for run in runs)
 
     def waiting(videos: int, media_ms: float) -> dict[str, Any]:
-        seconds = round(media_ms / 1000 * spent_s / media_s) if media_s else None
-        return {"videos": videos, "media_ms": int(media_ms), "seconds": seconds}
+        found = estimate(view.connection, settings, media_hours=media_ms / 3_600_000)
+        seconds = round(found.machine_hours * 3600) if found.measured else None
+        return {
+            "videos": videos,
+            "media_ms": int(media_ms),
+            "seconds": seconds,
+            "cost": found.cost if found.measured else None,
+        }
 
     return {"retried": waiting(due["retry"], retried_ms), "stale": waiting(due["stale"], due["stale"] * heard_ms)}
 

@@ -88,7 +88,7 @@ def _repair(syncer: Syncer, report: SyncReport, index: str, ids: Sequence[str]) 
     """A few videos. What is in the index was in the lake before, so that a snapshot taken now knows all of them."""
     target = Target(syncer.client, index)
     with reached("the documents of videos that differ"):
-        hits = list(_all(syncer.client, index, {"terms": {"video_id": list(ids)}}, ["video_id", "passage_no"]))
+        hits = list(every_hit(syncer.client, index, {"terms": {"video_id": list(ids)}}, ["video_id", "passage_no"]))
         snapshot = Snapshot.of(syncer.lake)
         connection = connect(syncer.lake, snapshot)
         newest = list(current(connection, ids))
@@ -151,7 +151,7 @@ def _indexed(client: Elasticsearch, index: str) -> Iterator[_Indexed]:
     """What the index has, ordered by video: its own documents merged with counts of passages."""
     videos = (
         (hit["_source"]["video_id"], hit["_source"])
-        for hit in _all(client, index, {"term": {"kind": "video"}}, ["video_id", "generation", "n_passages"])
+        for hit in every_hit(client, index, {"term": {"kind": "video"}}, ["video_id", "generation", "n_passages"])
     )
     counts = _passage_counts(client, index)
     video, count = next(videos, None), next(counts, None)
@@ -168,7 +168,7 @@ def _indexed(client: Elasticsearch, index: str) -> Iterator[_Indexed]:
             video, count = next(videos, None), next(counts, None)
 
 
-def _all(client: Elasticsearch, index: str, query: dict[str, Any], fields: list[str]) -> Iterator[Any]:
+def every_hit(client: Elasticsearch, index: str, query: dict[str, Any], fields: list[str]) -> Iterator[Any]:
     """Every hit of a query in the order of video and passage, by the page, with its version."""
     after: list[Any] | None = None
     while True:

@@ -1,0 +1,370 @@
+"""Taking videos out of the lake for good: rows, history, vocabulary, reports, and every file that still has them.
+
+The order makes it safe to be killed: a bare row comes first, from which on no view shows the video; what later steps
+must know (its keys, its words) goes last. Run again, each step finds what is left of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.alike import stem_language
+from tasks.lake.commit import new_generation
+from tasks.lake.log_texts import clean_log, read_bytes, table_files
+from tasks.lake.maintain import delete_rows, vacuum
+from tasks.lake.rewrite import among, each, rewrite
+from tasks.lake.schema import CONTENT, TABLES
+from tasks.lake.store import Lake, retry_commit
+from tasks.lake.views import connect
+from tasks.records import Status
+
+BURIED = "status IN ('forgotten', 'gone') AND key = ''"  # a bare row: all that is left of a video
+REPORTS = {"runs": "run_id", "syncs": "sync_id", "evaluations": "evaluation_id"}
+STAGED = "#"  # in names of files that a local writer has not finished
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the lake knows of videos before they are forgotten; little where an earlier try came far."""
+
+    ids: tuple[str, ...]
+    rows: tuple[dict[str, Any], ...]  # of `videos`, without bare ones
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(sorted({row["key"] for row in self.rows if row["key"]}))
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """By what a report is known to name one of them: ids, and keys as JSON writes them."""
+        return (
+            *self.ids,
+            *sorted({json.dumps(key, ensure_ascii=plain)[1:-1] for key in self.keys for plain in (True, False)}),
+        )
+
+
+@dataclass
+class Erased:
+    """What went, by table; `left` says what could not go yet, as sentences."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    files_rewritten: dict[str, int] = field(default_factory=dict)
+    files_removed: dict[str, int] = field(default_factory=dict)
+    vocabulary: int = 0
+    reports: int = 0
+    log_files: int = 0
+    log_cleaned: int = 0
+    checked_files: int = 0
+    left: list[str] = field(default_factory=list)
+
+
+def known_of(lake: Lake, ids: Sequence[str]) -> Known:
+    """Everything that rows of `videos` say of these videos, history included."""
+    found = connect(lake).execute(
+        "SELECT video_id, generation, bucket, coalesce(bucket_uri, bucket) AS bucket_uri, key, fingerprint, size_bytes, "
+        f"language, content_tag, content_sha256 FROM _videos WHERE video_id IN (SELECT unnest($ids)) AND NOT ({BURIED}) "
+        "ORDER BY ALL",
+        {"ids": list(ids)},
+    )
+    names = [column[0] for column in found.description or ()]
+    return Known(tuple(ids), tuple(dict(zip(names, row, strict=True)) for row in found.fetchall()))
+
+
+def bury(lake: Lake, known: Known, status: Status) -> None:
+    """Give each video its bare row. A video that has one as its newest row keeps it."""
+    newest = dict(
+        connect(lake)
+        .execute(
+            f"SELECT video_id, (generation, {BURIED} AND status = $status) FROM videos WHERE video_id IN (SELECT unnest($ids))",
+            {"ids": list(known.ids), "status": status},
+        )
+        .fetchall()
+    )
+    now = datetime.now(UTC)
+    rows = []
+    for video_id in known.ids:
+        last, buried = newest.get(video_id, (0, False))
+        if not buried:
+            mine = [row for row in known.rows if row["video_id"] == video_id]
+            rows.append(_bare_row(video_id, last, status, mine[-1] if mine else {}, now))
+    lake.append("videos", rows, batch_id=f"forget-{hashlib.sha256(repr(rows).encode()).hexdigest()[:32]}")
+
+
+def _bare_row(video_id: str, last: int, status: Status, row: dict[str, Any], now: datetime) -> dict[str, Any]:
+    return {
+        "video_id": video_id,
+        "generation": new_generation(last, time.time_ns() // 1_000_000),
+        "bucket": row.get("bucket"),
+        "bucket_uri": row.get("bucket_uri"),
+        "key": "",
+        "title": "",
+        "title_words": "",
+        "description": "",
+        "tags": [],
+        "status": status,
+        "attempts": 0,
+        "n_cues": 0,
+        "n_words": 0,
+        "n_passages": 0,
+        # By these a copy under another name is known, and nothing else.
+        "content_tag": veiled(row.get("content_tag")) if status == "forgotten" else None,
+        "content_sha256": veiled(row.get("content_sha256")) if status == "forgotten" else None,
+        "indexed_at": now,
+    }
+
+
+def veiled(content: str | None) -> str | None:
+    """A content's name from which nothing follows but that another is the same."""
+    return None if content is None else hashlib.sha256(content.encode()).hexdigest()
+
+
+def erase(lake: Lake, known: Known, *, grace_h: float) -> Erased:
+    """Remove everything but the bare rows. Afterwards no file of the lake has a word of them, unless `left` says so.
+
+    Files that no snapshot names any more go at once: a query that is under way on an older snapshot may fail.
+    """
+    done = Erased()
+    reports = _clean_reports(lake, known)
+    done.reports = sum(reports.values())
+    words = _vanishing(connect(lake), known.ids)
+    _drop_words(lake, words)
+    done.vocabulary = sum(map(len, words.values()))
+    those = among("video_id", known.ids)
+    for name in CONTENT:
+        _remove(lake, name, those, done)
+    _remove(lake, "sync_failures", those, done)
+    _remove(lake, "videos", f"{those} AND NOT ({BURIED})", done)
+    _remove(lake, "videos", f"{those} AND {_not_newest(lake, known.ids)}", done)
+    back = _said(connect(lake), known.ids, words)  # by writers that came while we looked
+    if back:
+        _restore_words(lake, back)
+        done.vocabulary -= sum(map(len, back.values()))
+    for name in TABLES:
+        removed = [*_vacuum_dead(lake, name), *vacuum(lake, name, grace_h)]
+        if removed:
+            done.files_removed[name] = len(removed)
+        log = clean_log(lake, name)
+        done.log_files += log.read
+        done.log_cleaned += log.cleaned
+    verify(lake, known, done)
+    return done
+
+
+def half_forgotten(connection: duckdb.DuckDBPyConnection) -> list[tuple[Status, list[str]]]:
+    """Videos that have their bare row and older rows beside it, by status: of them a try was broken off."""
+    return connection.execute(
+        f"SELECT status, list(video_id ORDER BY video_id) FROM videos WHERE {BURIED} AND video_id IN "
+        "(SELECT video_id FROM _videos GROUP BY ALL HAVING count(*) > 1) GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+
+
+def gone_before(connection: duckdb.DuckDBPyConnection, when: datetime) -> list[str]:
+    """Videos that have not been in the bucket since then, and of which the lake still has something."""
+    rows = connection.execute(
+        f"SELECT video_id FROM videos WHERE status = 'gone' AND NOT ({BURIED}) AND indexed_at <= $when ORDER BY 1",
+        {"when": when},
+    ).fetchall()
+    return [video_id for (video_id,) in rows]
+
+
+# -- reports -----------------------------------------------------------------------------------------------------------
+
+
+def _clean_reports(lake: Lake, known: Known) -> dict[str, int]:
+    """Take what names the videos out of the reports of runs, syncs and evaluations; returns how many had something."""
+    counts = {}
+    for name, key in REPORTS.items():
+        found = [
+            identity
+            for identity, text in connect(lake).execute(f"SELECT {key}, report_json FROM _{name}").fetchall()
+            if text and _cleaned(text, known.marks) != text
+        ]
+        if found:
+            rewrite(
+                lake,
+                name,
+                among(key, found),
+                each(name, lambda row: {**row, "report_json": _cleaned(row["report_json"], known.marks)}),
+            )
+        counts[name] = len(found)
+    return counts
+
+
+def _cleaned(text: str, marks: Sequence[str]) -> str:
+    """A report without the entries that name one of the videos; their number stays."""
+    if not any(mark in text for mark in marks):
+        return text
+    report = json.loads(text)
+    plain = {json.loads(f'"{mark}"') for mark in marks}
+    for name, value in list(report.items()):
+        if isinstance(value, list):
+            kept = [entry for entry in value if not _names(entry, plain)]
+            if len(kept) < len(value):
+                report[name] = kept
+                report["forgotten"] = report.get("forgotten", 0) + len(value) - len(kept)
+        elif isinstance(value, dict) and _names(value, plain):
+            report[name] = None
+        elif isinstance(value, str) and name in ("error", "shortfall") and _names(value, plain):
+            report[name] = "It named a video that is forgotten."
+    return json.dumps(report)
+
+
+def _names(value: Any, marks: Iterable[str]) -> bool:
+    if isinstance(value, dict):
+        return any(_names(one, marks) for one in value.values())
+    if isinstance(value, list):
+        return any(_names(one, marks) for one in value)
+    return isinstance(value, str) and any(mark in value for mark in marks)
+
+
+# -- vocabulary --------------------------------------------------------------------------------------------------------
+
+
+def _vanishing(connection: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> dict[str, set[str]]:
+    """Words of the vocabulary, by its languages, that only these videos say."""
+    mine: dict[str, set[str]] = {}
+    for language, word in connection.execute(
+        "SELECT DISTINCT v.language, unnest(string_split(trim(p.text), ' ')) FROM _passages p "
+        "JOIN (SELECT video_id, any_value(language) AS language FROM _videos WHERE language IS NOT NULL GROUP BY ALL) v "
+        "USING (video_id) WHERE p.video_id IN (SELECT unnest($ids))",
+        {"ids": list(ids)},
+    ).fetchall():
+        mine.setdefault(stem_language(language) or "", set()).add(word)
+    said = _said(connection, ids, mine)
+    return {language: words - said.get(language, set()) for language, words in mine.items()}
+
+
+def _said(connection: duckdb.DuckDBPyConnection, ids: Sequence[str], words: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Those of `words` that another video says in the same language, or one whose language is not known yet."""
+    languages = connection.execute("SELECT DISTINCT language FROM _videos").fetchall()
+    said = {}
+    for language, asked in words.items():
+        raw = [name for (name,) in languages if name is not None and (stem_language(name) or "") == language]
+        rows = connection.execute(
+            "SELECT DISTINCT word FROM (SELECT unnest(string_split(trim(p.text), ' ')) AS word FROM _passages p "
+            "LEFT JOIN (SELECT DISTINCT video_id, language FROM _videos WHERE language IS NOT NULL) v USING (video_id) "
+            "WHERE p.video_id NOT IN (SELECT unnest($ids)) AND (v.language IS NULL OR v.language IN (SELECT unnest($raw::VARCHAR[])))) "
+            "SEMI JOIN (SELECT unnest($words::VARCHAR[]) AS word) USING (word)",
+            {"ids": list(ids), "raw": raw, "words": sorted(asked)},
+        ).fetchall()
+        if rows:
+            said[language] = {word for (word,) in rows}
+    return said
+
+
+def _drop_words(lake: Lake, words: dict[str, set[str]]) -> None:
+    for language, gone in words.items():
+        if gone:
+            values = pa.array(sorted(gone), pa.string())
+            # By language alone: a condition stays in the log, and must not have the words.
+            rewrite(
+                lake,
+                "vocabulary",
+                f"language = '{language}'",
+                lambda rows, values=values: rows.filter(pc.invert(pc.is_in(rows["word"], value_set=values))),  # type: ignore[misc]
+            )
+
+
+def _restore_words(lake: Lake, words: dict[str, set[str]]) -> None:
+    from tasks.lake.vocabulary import add_words
+
+    add_words(lake, list(words.items()), batch_id=f"forget-{time.time_ns()}")
+
+
+# -- rows and files ----------------------------------------------------------------------------------------------------
+
+
+def _remove(lake: Lake, name: str, predicate: str, done: Erased) -> None:
+    rows, files = delete_rows(lake, name, predicate)
+    if rows:
+        done.rows[name] = done.rows.get(name, 0) + rows
+    if files:
+        done.files_rewritten[name] = done.files_rewritten.get(name, 0) + files
+
+
+def _not_newest(lake: Lake, ids: Sequence[str]) -> str:
+    """The condition for all but the newest row of each."""
+    rows = (
+        connect(lake)
+        .execute("SELECT video_id, generation FROM videos WHERE video_id IN (SELECT unnest($ids))", {"ids": list(ids)})
+        .fetchall()
+    )
+    newest = ", ".join(f"'{video_id}/{generation}'" for video_id, generation in rows) or "''"
+    return f"video_id || '/' || CAST(generation AS STRING) NOT IN ({newest})"
+
+
+def _vacuum_dead(lake: Lake, name: str) -> list[str]:
+    """Remove the files that the log calls removed. Those of writers who have not committed yet are not among them."""
+    time.sleep(0.002)  # what was removed in this millisecond is too young
+    files: list[str] = retry_commit(
+        lambda: lake.table(name).vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False, full=False),
+        what=f"vacuum of {name}",
+    )
+    return files
+
+
+# -- proof -------------------------------------------------------------------------------------------------------------
+
+
+def verify(lake: Lake, known: Known, done: Erased) -> None:
+    """Look into every file of the lake's tables, live or not, for rows of the videos; what is found goes to `left`."""
+    connection = connect(lake)
+    ids = {"ids": list(known.ids)}
+    for name in (*CONTENT, "sync_failures"):
+        row = connection.execute(
+            f"SELECT count(*) FROM _{name} WHERE video_id IN (SELECT unnest($ids))", ids
+        ).fetchone()
+        if row and row[0]:
+            done.left.append(f"{row[0]} rows of {name}: a run has written them meanwhile.")
+    row = connection.execute(
+        f"SELECT count(*) FROM _videos WHERE video_id IN (SELECT unnest($ids)) AND NOT ({BURIED})", ids
+    ).fetchone()
+    if row and row[0]:
+        done.left.append(f"{row[0]} rows of videos: a run has written them meanwhile.")
+    for name in TABLES:
+        live = {file.rsplit("/", 1)[-1] for file in lake.files(name)}
+        done.checked_files += len(live)
+        strange = 0
+        for path in table_files(lake, name):
+            if path.rsplit("/", 1)[-1] not in live:
+                done.checked_files += 1
+                strange += _has(lake, name, path, known)
+        if strange:
+            done.left.append(
+                f"{strange} files of {name} that no commit names: of a run under way, or of one that was killed. They are "
+                "removed when they are older than sweep_grace_h."
+            )
+
+
+def _has(lake: Lake, name: str, path: str, known: Known) -> bool:
+    """Whether a file may have rows of the videos; one that is not whole may."""
+    if not path.endswith(".parquet"):
+        return STAGED in path.rsplit("/", 1)[-1] and "video_id" in TABLES[name]
+    import io
+
+    import pyarrow.parquet as pq
+
+    try:
+        data = read_bytes(lake, path)
+    except FileNotFoundError:
+        return False
+    try:
+        file = pq.ParquetFile(io.BytesIO(data))
+        if "video_id" in TABLES[name]:
+            return bool(pc.any(pc.is_in(file.read(["video_id"])["video_id"], value_set=pa.array(known.ids))).as_py())
+        if "report_json" in TABLES[name]:
+            texts = file.read(["report_json"])["report_json"].to_pylist()
+            return any(mark in text for text in texts if text for mark in known.marks)
+    except pa.ArrowException:
+        return True
+    return False  # words alone, of whomever: a run that hears one of the videos has other files too

@@ -1,0 +1,106 @@
+"""What machine time was spent and what it cost, and what work to come will cost, from runs whose figures are known."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tasks.costs import estimate, ledger, media_hours, price_of
+from tasks.lake.views import connect
+from tasks.settings import Settings
+
+GPU = "NVIDIA H100 80GB HBM3"
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+def ran(lake):
+    """Writes the row of a run: hours of media heard in so many seconds."""
+    number = iter(range(1000))
+
+    def put(hours: float, total_s: float, *, device="cpu", hardware="EPYC", recipe="a/d", **more) -> None:
+        n = next(number)
+        report = {"media_ms": round(hours * HOUR_MS), "indexed": 1, "seconds": {"model": total_s / 2, "total": total_s}}
+        report |= {"device": device, "hardware": hardware, "recipe": recipe, **more}
+        row = {
+            "run_id": str(n),
+            "command": "index",
+            "started_at": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=n),
+            "report_json": json.dumps(report),
+        }
+        lake.append("runs", [row], batch_id=str(n))
+
+    return put
+
+
+def test_the_price_of_a_device_is_the_first_that_fits():
+    settings = Settings(prices={"*h100*": 3.0, "cuda": 1.0, "cpu": 0.1}, price_machine_hour=9.0)
+    assert price_of(settings, "cuda:1", GPU) == 3.0
+    assert price_of(settings, "cuda:1", "Tesla T4") == 1.0
+    assert price_of(settings, "cpu", "EPYC, 2 cores") == 0.1
+    assert price_of(settings, "mps") == 9.0
+
+
+def test_the_ledger_adds_up_by_device(lake, ran):
+    ran(2.0, 720)
+    ran(1.0, 360)
+    ran(10.0, 360, device="cuda:0", hardware=GPU, recipe="b/d")
+    found = ledger(connect(lake), Settings(prices={"cuda": 4.0, "cpu": 0.5}))
+    # cpu: 3 h of media in 0.3 h of machine at 0.5; cuda: 10 h in 0.1 h at 4
+    assert found["cost"] == pytest.approx(0.15 + 0.40)
+    assert found["cost_per_media_hour"] == pytest.approx(0.55 / 13, abs=1e-6)
+    cuda, cpu = found["devices"]
+    assert (cuda["hardware"], cuda["media_hours"], cuda["cost_per_media_hour"]) == (GPU, 10.0, 0.04)
+    assert (cpu["runs"], cpu["machine_hours"], cpu["cost_per_media_hour"]) == (2, 0.3, 0.05)
+    assert cpu["seconds_per_media_hour"] == {
+        "fetch": 0, "audio": 0, "model": 180.0, "decode": 0, "topics": 0, "total": 360.0,
+    }  # fmt: skip
+    assert ledger(connect(lake), Settings())["cost_per_media_hour"] is None, "without prices there is no cost"
+
+
+def test_words_that_were_taken_over_make_no_hour_cheaper(lake, ran):
+    ran(2.0, 720, taken_over_ms=HOUR_MS)
+    (cpu,) = ledger(connect(lake), Settings())["devices"]
+    assert cpu["media_hours"] == 1.0
+
+
+def test_an_estimate_goes_by_runs_with_the_same_models(lake, ran):
+    ran(2.0, 720)  # 10 times real time
+    ran(20.0, 3600, recipe="other/d")  # 20 times
+    made = estimate(connect(lake), Settings(prices={"cpu": 0.5}), media_hours=100, recipe="a/d")
+    assert (made.machine_hours, made.cost, made.measured) == (10.0, 5.0, True)
+    assert "10.0 times real time, as 1 run of this lake with 2.00 hours" in made.assumptions[0]
+    unknown = estimate(connect(lake), Settings(), media_hours=22, recipe="new/d")
+    assert unknown.machine_hours == pytest.approx(1.2)
+    assert "with other models or settings" in unknown.assumptions[0]
+    assert unknown.cost is None
+
+
+def test_an_estimate_for_a_device_goes_by_that_device(lake, ran):
+    ran(2.0, 720)
+    ran(10.0, 360, device="cuda:0", hardware=GPU)
+    settings = Settings(prices={"cuda": 4.0})
+    assert estimate(connect(lake), settings, media_hours=100, recipe="a/d").device == "cuda:0"
+    assert estimate(connect(lake), settings, media_hours=100, device="cpu").machine_hours == 10.0
+    assert estimate(connect(lake), settings, media_hours=100, device="*h100*").cost == 4.0
+
+
+def test_without_a_run_an_estimate_says_that_it_guesses(lake, ran):
+    assert not estimate(None, Settings(), media_hours=10).measured
+    ran(0.001, 30)  # 3.6 s of media: nothing but the start of a run
+    made = estimate(connect(lake), Settings(), media_hours=10)
+    assert (made.machine_hours, made.measured) == (1.0, False)
+    assert "a guess" in made.assumptions[0]
+
+
+def test_media_hours_go_by_extension(lake, say):
+    say("one two three")  # talk.mp4: 1 byte, 1.1 s
+    hours, how = media_hours(connect(lake), [("new/other.MP4", 3600), ("no extension", 3600)])
+    assert hours == pytest.approx(2.2)
+    assert how.startswith("Length: by size, as in this lake: 1 videos")
+    assert media_hours(None, [("a.mp4", 2_000_000_000)]) == (
+        2.0,
+        "Length: 1 GB an hour, as this lake has no video yet.",
+    )
