@@ -10,6 +10,7 @@ import uvicorn
 
 from dashboards.app import create_app
 from dashboards.guard import is_loopback
+from dashboards.login import Sessions
 from dashboards.patience import FairProtocol, PatientProtocol
 from tasks.errors import Misconfigured
 from tasks.settings import Settings
@@ -57,7 +58,7 @@ def serve(settings: Settings, *, open_to_all: bool = False) -> None:
 def make_server(settings: Settings) -> uvicorn.Server:
     """A server that can be run on a listening socket."""
     config = uvicorn.Config(
-        create_app(settings),
+        Sessions(create_app(settings), settings),
         log_level="warning",
         access_log=False,
         server_header=False,

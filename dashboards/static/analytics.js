@@ -17,7 +17,7 @@ async function load(panel, address) {
     told.textContent = `This chart could not be made (${error.message}).`;
     panel.append(told);
   }
-  panel.removeAttribute("aria-busy");
+  panel.setAttribute("aria-busy", "false");
   wake(panel);
   if (focused) panel.querySelector(`[name="${focused}"]`)?.focus();
 }
@@ -25,7 +25,8 @@ async function load(panel, address) {
 function wake(panel) {
   for (const button of panel.querySelectorAll("button.copy")) {
     button.hidden = false;
-    button.addEventListener("click", () => copyText(button.closest("details").querySelector("code").textContent, button));
+    const code = button.closest("details").querySelector("code");
+    button.addEventListener("click", () => copyText(code.textContent, button, code));
   }
   if (!panel.dataset.part) return;
   panel.querySelector("form.own")?.addEventListener("submit", (event) => {

@@ -21,15 +21,16 @@ export function slashTo(box) {
   });
 }
 
-// Arrow keys go through the links of a list; from anywhere else where nothing is typed, down goes to the first.
-export function arrowsThrough(selector, { from = null } = {}) {
+// Arrow keys go through the links of a list; from anywhere else where nothing is typed, they go to the one that `begin` names,
+// else to the first. A field keeps its own keys: arrows choose among radio buttons too.
+export function arrowsThrough(selector, { from = null, begin = () => null } = {}) {
   document.addEventListener("keydown", (event) => {
     if ((event.key !== "ArrowDown" && event.key !== "ArrowUp") || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.defaultPrevented || typing(event.target) || event.target.closest?.("video, summary, [role=listbox]")) return;
+    if (event.defaultPrevented || typing(event.target) || event.target.closest?.("input, video, summary, [role=listbox]")) return;
     const links = [...document.querySelectorAll(selector)];
     const at = links.indexOf(document.activeElement);
     if (at < 0 && from && !from(event)) return;
-    const next = links[at < 0 ? 0 : at + (event.key === "ArrowDown" ? 1 : -1)];
+    const next = at < 0 ? begin() ?? links[0] : links[at + (event.key === "ArrowDown" ? 1 : -1)];
     if (next) {
       event.preventDefault();
       next.focus();
@@ -38,15 +39,25 @@ export function arrowsThrough(selector, { from = null } = {}) {
   });
 }
 
-export async function copyText(text, button) {
-  const said = button.textContent;
+// Copies a text. Where there is no clipboard, which is so on pages without TLS, the element that shows it is marked instead.
+export async function copyText(text, button, shown) {
+  const said = button.dataset.said ??= button.textContent;
+  let lasting = 1500;
   try {
     await navigator.clipboard.writeText(text);
     button.textContent = "Copied";
   } catch {
+    if (shown.select) {
+      shown.focus();
+      shown.select();
+    } else {
+      getSelection().selectAllChildren(shown);
+    }
     button.textContent = "Press Ctrl C";
+    lasting = 4000;
   }
-  setTimeout(() => { button.textContent = said; }, 1500);
+  clearTimeout(button.timer);
+  button.timer = setTimeout(() => { button.textContent = said; }, lasting);
 }
 
 export async function fetchJson(address, options) {

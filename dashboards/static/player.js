@@ -13,37 +13,72 @@ export class Player {
     this.stop = stage.dataset.to ? Number(stage.dataset.to) : null;
     this.asked = false;
     const at = stage.dataset.at === undefined ? null : Math.max(0, Number(stage.dataset.at) - this.lead);
-    this.start = at;
+    this.place = at ?? 0; // ms: what is shown, or will be
+    this.going = at !== null; // whether it plays, or would if it could
     for (const track of video.textTracks) track.mode = "showing";
     if (at !== null) this.seek(at);
     if (at !== null) video.play().catch(() => {}); // some browsers want a click first
+    video.addEventListener("play", () => { this.going = true; });
+    video.addEventListener("pause", () => { if (!video.error) this.going = false; });
     video.addEventListener("timeupdate", () => {
+      // While another source is loaded, the time is 0 for a moment.
+      if (video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA && !video.error) this.place = video.currentTime * 1000;
       if (this.stop !== null && video.currentTime * 1000 >= this.stop) {
         this.stop = null;
         video.pause();
       }
     });
     if (stage.dataset.plays === "no") this.copy();
-    video.addEventListener("error", () => this.copy());
+    video.addEventListener("error", () => {
+      if (this.disconnected()) this.brokeOff();
+      else if (this.video.hasAttribute("src")) this.say("The video cannot be played here.");
+      else this.copy();
+    });
     const sources = video.querySelectorAll("source");
     sources[sources.length - 1]?.addEventListener("error", () => this.copy());
     if (video.networkState === HTMLMediaElement.NETWORK_NO_SOURCE) this.copy();
   }
 
   seek(ms) {
-    const seconds = Math.max(0, ms) / 1000;
+    this.place = Math.max(0, ms);
     if (this.video.readyState >= HTMLMediaElement.HAVE_METADATA) {
-      this.video.currentTime = seconds;
+      this.video.currentTime = this.place / 1000;
     } else {
-      this.start = Math.max(0, ms);
-      this.video.addEventListener("loadedmetadata", () => { this.video.currentTime = this.start / 1000; }, { once: true });
+      const wanted = this.place;
+      this.video.addEventListener("loadedmetadata", () => {
+        if (this.place === wanted) this.video.currentTime = wanted / 1000; // else another place was wanted meanwhile
+      }, { once: true });
     }
   }
 
   playFrom(ms) {
     this.stop = null;
+    this.going = true;
     this.seek(ms);
-    this.video.play().catch(() => {});
+    if (this.disconnected()) this.load();
+    else this.video.play().catch(() => {});
+  }
+
+  disconnected() {
+    return this.video.error?.code === MediaError.MEDIA_ERR_NETWORK;
+  }
+
+  // Begin anew, with the sources there are now, at the place where it was.
+  load() {
+    const { place, going } = this;
+    this.say("");
+    this.video.load();
+    this.seek(place);
+    if (going) this.video.play().catch(() => {});
+  }
+
+  // The connection, not the video, is at fault: another copy would not help.
+  brokeOff() {
+    const again = document.createElement("button");
+    again.type = "button";
+    again.textContent = "Try again";
+    again.addEventListener("click", () => this.load());
+    this.say("The connection broke off. ", again);
   }
 
   // Ask for the copy once, say how far it is, and play it when it is there.
@@ -60,20 +95,16 @@ export class Player {
         state = await fetchJson(`/api/videos/${this.id}/web-copy`);
       }
       if (state.state !== "ready") throw new Error(state.error ?? "It cannot be made.");
-      this.say("");
-      const wasAt = this.start ?? this.video.currentTime * 1000;
       for (const source of this.video.querySelectorAll("source")) source.remove();
       this.video.src = `/media/${this.id}/web.mp4`;
-      if (wasAt) this.seek(wasAt);
-      this.video.load();
-      if (this.start !== null) this.video.play().catch(() => {});
+      this.load();
     } catch (error) {
       this.say(`The video cannot be played here. ${error.message}`);
     }
   }
 
-  say(text) {
-    this.told.textContent = text;
+  say(text, ...more) {
+    this.told.replaceChildren(text, ...more);
     this.told.hidden = !text;
   }
 }

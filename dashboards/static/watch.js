@@ -113,7 +113,7 @@ if (box) {
     follow(true);
   });
   const inTranscript = (event) => box.contains(event.target) || event.target === document.body;
-  arrowsThrough(".line .time", { from: inTranscript });
+  arrowsThrough(".line .time", { from: inTranscript, begin: () => document.querySelector(".line.now .time") });
 }
 
 for (const kind of ["play", "playing", "seeked", "timeupdate", "loadedmetadata"]) video.addEventListener(kind, tick);
@@ -133,11 +133,11 @@ document.querySelector(".timeline")?.addEventListener("click", (event) => {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-  const own = event.target.closest?.("button, a, summary, video");
+  const own = event.target.closest?.("button, input, summary, video");
   if (event.key === " " && !own) {
     event.preventDefault();
     if (video.paused) video.play(); else video.pause();
-  } else if ((event.key === "ArrowLeft" || event.key === "ArrowRight") && !event.target.closest?.("video")) {
+  } else if ((event.key === "ArrowLeft" || event.key === "ArrowRight") && !event.target.closest?.("input, video")) {
     event.preventDefault();
     video.currentTime = Math.max(0, video.currentTime + (event.key === "ArrowLeft" ? -5 : 5));
   }
@@ -162,7 +162,7 @@ function offer(values, button) {
   for (const [name, value] of Object.entries(values)) made.searchParams.set(name, value);
   address.value = made.href;
   address.hidden = false;
-  copyText(made.href, button);
+  copyText(made.href, button, address);
 }
 link.addEventListener("click", () => offer({ at: now() }, link));
 from.addEventListener("click", () => { begin = now(); to.disabled = false; });

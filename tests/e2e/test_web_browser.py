@@ -169,10 +169,99 @@ def test_by_keyboard_alone(open_page):
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     assert page.evaluate("document.activeElement.closest('.line').id") == "l1"
+    page.keyboard.press("Space")
+    page.wait_for_function("() => !document.getElementById('player').paused")
+    assert page.evaluate("document.activeElement.closest('.line').id") == "l1"
+    page.keyboard.press("Space")
+    page.wait_for_function("() => document.getElementById('player').paused")
     page.keyboard.press("Enter")
     wait_until_playing(page, 5.0)
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.id") == "within"
+
+
+def test_arrows_choose_among_radio_buttons(open_page):
+    page = open_page("/?q=rates")
+    page.get_by_label("All words").focus()
+    page.keyboard.press("ArrowDown")
+    assert page.get_by_label("Phrase").is_checked()
+    page.keyboard.press("ArrowUp")
+    assert page.get_by_label("All words").is_checked()
+    assert page.evaluate("document.activeElement.name") == "mode"
+
+
+def test_arrows_begin_at_the_line_that_is_shown(open_page):
+    page = open_page(f"/watch/{LONG}?at=30000")
+    wait_until_at(page, 29)
+    page.keyboard.press("ArrowDown")
+    assert 29 <= page.evaluate("Number(document.activeElement.closest('.line').id.slice(1))") < 40
+
+
+NO_CLIPBOARD = "Object.defineProperty(navigator, 'clipboard', { value: undefined })"  # as on a page without TLS
+
+
+def test_where_there_is_no_clipboard_what_is_to_be_copied_is_marked(open_page):
+    page = open_page(f"/watch/{BANK}?at=6200")
+    page.evaluate(NO_CLIPBOARD)
+    page.get_by_role("button", name="Link to this moment").click()
+    page.get_by_role("button", name="Press Ctrl C").wait_for()
+    field = page.get_by_label("Address")
+    assert field.evaluate("one => one.value.slice(one.selectionStart, one.selectionEnd)") == field.input_value()
+    assert "?at=" in field.input_value()
+    assert field.evaluate("one => one === document.activeElement")
+    page.goto("/analytics/hours")
+    page.evaluate(NO_CLIPBOARD)
+    page.get_by_text("SQL", exact=True).last.click()
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Press Ctrl C").wait_for()
+    assert page.evaluate("String(getSelection())").strip() == page.locator("code").inner_text().strip()
+
+
+FAIL = """code => {
+    const video = document.getElementById('player');
+    Object.defineProperty(video, 'error', { value: { code }, configurable: true });
+    video.dispatchEvent(new Event('error'));
+    delete video.error;
+}"""
+
+
+def playing_at_thirty(open_page, asked):
+    """A video opened at its third second and sent on to the thirtieth; questions for a copy are answered and noted."""
+    page = open_page(f"/watch/{LONG}?at=3000")
+
+    def copied(route):
+        asked.append(route.request.method)
+        route.fulfill(json={"state": "ready", "progress": 1.0, "error": None})
+
+    page.route("**/web-copy", copied)
+    page.route("**/web.mp4", lambda route: route.continue_(url=route.request.url.replace("web.mp4", "original")))
+    page.locator("#l30 p span").first.click()
+    wait_until_playing(page, 30.2)
+    return page
+
+
+def test_a_copy_goes_on_at_the_place_that_was_played(open_page):
+    asked = []
+    page = playing_at_thirty(open_page, asked)
+    page.evaluate(FAIL, 3)  # the original cannot be decoded further
+    page.wait_for_function("() => document.getElementById('player').currentSrc.endsWith('web.mp4')")
+    wait_until_playing(page, 30.2)
+    assert now(page) < 45
+    assert asked == ["POST"]
+
+
+def test_a_connection_that_breaks_off_wants_no_copy_and_is_tried_again(open_page):
+    asked = []
+    page = playing_at_thirty(open_page, asked)
+    page.evaluate("document.getElementById('player').addEventListener('emptied', () => { window.anew = true; })")
+    page.evaluate(FAIL, 2)
+    assert "The connection broke off." in page.locator("#making").inner_text()
+    page.get_by_role("button", name="Try again").click()
+    page.wait_for_function("() => window.anew")
+    wait_until_playing(page, 30.2)
+    assert now(page) < 45
+    assert page.locator("#making").is_hidden()
+    assert asked == []
 
 
 def test_marks_of_a_strip_say_what_is_there(open_page):

@@ -7,6 +7,7 @@ import resource
 import select
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -376,13 +377,44 @@ def test_the_token_opens_the_api_and_the_login_opens_the_pages(locked):
     cookie = entered.headers["set-cookie"]
     assert TOKEN not in cookie
     assert "HttpOnly" in cookie
-    assert "samesite=strict" in cookie.lower()
-    assert locked.get(f"/watch/{BANK}").status_code == 200
+    assert "samesite=lax" in cookie.lower()  # a link in a mail leads into the archive
+    followed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert locked.get(f"/watch/{BANK}", headers=followed).status_code == 200
     locked.cookies.clear()
 
 
+def test_who_logged_in_can_log_out(locked):
+    assert "/logout" not in locked.get("/login").text
+    locked.post("/login", data={"token": TOKEN})
+    assert '<form class="leave" method="post" action="/logout">' in locked.get("/").text
+    assert "/logout" not in locked.get("/login", headers={"Cookie": "nightscribe=wrong"}).text
+    assert locked.post("/logout", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    out = locked.post("/logout")
+    assert (out.status_code, out.headers["location"]) == (303, "/login")
+    assert locked.get("/").headers["location"] == "/login?next=/"
+    assert "/logout" not in locked.get("/", headers={"Authorization": f"Bearer {TOKEN}"}).text
+
+
+def test_a_login_of_too_many_fields_is_refused(locked):
+    answer = locked.post("/login", data={f"field{number}": "x" for number in range(12)})
+    assert answer.status_code == 400
+    assert "more than 10 fields" in answer.text
+
+
+def test_tokens_are_not_tried_side_by_side(locked):
+    def attempt(token: str) -> int:
+        return httpx.post(locked.base_url.join("/login"), data={"token": token}, timeout=30).status_code
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(attempt, [f"wrong {number}" for number in range(6)]))
+    assert answers.count(403) < 3
+    assert answers.count(403) + answers.count(503) == 6
+    assert attempt(TOKEN) == 303
+
+
 @pytest.mark.parametrize(
-    "following", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "", "/\nX: y"]
+    "following",
+    ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "", "/\nX: y", "/logout?a"],
 )
 def test_a_login_leads_nowhere_else(locked, following):
     entered = locked.post("/login", data={"token": TOKEN, "next": following})
