@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from contextlib import nullcontext
 from typing import Any
 
 from prefect import flow
@@ -23,12 +24,13 @@ from tasks.orchestrated import (
 )
 from tasks.pipeline import Batch
 from tasks.records import Result
-from tasks.scratch import run_folder
+from tasks.report import RunReport
+from tasks.scratch import going_first, run_folder
 from tasks.session import Session, open_session
 from tasks.settings import Settings
 
 log = logging.getLogger("nightscribe")
-_RUNNER: Any = ThreadPoolTaskRunner(max_workers=8)
+RUNNER: Any = ThreadPoolTaskRunner(max_workers=8)
 REFRESH_VIDEOS = 200  # their words are in memory together
 
 
@@ -36,7 +38,7 @@ REFRESH_VIDEOS = 200  # their words are in memory together
     name="index",
     flow_run_name="index {bucket}",
     validate_parameters=False,
-    task_runner=_RUNNER,
+    task_runner=RUNNER,
 )
 def index(
     bucket: str,
@@ -51,11 +53,20 @@ def index(
     session = _opened.pop(bucket, None) or open_session(
         bucket, Settings(**given), limit=limit, retry_failed=retry_failed, refresh=refresh
     )
-    with run_folder(session.settings.scratch, session.run_id):
+    report = run(session)
+    create_markdown_artifact(report.markdown(), key="index-report", description=report.sentence())
+    return report.as_json()
+
+
+def run(session: Session) -> RunReport:
+    """All of a session: its work, then Elasticsearch (not after a slice: a backfill syncs once), and its row of `runs`."""
+    first = nullcontext() if session.pipeline.last else going_first(session.settings.scratch, session.run_id)
+    with run_folder(session.settings.scratch, session.run_id), first:
         outcome = "failed"
         try:
             work_through(session)
-            session.let_search_follow(sync_search)
+            if not session.pipeline.last:
+                session.let_search_follow(sync_search)
             outcome = "done"
         except KeyboardInterrupt:
             outcome = "interrupted"
@@ -63,8 +74,7 @@ def index(
         finally:
             session.pipeline.stop()
             report = session.close(outcome)
-    create_markdown_artifact(report.markdown(), key="index-report", description=report.sentence())
-    return report.as_json()
+    return report
 
 
 def work_through(session: Session) -> None:

@@ -5,18 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
-from tasks.errors import SearchUnavailable
+from tasks.errors import ClaimedElsewhere, SearchUnavailable
+from tasks.lake.claims import claimed
+from tasks.lake.store import Lake
 from tasks.orchestrated import sync_search
 from tasks.settings import Settings
 
 
 @flow(name="sync", validate_parameters=False)
-def sync(lake: str | None = None) -> dict[str, Any]:
-    """Send what changed in the lake since the last sync; fails when the index lacks something afterwards."""
+def sync(lake: str | None = None) -> dict[str, Any] | State[Any]:
+    """Send what changed in the lake since the last sync; fails when the index lacks something afterwards.
+
+    When another one is at it, this one ends at once: that one brings what this one would have.
+    """
     given: dict[str, Any] = {"lake": lake} if lake else {}
     settings = Settings(**given)
-    report: dict[str, Any] = sync_search(settings.lake, settings)
+    kept = Lake(settings.lake)
+    try:
+        with claimed(kept, "sync", silence_s=settings.silence_s):
+            report: dict[str, Any] = sync_search(kept.uri, settings)
+    except ClaimedElsewhere as error:
+        return Completed(name="Skipped", message=str(error))
     if report["outcome"] != "done":
         raise SearchUnavailable(f"The index is behind the lake: {report['shortfall']}", next="nightscribe sync")
     return report

@@ -14,6 +14,8 @@ import click
 
 COMMANDS = {
     "index": "Scan a bucket and index what is new (the main job).",
+    "backfill": "Index a whole archive in slices that many machines share.",
+    "setup": "Make work pool, queues and deployments on a Prefect server.",
     "search": "Find words or a phrase: which video, and when exactly.",
     "sync": "Keep Elasticsearch in step with the lake; rebuild, verify, repair.",
     "sql": "Ask DuckDB over the lake's tables.",

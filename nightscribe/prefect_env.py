@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from nightscribe.temporary_server import TemporaryServer, answers
+from tasks.errors import NotSetUp, OrchestrationUnavailable
 
 log = logging.getLogger("nightscribe")
 
@@ -21,11 +22,7 @@ def orchestration(meanwhile: Callable[[], None]) -> Iterator[None]:
     Nothing phones home, and little is printed. Import flows inside this context only. `meanwhile` is called while a
     temporary server starts, which takes seconds.
     """
-    os.environ["DO_NOT_TRACK"] = "1"
-    os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
-    # What goes wrong in a run is said by the run itself, once.
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "ERROR")
+    _be_quiet()
     url = os.environ.get("PREFECT_API_URL") or profile_url()
     if url and answers(url):
         yield
@@ -41,6 +38,33 @@ def orchestration(meanwhile: Callable[[], None]) -> Iterator[None]:
         meanwhile()
         server.wait()
         yield
+
+
+@contextlib.contextmanager
+def server_that_is_set() -> Iterator[str]:
+    """The address of the server that is set, for what needs one that stays. Import flows inside this context only.
+
+    Raises:
+        NotSetUp: none is set. OrchestrationUnavailable: it does not answer.
+    """
+    _be_quiet()
+    url = os.environ.get("PREFECT_API_URL") or profile_url()
+    if not url:
+        raise NotSetUp(
+            "No Prefect server is set.",
+            next="Start one with `prefect server start`, and set PREFECT_API_URL=http://127.0.0.1:4200/api.",
+        )
+    if not answers(url):
+        raise OrchestrationUnavailable(f"The Prefect server {url} does not answer.", next="Start it.")
+    yield url
+
+
+def _be_quiet() -> None:
+    os.environ["DO_NOT_TRACK"] = "1"
+    os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+    # What goes wrong in a run is said by the run itself, once.
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "ERROR")
 
 
 def profile_url() -> str | None:

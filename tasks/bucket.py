@@ -15,18 +15,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
 from urllib.parse import unquote, urlparse
 
 from tasks.errors import AccessDenied, BucketNotFound, MissingTool, ObjectChanged, StorageBusy
 from tasks.records import Object
 from tasks.scratch import writing
 from tasks.settings import Settings
+from tasks.stores import Store, of_storage, open_store
 
-CHUNK = 4 << 20
 SIDECAR_LIMIT = 4 << 20
-# What these raise when a store does not answer is no OSError.
-STORE_LIBRARIES = ("botocore", "aiobotocore", "aiohttp", "azure", "gcsfs", "google")
 _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 
 
@@ -38,7 +35,7 @@ class Bucket:
     bucket_id: str
     root: str
     local: bool
-    filesystem: Any = None
+    store: Store | None = None
     checksum: bool = False
 
     # -- listing --------------------------------------------------------------------------------------------------
@@ -50,9 +47,9 @@ class Bucket:
             StorageBusy: the listing broke off; what was seen is not the whole bucket.
         """
         try:
-            yield from self._list_local() if self.local else self._list_remote()
+            yield from self.store.objects() if self.store else self._list_local()
         except Exception as error:
-            if not _of_storage(error):
+            if not of_storage(error):
                 raise
             raise StorageBusy(
                 f"The listing of {self.uri} broke off: {error}. Nothing was marked as gone.",
@@ -98,44 +95,6 @@ class Bucket:
                 fingerprint = "sha256-" + hashlib.file_digest(handle, "sha256").hexdigest()
         return Object(key, info.st_size, fingerprint, datetime.fromtimestamp(info.st_mtime, UTC))
 
-    def _list_remote(self) -> Iterator[Object]:
-        self.filesystem.invalidate_cache()  # drivers keep listings, and a night is long
-        # Not fsspec's walk(): below its first folder it takes one that does not answer for an empty one.
-        top = self.root.rstrip("/")
-        folders = [top]
-        while folders:
-            folder = folders.pop()
-            try:
-                listing = self.filesystem.ls(folder, detail=True)
-            except FileNotFoundError:
-                if folder == top:
-                    raise
-                continue  # emptied since the folder above was listed
-            for info in listing:
-                name = str(info["name"]).rstrip("/")
-                if name == folder:
-                    continue  # a marker that stands for the folder
-                if info["type"] == "directory":
-                    folders.append(name)
-                else:
-                    yield self._remote_object(info)
-
-    def _remote_object(self, info: dict[str, Any]) -> Object:
-        name = str(info["name"])
-        prefix = self.root.rstrip("/") + "/"
-        key = name[len(prefix) :] if name.startswith(prefix) else name.lstrip("/")
-        modified = info.get("LastModified") or info.get("last_modified") or info.get("created") or info.get("mtime")
-        tag = info.get("ETag") or info.get("etag") or info.get("md5Hash") or info.get("VersionId")
-        if isinstance(modified, (int, float)):
-            modified = datetime.fromtimestamp(modified, UTC)
-        if isinstance(modified, datetime) and modified.tzinfo is None:
-            modified = modified.replace(tzinfo=UTC)
-        # After the times are made alike: a store may give one kind in a listing and another for one object.
-        fingerprint = str(tag).strip('"') if tag else f"{info.get('size')}-{modified}"
-        return Object(
-            key, int(info.get("size") or 0), fingerprint, modified if isinstance(modified, datetime) else None
-        )
-
     # -- reading --------------------------------------------------------------------------------------------------
 
     def stat(self, key: str) -> Object:
@@ -145,10 +104,9 @@ class Bucket:
             ObjectChanged: it is no longer there. AccessDenied, StorageBusy.
         """
         with self._explained(key):
-            if self.local:
-                return self._local_object(key, os.stat(self._local_path(key)))
-            self.filesystem.invalidate_cache()
-            return self._remote_object(self.filesystem.info(f"{self.root}/{key}"))
+            if self.store:
+                return self.store.stat(key)
+            return self._local_object(key, os.stat(self._local_path(key)))
 
     @contextlib.contextmanager
     def fetched(self, key: str, fingerprint: str, scratch: Path, free_gb: float) -> Iterator[Path]:
@@ -157,7 +115,7 @@ class Bucket:
         Raises:
             ObjectChanged: the object is not, or no longer, the one with `fingerprint`. ScratchFull.
         """
-        if self.local:
+        if self.store is None:
             path = self._local_path(key)
             self._same(key, fingerprint)
             try:
@@ -167,32 +125,28 @@ class Bucket:
             return
         copy = scratch / f"object-{uuid.uuid4().hex}"
         try:
-            self._same(key, fingerprint)
-            with (
-                self._explained(key),
-                self.filesystem.open(f"{self.root}/{key}", "rb") as source,
-                writing(copy, free_gb) as write,
-            ):
-                while chunk := source.read(CHUNK):
-                    write(chunk)
+            size = self._same(key, fingerprint)
+            with self._explained(key), writing(copy, free_gb, size=size) as write:
+                self.store.read(key, fingerprint, write)
             self._same(key, fingerprint)
             yield copy
         finally:
             copy.unlink(missing_ok=True)
 
-    def _same(self, key: str, fingerprint: str) -> None:
-        if self.stat(key).fingerprint != fingerprint:
+    def _same(self, key: str, fingerprint: str) -> int:
+        """The object's size, if it is the one with `fingerprint`."""
+        now = self.stat(key)
+        if now.fingerprint != fingerprint:
             raise ObjectChanged(f"{key} was rewritten while it was read.")
+        return now.size_bytes
 
     def read_small(self, key: str) -> bytes:
         """A sidecar's bytes; at most 4 MB of them."""
         with self._explained(key):
-            if self.local:
-                with self._local_path(key).open("rb") as handle:
-                    return handle.read(SIDECAR_LIMIT + 1)
-            with self.filesystem.open(f"{self.root}/{key}", "rb") as handle:
-                data: bytes = handle.read(SIDECAR_LIMIT + 1)
-                return data
+            if self.store:
+                return self.store.small(key, SIDECAR_LIMIT + 1)
+            with self._local_path(key).open("rb") as handle:
+                return handle.read(SIDECAR_LIMIT + 1)
 
     def local_path(self, key: str) -> Path | None:
         """Where the object lies on this machine, if it does."""
@@ -214,7 +168,7 @@ class Bucket:
         except PermissionError as error:
             raise AccessDenied(f"{key} may not be read: {error.strerror or error}") from error
         except Exception as error:
-            if not _of_storage(error):
+            if not of_storage(error):
                 raise
             raise StorageBusy(f"{key} could not be read: {error}") from error
 
@@ -236,33 +190,26 @@ def open_bucket(uri: str, settings: Settings) -> Bucket:
             raise BucketNotFound(f"The bucket {path} may not be read.", next="Mend its rights.")
         return Bucket(path.as_uri(), settings.bucket_id or path.as_uri(), str(path), True, None, settings.checksum)
 
-    import fsspec
-
     try:
-        filesystem, root = fsspec.core.url_to_fs(uri.rstrip("/"), skip_instance_cache=True)
+        store, root = open_store(uri, settings)
     except ImportError as error:
         raise MissingTool(f"{uri}: {error}", next="Install the driver into .venv, then run this again.") from error
     except ValueError as error:
         raise BucketNotFound(f"{uri}: {error}", next="Known schemes: file, s3, gs, az, memory.") from error
     try:
-        if not filesystem.exists(root):
-            raise BucketNotFound(
-                f"The bucket {uri} does not exist, or is empty.", next="Check its name and your rights."
-            )
-    except BucketNotFound:
-        raise
+        if not store.anything():
+            raise FileNotFoundError
+    except FileNotFoundError as error:
+        raise BucketNotFound(
+            f"The bucket {uri} does not exist, or is empty.", next="Check its name and your rights."
+        ) from error
     except Exception as error:
         if isinstance(error, PermissionError) or "credentials" in str(error).lower():
             raise BucketNotFound(f"The bucket {uri} may not be read: {error}", next="Check your rights.") from error
-        if not _of_storage(error):
+        if not of_storage(error):
             raise
         raise StorageBusy(f"The bucket {uri} did not answer: {error}", next="Run the same command again.") from error
-    return Bucket(uri.rstrip("/"), settings.bucket_id or uri.rstrip("/"), str(root), False, filesystem)
-
-
-def _of_storage(error: Exception) -> bool:
-    """Whether the store failed, and not this program."""
-    return isinstance(error, OSError) or type(error).__module__.split(".")[0] in STORE_LIBRARIES
+    return Bucket(uri.rstrip("/"), settings.bucket_id or uri.rstrip("/"), root, False, store)
 
 
 def _to_key(name: str) -> str:

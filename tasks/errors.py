@@ -5,6 +5,7 @@
     │   ├── StorageBusy            bucket or lake did not answer, or another writer won
     │   ├── SearchUnavailable      Elasticsearch did not answer
     │   ├── OrchestrationUnavailable   no Prefect server answers, and none could be started
+    │   ├── ClaimedElsewhere       another process is at this piece of work
     │   ├── StageTimeout           a decoder took longer than its limit
     │   ├── ObjectChanged          the object was rewritten while it was read
     │   ├── ScratchFull            no space for the files of a run
@@ -26,6 +27,8 @@
         ├── LakeTooNew
         ├── LakeTooOld             no migration has brought it to today's form yet
         ├── LakeUnreadable         its log or one of its files is missing or damaged
+        ├── NotSetUp               no Prefect server is set, or it lacks the deployments
+        ├── DifferentRecipe        this machine would make other words than the plan says
         ├── BadQuery
         └── MissingTool            ffmpeg, a compiler, a speech synthesiser
 
@@ -85,6 +88,10 @@ class SearchUnavailable(Transient):
 
 class OrchestrationUnavailable(Transient):
     code = "orchestration_unavailable"
+
+
+class ClaimedElsewhere(Transient):
+    code = "claimed_elsewhere"
 
 
 class StageTimeout(Transient):
@@ -188,6 +195,14 @@ class LakeTooOld(Misconfigured):
 
 class LakeUnreadable(Misconfigured):
     code = "lake_unreadable"
+
+
+class NotSetUp(Misconfigured):
+    code = "not_set_up"
+
+
+class DifferentRecipe(Misconfigured):
+    code = "different_recipe"
 
 
 class BadQuery(Misconfigured):

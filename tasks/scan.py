@@ -80,9 +80,13 @@ def scan(
     refresh: bool = False,
     retry_failed: bool = False,
     remember: Sequence[str] = (),
+    objects: Iterable[Object] | None = None,
     on_listed: Callable[[int], None] = lambda n: None,
 ) -> Scan:
-    """List the bucket and compare. `lake` is a connection with the lake's views, or None when there is none yet."""
+    """List the bucket and compare. `lake` is a connection with the lake's views, or None when there is none yet.
+
+    With `objects`, only these are compared, without a look at the bucket; nothing is taken for gone then.
+    """
     connection = lake.cursor() if lake is not None else duckdb.connect(":memory:")
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE listed (key TEXT, stem TEXT, size_bytes BIGINT, fingerprint TEXT, "
@@ -95,9 +99,10 @@ def scan(
             "acoustic_recipe TEXT, decode_recipe TEXT, cues_recipe TEXT, topics_recipe TEXT)"
         )
     warnings: list[str] = []
-    complete = True
+    complete = objects is None
     try:
-        count = _load(connection, bucket.list(), settings, on_listed)
+        rows = _rows(bucket.list(), settings) if objects is None else _rows(objects, None)
+        count = _load(connection, rows, on_listed)
     except StorageBusy as error:
         if connection.execute("SELECT count(*) FROM listed").fetchone() == (0,):
             raise
@@ -126,8 +131,8 @@ def scan(
     if complete and known and not count:
         warnings.append(f"{bucket.uri} lists no video, but the lake knows {known}: nothing is marked as gone.")
     elif complete:
-        rows = connection.execute(_GONE, {"bucket": bucket.bucket_id}).fetchall()
-        gone = [Work(*row) for row in rows if is_candidate(row[1], settings)]
+        missing = connection.execute(_GONE, {"bucket": bucket.bucket_id}).fetchall()
+        gone = [Work(*row) for row in missing if is_candidate(row[1], settings)]
     return Scan(count, count - len(work), gone, work, stale, warnings)
 
 
@@ -138,15 +143,13 @@ def _one(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, 
 
 def _load(
     connection: duckdb.DuckDBPyConnection,
-    objects: Iterable[Object],
-    settings: Settings,
+    rows: Iterator[dict[str, object]],
     on_listed: Callable[[int], None],
 ) -> int:
     """Candidates and sidecars into the table `listed`; returns the number of candidates."""
     count = 0
-    for chunk in _chunks(_rows(objects, settings)):
-        rows = pa.Table.from_pylist(chunk, schema=_LISTED)
-        connection.register("chunk", rows)
+    for chunk in _chunks(rows):
+        connection.register("chunk", pa.Table.from_pylist(chunk, schema=_LISTED))
         connection.execute("INSERT INTO listed FROM chunk")
         connection.unregister("chunk")
         count += sum(not row["sidecar"] for row in chunk)
@@ -154,12 +157,13 @@ def _load(
     return count
 
 
-def _rows(objects: Iterable[Object], settings: Settings) -> Iterator[dict[str, object]]:
+def _rows(objects: Iterable[Object], settings: Settings | None) -> Iterator[dict[str, object]]:
+    """Candidates by the settings, and sidecars; without settings all that is no sidecar is a candidate."""
     for item in objects:
         sidecar = next((s for s in SIDECAR_SUFFIXES if item.key.lower().endswith(s)), None)
         if sidecar:
             stem = item.key[: -len(sidecar)]
-        elif is_candidate(item.key, settings):
+        elif settings is None or is_candidate(item.key, settings):
             stem = re.sub(r"\.[^./]*$", "", item.key)
         else:
             continue

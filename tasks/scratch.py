@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -14,14 +15,41 @@ from filelock import FileLock, Timeout
 from tasks.errors import ScratchFull
 
 
+class Room:
+    """Bounds what the copies of objects take at one time: whoever wants more waits until others are removed.
+
+    One that is larger than all the room has it alone.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self.limit, self._taken, self._changed = limit, 0, threading.Condition()
+
+    @contextlib.contextmanager
+    def of(self, size: int) -> Iterator[None]:
+        """Hold so many bytes while the context lasts."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._taken or self._taken + size <= self.limit)
+            self._taken += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= size
+                self._changed.notify_all()
+
+
 @contextlib.contextmanager
-def writing(path: Path, free_gb: float) -> Iterator[Callable[[bytes], None]]:
+def writing(path: Path, free_gb: float, *, size: int = 0) -> Iterator[Callable[[bytes], None]]:
     """A function that appends to the new file `path`, as long as the disk keeps `free_gb` gigabytes free.
+
+    Where the `size` is known, its space is looked for before the first byte.
 
     Raises:
         ScratchFull: no space, or not enough of it.
     """
     try:
+        if shutil.disk_usage(path.parent).free - size < free_gb * 1e9:
+            raise OSError(errno.ENOSPC, f"with {size / 1e9:.3g} GB more, less than {free_gb:g} GB would be free")
         with path.open("wb") as handle:
 
             def write(data: bytes) -> None:
@@ -95,3 +123,26 @@ def run_folder(scratch: Path, run_id: str) -> Iterator[Path]:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             lock.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def going_first(scratch: Path, run_id: str) -> Iterator[None]:
+    """While the context lasts, slices of a backfill on this machine leave the devices to this run."""
+    path = scratch / f"first-{run_id}.lock"
+    with FileLock(path):
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def someone_first(scratch: Path) -> bool:
+    """Whether a living run goes first here."""
+    for path in scratch.glob("first-*.lock"):
+        lock = FileLock(path, timeout=0)
+        try:
+            with lock:
+                path.unlink(missing_ok=True)  # its run was killed
+        except Timeout:
+            return True
+    return False

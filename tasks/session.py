@@ -17,7 +17,7 @@ from tasks.lake.views import Snapshot, connect
 from tasks.metadata import make_metadata
 from tasks.models import ModelSet, find_set, recipes
 from tasks.pipeline import Batch, Item, Pipeline, discard
-from tasks.records import Recipes, Result, Work
+from tasks.records import Object, Recipes, Result, Work
 from tasks.report import RunReport
 from tasks.scan import Scan, scan
 from tasks.settings import Settings
@@ -86,9 +86,12 @@ class Session:
         if len(batch.work) == 1 or not _blames_a_video(error):
             return []
         log.warning("A batch of %d videos failed, and is done again video by video: %s", len(batch.work), error)
-        for item in batch.items:
-            discard(item)
-        return [Batch(batch.number, [work]) for work in batch.work]
+        known = {item.work.video_id: item for item in batch.items}
+        singles = [Batch(batch.number, [work]) for work in batch.work]
+        for single in singles:  # what was fetched and decoded is not fetched again
+            item = known.get(single.work[0].video_id)
+            single.items = [item] if item else []
+        return singles
 
     def lost(self, batch: Batch, error: NightscribeError) -> None:
         """A batch that failed for good: its videos are due again in the next run, and one to blame gets its row.
@@ -173,8 +176,11 @@ def open_session(
     refresh: bool = False,
     remember: Sequence[str] = (),
     create: bool = True,
+    objects: Sequence[Object] | None = None,
 ) -> Session:
     """Check everything that can be wrong before any work, and scan. With `create` false nothing is written (--plan).
+
+    With `objects`, those are the bucket, and it is not listed.
 
     Raises:
         Misconfigured: bucket, lake, model set or hot words. StorageBusy: the bucket did not answer.
@@ -196,6 +202,7 @@ def open_session(
         refresh=refresh,
         retry_failed=retry_failed,
         remember=remember,
+        objects=objects,
     )
     run_id = uuid.uuid4().hex[:12]
     report = RunReport(run_id, lake.uri, bucket.uri, datetime.now(UTC))

@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     )
 
     lake: Annotated[str, Field(description="Folder or URI of the lake.")] = "data/lake"
+    bucket: Annotated[str | None, Field(description="Folder or URI of the archive that deployments index.")] = None
     scratch: Annotated[Path, Field(description="Folder for files that live for one run.")] = Path("data/scratch")
     bucket_id: Annotated[str | None, Field(description="Name of the archive; default is the bucket's URI.")] = None
     models: Annotated[str, Field(description="Model set of `data/models/catalog.toml`.")] = "demo"
@@ -40,6 +41,11 @@ class Settings(BaseSettings):
     include: Annotated[tuple[str, ...], Field(description="Glob patterns; when given, only matching keys.")] = ()
     exclude: Annotated[tuple[str, ...], Field(description="Glob patterns of keys to leave out.")] = ()
     checksum: Annotated[bool, Field(description="Fingerprint local files by SHA-256, not by size and time.")] = False
+
+    store_timeout_s: Annotated[float, Field(gt=0, description="Longest silence of a bucket in a store.")] = 60.0
+    store_tries: Annotated[
+        int, Field(ge=1, description="Tries of a request to a bucket on S3 that was throttled or broke off.")
+    ] = 8
 
     batch_videos: Annotated[int, Field(ge=1, description="Videos in a batch, at most.")] = 16
     batch_media_s: Annotated[
@@ -57,6 +63,9 @@ class Settings(BaseSettings):
     ] = None
     language: Annotated[str | None, Field(description="Language preferred among audio tracks, as ISO 639.")] = None
     scratch_free_gb: Annotated[float, Field(ge=0, description="Space to leave free in scratch.")] = 1.0
+    scratch_copies_gb: Annotated[
+        float, Field(gt=0, description="Copies of a store's objects in scratch at one time; a larger one is alone.")
+    ] = 50.0
 
     device: Annotated[str, Field(description="auto, cpu, cuda or cuda:N.")] = "auto"
     precision: Annotated[Literal["auto", "fp32", "bf16", "fp16"], Field(description="Arithmetic of the model.")] = (
@@ -93,6 +102,10 @@ class Settings(BaseSettings):
         float, Field(ge=0, description="First wait of a video that failed transiently; doubles.")
     ] = 3600.0
     keep_generations: Annotated[int, Field(ge=1, description="Generations of a video that `maintain` keeps.")] = 3
+    silence_s: Annotated[
+        float, Field(gt=0, description="A worker that gives no sign of life for so long is taken for dead.")
+    ] = 120.0
+    slice_tries: Annotated[int, Field(ge=1, description="Tries of a slice of a backfill.")] = 3
     sweep_grace_h: Annotated[
         float, Field(ge=0, description="Rows and files of unfinished batches are kept so long.")
     ] = 24.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -22,11 +23,13 @@ from tasks.alike import stem_language
 from tasks.lake.commit import new_generation
 from tasks.lake.log_texts import clean_log, read_bytes, table_files
 from tasks.lake.maintain import delete_rows, vacuum
+from tasks.lake.note_texts import clean_notes
 from tasks.lake.rewrite import among, each, rewrite
 from tasks.lake.schema import CONTENT, TABLES
 from tasks.lake.store import Lake, retry_commit
 from tasks.lake.views import connect
 from tasks.records import Status
+from tasks.scan import SIDECAR_SUFFIXES
 
 BURIED = "status IN ('forgotten', 'gone') AND key = ''"  # a bare row: all that is left of a video
 REPORTS = {"runs": "run_id", "syncs": "sync_id", "evaluations": "evaluation_id"}
@@ -43,6 +46,12 @@ class Known:
     @property
     def keys(self) -> tuple[str, ...]:
         return tuple(sorted({row["key"] for row in self.rows if row["key"]}))
+
+    @property
+    def sidecars(self) -> tuple[str, ...]:
+        """Names that metadata beside them may have."""
+        stems = {stem for key in self.keys for stem in (key, re.sub(r"\.[^./]*$", "", key))}
+        return tuple(sorted(f"{stem}{suffix}" for stem in stems for suffix in SIDECAR_SUFFIXES))
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -135,7 +144,9 @@ def erase(lake: Lake, known: Known, *, grace_h: float) -> Erased:
     """
     done = Erased()
     reports = _clean_reports(lake, known)
-    done.reports = sum(reports.values())
+    done.reports = sum(reports.values()) + clean_notes(
+        lake, (*known.keys, *known.sidecars), lambda text: _cleaned(text, known.marks)
+    )
     words = _vanishing(connect(lake), known.ids)
     _drop_words(lake, words)
     done.vocabulary = sum(map(len, words.values()))

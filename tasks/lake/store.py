@@ -43,7 +43,7 @@ class Lake:
                 )
         else:
             self.uri = uri.rstrip("/")
-        self.options = None if self.local else {"aws_conditional_put": "etag"}
+        self.options = None if self.local else remote_options()
 
     def __repr__(self) -> str:
         return f"Lake({self.uri!r})"
@@ -214,6 +214,20 @@ class Lake:
 
     def _committed(self, name: str, batch_id: str) -> bool:
         return self.table(name).transaction_version(batch_id) is not None
+
+
+def remote_options() -> dict[str, str]:
+    """What delta-rs must be told of a store beside credentials, which it finds where every AWS tool has them.
+
+    A commit is a put that fails where there is an object already. Plain HTTP is for servers that are named so.
+    """
+    options = {"aws_conditional_put": "etag"}
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        options["aws_endpoint_url"] = endpoint
+    if endpoint and endpoint.startswith("http://"):
+        options["aws_allow_http"] = "true"
+    return options
 
 
 def writer_properties(table: str) -> WriterProperties:

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from tasks.errors import RunStopped
 from tasks.pipeline.state import Batch, Item, Pipeline
+from tasks.scratch import someone_first
 from tasks.speech.decode import Utterance
 
 if TYPE_CHECKING:
@@ -35,11 +36,17 @@ def listen(run: Pipeline, batch: Batch) -> Batch:
 
 @contextlib.contextmanager
 def _lane(run: Pipeline) -> Iterator[None]:
-    """One batch at a time on a device, over all processes with this scratch. The kernel frees the lock of a dead one."""
+    """One batch at a time on a device, over all processes with this scratch. The kernel frees the lock of a dead one.
+
+    A slice of a backfill waits here as long as a run that is none is under way.
+    """
     lane = FileLock(run.settings.scratch / f"lane-{run.device.replace(':', '-')}.lock")
     while True:
         if run.stopped.is_set():
             raise RunStopped("The run was ended while it waited for another one.")
+        if run.last and someone_first(run.settings.scratch):
+            run.stopped.wait(0.5)
+            continue
         with contextlib.suppress(Timeout):
             lane.acquire(timeout=0.5)
             break

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from tasks.errors import BadSidecar, ObjectChanged, Permanent, Transient, Unexpected, foreseen
@@ -17,36 +20,58 @@ THREADS = 2  # ffmpeg processes at a time
 
 
 def prepare(run: Pipeline, batch: Batch) -> Batch:
-    """Fetch, probe and decode every video of the batch; faults become results."""
+    """Fetch, probe and decode every video of the batch; faults become results. What is ready already stays so."""
+    ready = {item.work.video_id: item for item in batch.items if item.result or _has_audio(item)}
     with ThreadPoolExecutor(THREADS) as threads:
-        batch.items = list(threads.map(lambda work: _prepare_one(run, work), batch.work))
+        batch.items = list(threads.map(lambda work: ready.get(work.video_id) or _prepare_one(run, work), batch.work))
     return batch
+
+
+def _has_audio(item: Item) -> bool:
+    return item.audio is not None and Path(item.audio.path).exists()
 
 
 def _prepare_one(run: Pipeline, work: Work) -> Item:
     item = Item(work, make_metadata(work.key, {}, {}))
-    for attempt in range(1, run.settings.attempts + 1):
-        try:
-            with foreseen(), run.clock.working():
-                _read(run, item)
-            break
-        except (Permanent, Unexpected) as error:
-            item.result = run.failed(item, error)
-            break
-        except Transient as error:
-            # A file that is still being written is not finished a second later.
-            if attempt == run.settings.attempts or isinstance(error, ObjectChanged):
+    with contextlib.ExitStack() as kept:
+        for attempt in range(1, run.settings.attempts + 1):
+            try:
+                with foreseen(), run.clock.working():
+                    _read(run, item, kept)
+                break
+            except (Permanent, Unexpected) as error:
                 item.result = run.failed(item, error)
                 break
-            time.sleep(min(10.0, 2.0 ** (attempt - 1)))
+            except Transient as error:
+                # A file that is still being written is not finished a second later.
+                if attempt == run.settings.attempts or isinstance(error, ObjectChanged):
+                    item.result = run.failed(item, error)
+                    break
+                time.sleep(min(10.0, 2.0 ** (attempt - 1)))
     return item
 
 
-def _read(run: Pipeline, item: Item) -> None:
-    work = item.work
-    started = time.monotonic()
-    with run.bucket.fetched(work.key, work.fingerprint, run.scratch, run.settings.scratch_free_gb) as path:
+@contextlib.contextmanager
+def _object(run: Pipeline, item: Item, kept: contextlib.ExitStack) -> Iterator[Path]:
+    """The object as a file. A copy stays until `kept` is closed: a second try does not fetch it again."""
+    work, started = item.work, time.monotonic()
+    fetched = run.bucket.fetched(work.key, work.fingerprint, run.scratch, run.settings.scratch_free_gb)
+    if run.bucket.local:
+        with fetched as path:
+            yield path
+        return
+    if item.copy is None:
+        with contextlib.ExitStack() as taken:
+            taken.enter_context(run.room.of(work.size_bytes))
+            item.copy = taken.enter_context(fetched)
+            kept.push(taken.pop_all())
         item.seconds["fetch"] = time.monotonic() - started
+    yield item.copy
+
+
+def _read(run: Pipeline, item: Item, kept: contextlib.ExitStack) -> None:
+    work = item.work
+    with _object(run, item, kept) as path:
         sidecar = _sidecar(run, item)
         started = time.monotonic()
         item.probe = probe(path, run.settings)

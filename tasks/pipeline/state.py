@@ -21,6 +21,7 @@ from tasks.lake.store import Lake
 from tasks.metadata import make_metadata
 from tasks.models import ModelSet, decoder_spec
 from tasks.records import Audio, Metadata, Probe, Recipes, Result, Status, Word, Work
+from tasks.scratch import Room
 from tasks.settings import Settings
 from tasks.speech.pool import DecoderPool
 
@@ -41,6 +42,7 @@ class Item:
     speech_frames: int = 0
     result: Result | None = None
     warning: str | None = None
+    copy: Path | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -67,6 +69,7 @@ class Pipeline:
     models: ModelSet
     recipes: Recipes
     run_id: str
+    last: bool = False  # steps back for every other run on this machine
     clock: WorkClock = field(default_factory=WorkClock)
     stopped: threading.Event = field(default_factory=threading.Event)
     _pool: DecoderPool | None = None
@@ -76,6 +79,11 @@ class Pipeline:
     def scratch(self) -> Path:
         """This run's folder, which `tasks.scratch.run_folder` makes and removes."""
         return self.settings.scratch / f"run-{self.run_id}"
+
+    @cached_property
+    def room(self) -> Room:
+        """Bounds the copies of objects in scratch."""
+        return Room(self.settings.scratch_copies_gb * 1e9)
 
     @cached_property
     def device(self) -> str:

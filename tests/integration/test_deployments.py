@@ -1,51 +1,135 @@
-"""The deployments of prefect.yaml on a real server, run by a real worker."""
+"""The deployments of prefect.yaml: the file itself, and on a real server with real workers."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import importlib.util
+import inspect
+import json
 import time
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
-from conftest import REPO, command_environment
+import pytest
+import yaml
+from conftest import REPO
+from prefect_server import kill, prefect_server
 from search_server.syncs import differences, index_prefix, search_client, search_server, settings, syncer  # noqa: F401
-from test_prefect_server import ask
 
-from nightscribe.temporary_server import TemporaryServer
+from tasks.lake.claims import held
+from tasks.lake.store import Lake
+from tasks.lake.views import connect
+
+FILE = yaml.safe_load((REPO / "prefect.yaml").read_text(encoding="utf-8"))
+NAMES = ["nightly", "backfill", "sync", "maintain"]
 
 
-def test_a_worker_runs_the_deployment_that_syncs(lake, say, settings, syncer, tmp_path, monkeypatch):
+def keys_of(model: type) -> set[str]:
+    return set(model.model_fields) | {field.alias for field in model.model_fields.values() if field.alias}
+
+
+def test_prefect_knows_every_key_of_the_file():
+    # Prefect leaves out what it does not know without a word.
+    from prefect.cli.deploy._models import DeploymentConfig, PrefectYamlModel, RawScheduleConfig, WorkPoolConfig
+
+    assert FILE.keys() - keys_of(PrefectYamlModel) == {"definitions"}
+    for deployment in FILE["deployments"]:
+        assert deployment.keys() <= keys_of(DeploymentConfig)
+        assert deployment["work_pool"].keys() <= keys_of(WorkPoolConfig)
+        for schedule in deployment.get("schedules", ()):
+            assert schedule.keys() <= keys_of(RawScheduleConfig)
+            ZoneInfo(schedule["timezone"])
+
+
+def test_every_entry_point_is_a_flow_and_takes_its_parameters():
+    assert [deployment["name"] for deployment in FILE["deployments"]] == NAMES
+    for deployment in FILE["deployments"]:
+        path, name = deployment["entrypoint"].split(":")
+        spec = importlib.util.spec_from_file_location(f"deployed_{name}", REPO / path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        flow = getattr(module, name)
+        assert flow.name == deployment["name"] == name
+        signature = inspect.signature(flow.fn)
+        signature.bind_partial(**deployment.get("parameters", {}))
+        if deployment.get("schedules"):  # nobody is there to give it one
+            signature.bind(**deployment.get("parameters", {}))
+
+
+def test_the_parameters_of_a_slice_are_those_that_the_command_hands_out():
+    from flows.backfill import backfill
+
+    inspect.signature(backfill.fn).bind(lake="x", backfill="y", slice=1, attempt=2)
+
+
+def test_without_a_server_setup_and_backfill_say_what_to_start(tmp_path, bucket, monkeypatch):
+    from nightscribe.prefect_env import server_that_is_set
+    from tasks.errors import NotSetUp, OrchestrationUnavailable
+
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with pytest.raises(NotSetUp) as caught, server_that_is_set():
+        pass
+    assert "prefect server start" in caught.value.next
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    with pytest.raises(OrchestrationUnavailable, match="does not answer"), server_that_is_set():
+        pass
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """One for all tests here: starting it takes as long as the rest."""
+    with prefect_server(tmp_path_factory.mktemp("prefect")) as server:
+        server.first = json.loads(server.command("setup", "--json").stdout)
+        yield server
+
+
+def test_setup_again_changes_nothing_and_scheduled_runs_appear(server):
+    assert server.first["done"]["pool nightscribe"] == "made, of type process"
+    again = json.loads(server.command("setup", "--json").stdout)
+    assert set(again["done"].values()) == {"there", "there, of type process"}
+    deployed = {d["name"]: d for d in server.ask("/deployments/filter")}
+    assert sorted(deployed) == sorted(NAMES)
+    assert [len(deployed[name]["schedules"]) for name in NAMES] == [1, 0, 1, 1]
+    assert [deployed[name]["work_queue_name"] for name in NAMES] == ["nightly", "backfill", "default", "default"]
+    queues = {q["name"]: q["priority"] for q in server.ask("/work_pools/nightscribe/queues/filter")}
+    assert queues == {"nightly": 1, "default": 2, "backfill": 3}
+    limit = time.monotonic() + 60
+    wanted = {"deployments": {"name": {"any_": ["nightly"]}}}
+    while not (planned := server.ask("/flow_runs/filter", wanted)) and time.monotonic() < limit:
+        time.sleep(0.5)
+    assert {datetime.fromisoformat(run["expected_start_time"]).strftime("%H:%M") for run in planned} == {"01:00"}
+
+
+def test_a_worker_that_died_does_not_cost_the_next_night(server, bucket, tmp_path):
+    lake = Lake(str(tmp_path / "lake"))
+    own = {"NIGHTSCRIBE_BUCKET": str(bucket), "NIGHTSCRIBE_LAKE": lake.uri, "NIGHTSCRIBE_BATCH_VIDEOS": "1"}
+    worker = server.worker("one", **own)
+    night = server.start_run("nightly")
+    limit = time.monotonic() + 90
+    while not (lake.exists() and connect(lake).execute("SELECT count(*) FROM videos").fetchone()[0]):
+        assert time.monotonic() < limit, server.log("one")
+        time.sleep(0.1)
+    kill(worker)
+    assert server.state_of(night)["type"] == "RUNNING", "Prefect does not know"
+
+    worker = server.worker("two", **own)
+    again, care = server.start_run("nightly"), server.start_run("maintain")
+    assert server.wait_for(again, "COMPLETED", "FAILED", "CRASHED", seconds=150)["name"] == "Completed"
+    assert sum(n for _, n in connect(lake).execute("SELECT status, count(*) FROM videos GROUP BY ALL").fetchall()) == 4
+    assert {held(lake, path.name).done for path in (tmp_path / "lake" / "_claims").glob("nightly-*")} == {True}
+    assert server.wait_for(care, "COMPLETED", "FAILED", "CRASHED")["name"] == "Completed"
+    kill(worker)
+
+
+def test_a_worker_runs_the_deployment_that_syncs(server, lake, say, settings, syncer):
     say("hello there")
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
-    with TemporaryServer() as server:
-        server.wait()
-        environment = command_environment(
-            tmp_path,
-            NIGHTSCRIBE_LAKE=lake.uri,
-            NIGHTSCRIBE_ELASTICSEARCH_URL=settings.elasticsearch_url or "",
-            NIGHTSCRIBE_ELASTICSEARCH_PREFIX=settings.elasticsearch_prefix,
-            PREFECT_API_URL=server.url,
-        )
-
-        def prefect(*arguments: str) -> subprocess.CompletedProcess[str]:
-            command = [sys.executable, "-m", "prefect", *arguments]
-            done = subprocess.run(
-                command, cwd=REPO, env=environment, capture_output=True, text=True, timeout=180, check=False
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
-            return done
-
-        prefect("--no-prompt", "work-pool", "create", "nightscribe", "--type", "process")
-        prefect("--no-prompt", "deploy", "--all")
-        (deployed,) = ask(server.url, "/deployments/filter")
-        assert (deployed["name"], deployed["entrypoint"]) == ("sync", "flows/sync.py:sync")
-        assert [schedule["schedule"]["cron"] for schedule in deployed["schedules"]] == ["30 5 * * *"]
-        prefect("deployment", "run", "sync/sync")
-        prefect("worker", "start", "--pool", "nightscribe", "--run-once")
-        runs = [run for run in ask(server.url, "/flow_runs/filter") if run["state"]["type"] != "SCHEDULED"]
-        for _ in range(60):
-            if runs and runs[0]["state"]["type"] == "COMPLETED":
-                break
-            time.sleep(0.5)
-            runs = [run for run in ask(server.url, "/flow_runs/filter") if run["state"]["type"] != "SCHEDULED"]
-        assert [run["state"]["type"] for run in runs] == ["COMPLETED"]
+    worker = server.worker(
+        "syncing",
+        NIGHTSCRIBE_LAKE=lake.uri,
+        NIGHTSCRIBE_ELASTICSEARCH_URL=settings.elasticsearch_url or "",
+        NIGHTSCRIBE_ELASTICSEARCH_PREFIX=settings.elasticsearch_prefix,
+    )
+    run = server.start_run("sync")
+    assert server.wait_for(run, "COMPLETED", "FAILED", "CRASHED")["name"] == "Completed"
+    kill(worker)
     assert differences(syncer) == []

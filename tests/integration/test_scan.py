@@ -21,6 +21,7 @@ from tasks.lake.views import connect
 from tasks.records import Metadata, Object, Recipes, Result
 from tasks.scan import Scan, scan
 from tasks.settings import Settings
+from tasks.stores import FsspecStore
 
 NOW = datetime(2024, 5, 1, 2, 0, tzinfo=UTC)
 RECIPES = Recipes("a", "d", "c", "t", {})
@@ -353,7 +354,8 @@ class BreakingStore(MemoryFileSystem):
 
 
 def breaking(memory: MemoryFileSystem) -> Bucket:
-    return Bucket("memory://archive", "memory://archive", "/archive", False, BreakingStore())
+    store = FsspecStore(BreakingStore(), "/archive", Settings())
+    return Bucket("memory://archive", "memory://archive", "/archive", False, store)
 
 
 def test_a_listing_that_breaks_off_marks_nothing_as_gone_and_keeps_what_it_saw(memory, lake):
@@ -550,8 +552,7 @@ def test_an_object_is_fetched_only_while_it_is_the_same(memory, tmp_path):
 
 def test_etags_are_fingerprints_where_a_store_has_them():
     info = {"name": "archive/a.mp4", "size": 5, "ETag": '"0cc175b9"', "LastModified": datetime(2024, 1, 2, tzinfo=UTC)}
-    bucket = Bucket("s3://archive", "s3://archive", "archive", False, fsspec.filesystem("memory"))
-    made = bucket._remote_object(info)
+    made = FsspecStore(fsspec.filesystem("memory"), "archive", Settings()).object_of(info)
     assert made == Object("a.mp4", 5, "0cc175b9", datetime(2024, 1, 2, tzinfo=UTC))
 
 
@@ -572,8 +573,6 @@ def test_what_is_no_bucket_is_refused_before_any_work(folder, memory):
 
 
 def test_a_store_that_does_not_answer_is_busy_and_no_crash(monkeypatch):
-    s3fs = pytest.importorskip("s3fs")
-    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
     for name, value in {
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
         "AWS_MAX_ATTEMPTS": "1",

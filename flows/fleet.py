@@ -1,0 +1,147 @@
+"""The Prefect server as a fleet: runs of the deployment `backfill`, and the pools and queues that workers serve."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId, FlowRunFilter, FlowRunFilterTags
+from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelled, Crashed
+
+from tasks.backfill.drive import Run
+from tasks.errors import NotSetUp, OrchestrationUnavailable
+
+POOL = "nightscribe"
+# The smaller number is served first. A worker that has room asks for all queues at once, and gets their runs in this order.
+QUEUES = {"nightly": 1, "default": 2, "backfill": 3}
+DEPLOYMENT = "backfill/backfill"
+PAGE = 200
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[SyncPrefectClient]:
+    try:
+        with get_client(sync_client=True) as client:
+            yield client
+    except httpx.HTTPError as error:
+        raise OrchestrationUnavailable(
+            f"The Prefect server does not answer: {error}.", next="Start it; what runs goes on."
+        ) from error
+
+
+def prepare_pool(kind: str) -> dict[str, str]:
+    """Make the work pool and its queues, or bring them up to date; returns what was done to each."""
+    done = {}
+    with _answering() as client:
+        try:
+            pool = client.read_work_pool(POOL)
+            done[f"pool {POOL}"] = f"there, of type {pool.type}"
+        except ObjectNotFound:
+            client.create_work_pool(WorkPoolCreate(name=POOL, type=kind))
+            done[f"pool {POOL}"] = f"made, of type {kind}"
+        for name, priority in QUEUES.items():
+            try:
+                queue = client.read_work_queue_by_name(name, work_pool_name=POOL)
+                done[f"queue {name}"] = "there"
+            except ObjectNotFound:
+                queue = client.create_work_queue(name=name, work_pool_name=POOL, priority=priority)
+                done[f"queue {name}"] = "made"
+            if queue.priority != priority:
+                client.update_work_queue(queue.id, priority=priority)
+    return done
+
+
+@dataclass
+class PrefectFleet:
+    """Slices of one backfill as runs of the deployment.
+
+    Raises:
+        NotSetUp: there is no such deployment.
+    """
+
+    lake: str
+    backfill: str
+
+    def __post_init__(self) -> None:
+        with _answering() as client:
+            try:
+                self.deployment = client.read_deployment_by_name(DEPLOYMENT)
+            except ObjectNotFound as error:
+                raise NotSetUp(
+                    f"The Prefect server has no deployment {DEPLOYMENT}.", next="nightscribe setup"
+                ) from error
+
+    @property
+    def tag(self) -> str:
+        return f"backfill-{self.backfill}"
+
+    def limit(self, at_once: int | None) -> None:
+        """How many slices may be at work at one time, over all workers."""
+        with _answering() as client:
+            queue = client.read_work_queue_by_name("backfill", work_pool_name=POOL)
+            if queue.concurrency_limit != at_once:
+                client.update_work_queue(queue.id, concurrency_limit=at_once)
+
+    def runs(self) -> dict[int, Run]:
+        """The newest try at every slice that was handed out."""
+        newest: dict[int, Run] = {}
+        for found in self._all():
+            run = _run(found)
+            if run.slice not in newest or newest[run.slice].attempt < run.attempt:
+                newest[run.slice] = run
+        return newest
+
+    def submit(self, slice: int, attempt: int) -> None:
+        """Hand out a slice; asked again for the same try, the server answers with the run it has."""
+        with _answering() as client:
+            client.create_flow_run_from_deployment(
+                self.deployment.id,
+                parameters={"lake": self.lake, "backfill": self.backfill, "slice": slice, "attempt": attempt},
+                name=f"slice {slice} try {attempt}",
+                tags=[self.tag],
+                idempotency_key=f"{self.tag}-{slice}-{attempt}",
+            )
+
+    def bury(self, run: Run, message: str) -> None:
+        """Take a run for crashed: it no longer counts against the limit."""
+        with _answering() as client:
+            client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+
+    def call_off(self) -> int:
+        """Cancel what has not begun; returns how many runs that were."""
+        n = 0
+        with _answering() as client:
+            for found in self._all():
+                if found.state and found.state.is_scheduled():
+                    client.set_flow_run_state(found.id, Cancelled(message="The backfill was called off."), force=True)
+                    n += 1
+        return n
+
+    def _all(self) -> Iterator[FlowRun]:
+        wanted: Any = {
+            "flow_run_filter": FlowRunFilter(tags=FlowRunFilterTags(all_=[self.tag])),
+            "deployment_filter": DeploymentFilter(id=DeploymentFilterId(any_=[self.deployment.id])),
+        }
+        with _answering() as client:
+            offset = 0
+            while page := client.read_flow_runs(**wanted, limit=PAGE, offset=offset):
+                yield from page
+                offset += len(page)
+
+
+def _run(found: FlowRun) -> Run:
+    state = found.state
+    return Run(
+        str(found.id),
+        int(found.parameters["slice"]),
+        int(found.parameters["attempt"]),
+        state.type.value if state else "SCHEDULED",
+        (state.message or "") if state else "",
+    )

@@ -1,0 +1,44 @@
+"""The night's run of an archive: one at a time over all machines, told apart from a dead one by the lake."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from flows.index import index
+from tasks.bucket import open_bucket
+from tasks.errors import ClaimedElsewhere, Misconfigured
+from tasks.lake.claims import claimed
+from tasks.lake.store import Lake
+from tasks.settings import Settings
+
+log = logging.getLogger("nightscribe")
+
+
+@flow(name="nightly", validate_parameters=False)
+def nightly(
+    bucket: str | None = None, lake: str | None = None, models: str | None = None, retry_failed: bool = False
+) -> dict[str, Any] | State[Any]:
+    """Index what came, changed or went since the last night. When that one still works, this one ends at once.
+
+    Raises:
+        Misconfigured: neither the parameter nor the setting `bucket` names one.
+    """
+    given: dict[str, Any] = {k: v for k, v in (("lake", lake), ("models", models)) if v is not None}
+    settings = Settings(**given)
+    where = bucket or settings.bucket
+    if not where:
+        raise Misconfigured("No bucket is set for the nights.", next='Set bucket = "s3://..." in nightscribe.toml.')
+    name = f"nightly-{hashlib.sha256(open_bucket(where, settings).bucket_id.encode()).hexdigest()[:12]}"
+    try:
+        with claimed(Lake(settings.lake), name, silence_s=settings.silence_s):
+            report: dict[str, Any] = index(where, lake=settings.lake, models=models, retry_failed=retry_failed)
+            return report
+    except ClaimedElsewhere as error:
+        log.warning("The last night is not over. %s", error)
+        return Completed(name="Skipped", message=str(error))

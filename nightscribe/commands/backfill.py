@@ -1,0 +1,167 @@
+"""`nightscribe backfill`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from nightscribe.cli import print_json
+from nightscribe.common import console, json_option, lake_option, settings_from
+
+
+@click.command("backfill")
+@click.argument("bucket")
+@lake_option
+@click.option("--models", metavar="SET", help="Model set of the catalogue, or a folder with a CTC model.")
+@click.option("--plan", is_flag=True, help="Say what it would mean, and do nothing.")
+@click.option("--yes", is_flag=True, help="Begin without asking.")
+@click.option("--order", type=click.Choice(["newest", "oldest", "key"]), default="newest", show_default=True)
+@click.option("--prefix", default="", metavar="TEXT", help="Only keys that begin so.")
+@click.option("--since", type=click.DateTime(), help="Only objects written at this time or later (UTC).")
+@click.option("--until", type=click.DateTime(), help="Only objects written before this time (UTC).")
+@click.option("--slice-hours", type=click.FloatRange(min=0, min_open=True), help="Media hours of a slice.")
+@click.option("--at-once", type=click.IntRange(min=1), help="At most so many slices at a time; default all workers.")
+@click.option("--retry-failed", is_flag=True, help="Also videos that failed before.")
+@click.option("--refresh", is_flag=True, help="Also videos made by an older recipe.")
+@click.option("--call-off", is_flag=True, help="End a backfill under way; what is done stays.")
+@json_option
+def command(bucket: str, lake: str | None, models: str | None, plan: bool, at_once: int | None, call_off: bool,
+            as_json: bool, **options: Any) -> int:  # fmt: skip
+    """Index all of BUCKET in slices that the workers of the pool share. Says first what it will take.
+
+    A backfill of this bucket that is under way is gone on with, as it was planned. Stop this command and start it again
+    at will: workers go on meanwhile, but a slice whose worker died waits for it.
+
+    \b
+    Exit code 0: all done. 1: some videos failed or slices were given up.
+    Example:
+      nightscribe backfill s3://archive/talks --plan
+    """
+    from nightscribe.prefect_env import server_that_is_set
+    from tasks.backfill.state import find
+    from tasks.bucket import open_bucket
+    from tasks.lake.store import Lake
+
+    settings = settings_from(lake=lake, models=models)
+    kept = Lake(settings.lake)
+    kept.check_version()
+    bucket_id = open_bucket(bucket, settings).bucket_id
+    job = find(kept, bucket_id) if kept.exists() else None
+    if plan or (job is None and not call_off):
+        session, slices, planned = _planned(bucket, settings, options, create=not plan)
+        if plan or not slices:
+            _say_plan(slices, planned, as_json=as_json, begin=False)
+            return 0
+        _say_plan(slices, planned, as_json=False, begin=True)
+        if not options["yes"] and sys.stdin.isatty():
+            click.confirm("Begin?", abort=True, err=True)
+    with server_that_is_set():
+        from flows.fleet import PrefectFleet
+
+        if call_off:
+            return _call_off(job)
+        if job is None:
+            from tasks.backfill.state import begin
+
+            PrefectFleet(kept.uri, "")  # says what is missing before anything is written
+            kept_options = {name: options[name] for name in ("retry_failed", "refresh")}
+            job = begin(session, slices, options=kept_options, estimate=planned.as_json()["estimate"])
+        else:
+            print(f"Going on with the backfill {job.id}.", file=sys.stderr)
+        fleet = PrefectFleet(kept.uri, job.id)
+        fleet.limit(at_once)
+        return _see_it_done(job, fleet, settings, as_json=as_json)
+
+
+def _planned(bucket: str, settings: Any, options: dict[str, Any], *, create: bool) -> tuple[Any, list[Any], Any]:
+    from tasks.backfill.plan import between, cut, lengths, ordered
+    from tasks.lake.views import connect
+    from tasks.plan import make_plan
+    from tasks.session import open_session
+
+    session = open_session(
+        bucket, settings, retry_failed=options["retry_failed"], refresh=options["refresh"], create=create
+    )
+    since, until = (options[name] and options[name].replace(tzinfo=UTC) for name in ("since", "until"))
+    wanted = between(session.work, prefix=options["prefix"], since=since, until=until)
+    session.work = ordered(wanted, options["order"])
+    planned = make_plan(session)
+    connection = connect(session.lake) if session.lake.exists() else None
+    seconds = lengths(session.work, planned.media_hours, connection)
+    return session, cut(session.work, seconds, options["slice_hours"]), planned
+
+
+def _say_plan(slices: list[Any], planned: Any, *, as_json: bool, begin: bool) -> None:
+    hours = [part.media_s / 3600 for part in slices]
+    if as_json:
+        found = {"slices": [{"videos": len(s.work), "media_hours": round(s.media_s / 3600, 4)} for s in slices]}
+        print_json({**planned.as_json(), **found})
+        return
+    said = planned.text()
+    if slices:
+        said = said.replace("Nothing was done. Without --plan this is carried out.", "").rstrip()
+        said += f"\n{len(slices)} slices of about {sum(hours) / len(slices):.2f} hours of media."
+        said += "" if begin else "\nNothing was done. Without --plan this is carried out."
+    print(said, file=sys.stderr if begin else sys.stdout)
+
+
+def _call_off(job: Any) -> int:
+    from flows.fleet import PrefectFleet
+
+    if job is None:
+        print("No backfill of this bucket is under way.")
+        return 0
+    n = PrefectFleet(job.lake.uri, job.id).call_off()
+    job.clear()
+    print(f"The backfill {job.id} is called off; {n} slices were not begun. Those under way come to their end.")
+    return 0
+
+
+def _see_it_done(job: Any, fleet: Any, settings: Any, *, as_json: bool) -> int:
+    from nightscribe.progress import counting
+    from tasks.backfill.drive import drive
+    from tasks.backfill.report import keep, report_of, sentence
+    from tasks.lake.claims import claimed
+
+    started = time.monotonic()
+    with claimed(job.lake, f"backfill-{job.id}/drive", silence_s=settings.silence_s), counting("backfill") as show:
+        lost = drive(job, fleet, silence_s=settings.silence_s, tries=settings.slice_tries, show=show)
+    # By the clock of its beginning, where this is not the first call for it.
+    begun = datetime.fromtimestamp(job.header["created_ms"] / 1000, UTC)
+    report = report_of(
+        job, seconds=max(time.monotonic() - started, (datetime.now(UTC) - begun).total_seconds()), lost=lost
+    )
+    if not lost:  # else the next call tries again
+        keep(job, report)
+        job.clear()
+    _sync(settings)
+    if as_json:
+        print_json(report)
+    else:
+        for failure in report["failures"]:
+            print(f"  failed  {failure['key']}: {failure['reason']}: {failure['error']}", file=sys.stderr)
+        for given_up in report["given_up"]:
+            print(f"  slice {given_up['slice']} was given up: {given_up['error']}", file=sys.stderr)
+        if lost:
+            print("The same command tries the slices that were given up again.", file=sys.stderr)
+        console().print(sentence(report, settings.currency), markup=False)
+    return 1 if report["failed"] or lost else 0
+
+
+def _sync(settings: Any) -> None:
+    """Elasticsearch once for all slices; what it cannot take now, the next sync brings."""
+    if not settings.elasticsearch_url:
+        return
+    from tasks.errors import NightscribeError
+    from tasks.search.elastic.sync import sync_lake
+
+    try:
+        done = sync_lake(settings.lake, settings)
+        if done["outcome"] != "done":
+            print(f"Search is behind the lake: {done['shortfall']} See: nightscribe sync", file=sys.stderr)
+    except NightscribeError as error:
+        print(f"Search is behind the lake: {error} Then run: nightscribe sync", file=sys.stderr)

@@ -1,0 +1,68 @@
+"""`nightscribe setup`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import click
+
+from nightscribe.cli import print_json
+from nightscribe.common import json_option, settings_from
+
+
+@click.command("setup")
+@click.option("--pool-type", default="process", show_default=True, metavar="TYPE", help="Type of a new work pool.")
+@json_option
+def command(pool_type: str, as_json: bool) -> int:
+    """Make the work pool, its queues and the deployments of prefect.yaml on the Prefect server that is set.
+
+    Run it again after every update: it changes what differs, and schedules are never doubled.
+
+    \b
+    Example:
+      PREFECT_API_URL=http://127.0.0.1:4200/api nightscribe setup
+    """
+    from nightscribe.prefect_env import server_that_is_set
+    from tasks.errors import NotSetUp
+    from tasks.settings import REPO
+
+    settings = settings_from()
+    with server_that_is_set() as url:
+        from flows.fleet import POOL, prepare_pool
+
+        done = prepare_pool(pool_type)
+        deploy = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
+        # Prefect wraps what it prints to the width of a terminal; nothing of it is shown unless it fails.
+        made = subprocess.run(
+            deploy, cwd=REPO, env={**os.environ, "COLUMNS": "200"}, capture_output=True, text=True, check=False
+        )
+        if made.returncode:
+            raise NotSetUp(
+                f"Prefect refused prefect.yaml: {(made.stdout + made.stderr).strip()[-1500:]}", next="Mend it."
+            )
+        deployments = _deployments()
+    if as_json:
+        print_json({"server": url, "bucket": settings.bucket, "done": done, "deployments": deployments})
+        return 0
+    for what, how in done.items():
+        print(f"{what}: {how}")
+    for name, when in deployments.items():
+        print(f"deployment {name}: {when or 'runs when asked'}")
+    if not settings.bucket:
+        print(
+            'The nights need a bucket: bucket = "s3://..." in nightscribe.toml, or NIGHTSCRIBE_BUCKET, for the workers.'
+        )
+    print(f"Start a worker on each machine: prefect worker start --pool {POOL}")
+    return 0
+
+
+def _deployments() -> dict[str, str]:
+    """Names with their schedules, as the file says them."""
+    import yaml
+
+    from tasks.settings import REPO
+
+    found = yaml.safe_load((REPO / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+    return {d["name"]: ", ".join(f"{s['cron']} {s['timezone']}" for s in d.get("schedules") or ()) for d in found}

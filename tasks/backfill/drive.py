@@ -1,0 +1,134 @@
+"""Hand the slices of a backfill to a fleet, and see each of them done.
+
+A slice is done when the lake says so. Runs that failed are handed out again, and so are runs that are silent: a dead
+worker leaves its run "running" for ever. Everything here can be killed and started again: what was handed out is found
+again by its slice and its try.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from tasks.backfill.state import Backfill
+from tasks.errors import OrchestrationUnavailable, StorageBusy
+from tasks.lake.claims import Held, Watch, held
+
+log = logging.getLogger("nightscribe")
+ENDED = ("FAILED", "CRASHED", "CANCELLED")
+AT_WORK = ("PENDING", "RUNNING", "CANCELLING")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The newest try at a slice, as the fleet sees it. `state` is a Prefect state type."""
+
+    id: str
+    slice: int
+    attempt: int
+    state: str
+    message: str = ""
+
+
+class Fleet(Protocol):
+    """Where slices run. OrchestrationUnavailable when it does not answer."""
+
+    def runs(self) -> dict[int, Run]:
+        """The newest run of every slice that was ever handed out and is not done."""
+
+    def submit(self, slice: int, attempt: int) -> None:
+        """Hand out a slice; the same slice and try twice is one run."""
+
+    def bury(self, run: Run, message: str) -> None:
+        """A run is dead."""
+
+
+Decision = Literal["wait", "submit", "bury", "give up"]
+
+
+@dataclass
+class Judge:
+    """Decides about one slice at a time."""
+
+    watch: Watch
+    tries: int
+    first: dict[int, int] = field(default_factory=dict)
+
+    def decide(self, slice: int, run: Run | None, claim: Callable[[], Held]) -> Decision:
+        """What to do about a slice that is not done."""
+        if run is None:
+            return "submit"
+        if slice not in self.first:  # tries of an earlier call of the command do not count
+            self.first[slice] = run.attempt + (run.state in ENDED)
+        if run.state in AT_WORK:
+            now = claim()
+            died = now.beat is not None and now.free and not now.done
+            silent = self.watch.silent(f"{slice}", (run.id, run.state, now.number, now.beat))
+            return "bury" if died or silent else "wait"
+        if run.state == "COMPLETED":  # another had the slice, or the note was not there yet when we looked
+            now = claim()
+            silent = self.watch.silent(f"{slice}", (run.id, run.state, now.number, now.beat))
+            return "submit" if silent or (now.free and not now.done and now.beat is not None) else "wait"
+        if run.state in ENDED:
+            return "give up" if run.attempt - self.first[slice] + 1 >= self.tries else "submit"
+        return "wait"
+
+
+def drive(
+    backfill: Backfill,
+    fleet: Fleet,
+    *,
+    silence_s: float,
+    tries: int,
+    show: Callable[[int, int, str], None] = lambda done, total, remark: None,
+    poll_s: float = 5.0,
+) -> dict[int, str]:
+    """See all slices done; returns those that were given up, with the reason.
+
+    Raises:
+        KeyboardInterrupt: what was handed out goes on without us.
+    """
+    judge = Judge(Watch(silence_s), tries)
+    lost: dict[int, str] = {}
+    quiet = False
+    total = sum(part["videos"] for part in backfill.slices)
+    while True:
+        try:
+            done = backfill.done()
+            left = [n for n in range(len(backfill.slices)) if n not in done and n not in lost]
+            runs = fleet.runs() if left else {}
+            at_work = sum(run.state in AT_WORK for run in runs.values())
+            remark = f"{len(done)} of {len(backfill.slices)} slices, {at_work} at work"
+            show(sum(backfill.slices[n]["videos"] for n in done), total, remark)
+            if not left:
+                return lost
+            for n in left:
+                _handle(backfill, fleet, judge, n, runs.get(n), lost)
+            quiet = False
+        except (OrchestrationUnavailable, StorageBusy) as error:
+            if not quiet:
+                log.warning("%s The slices under way go on; looking again.", error)
+            quiet = True
+        time.sleep(poll_s)
+
+
+def _handle(backfill: Backfill, fleet: Fleet, judge: Judge, n: int, run: Run | None, lost: dict[int, str]) -> None:
+    decision = judge.decide(n, run, lambda: held(backfill.lake, backfill.claim(n)))
+    attempt = run.attempt if run else 0
+    if decision == "bury" and run:
+        log.warning("Slice %d is silent: its worker is taken for dead, and it is handed out again.", n)
+        fleet.bury(run, "Its worker is silent.")
+        if attempt - judge.first[n] + 1 >= judge.tries:
+            lost[n] = "its workers died"
+        else:
+            fleet.submit(n, attempt + 1)
+    elif decision == "submit":
+        if run and run.state in ENDED:
+            log.warning("Slice %d failed and is tried again: %s", n, run.message)
+        fleet.submit(n, attempt + 1)
+    elif decision == "give up" and run:
+        log.error("Slice %d is given up: %s", n, run.message)
+        lost[n] = run.message or run.state.lower()

@@ -1,0 +1,178 @@
+"""What the lake keeps of a backfill until it is done: the plan in slices, and a note for each slice that is done.
+
+A slice's note in the lake, and nothing that Prefect says, makes it done. What is left of a slice follows from the lake's
+rows, as in every run.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tasks.backfill.plan import Slice
+from tasks.errors import DifferentRecipe, Misconfigured
+from tasks.lake.notes import Notes
+from tasks.lake.store import Lake
+from tasks.records import Object
+from tasks.session import Session, open_session
+from tasks.settings import Settings
+from tasks.stores import small_files
+
+FOLDER = "_backfills"
+HEADER = "backfill.json"
+PLAN = "plan.parquet"
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """A backfill under way. `header` is what `backfill.json` says."""
+
+    lake: Lake
+    id: str
+    header: dict[str, Any]
+
+    @property
+    def slices(self) -> list[dict[str, Any]]:
+        """`videos`, `bytes` and `media_s` of each slice."""
+        found: list[dict[str, Any]] = self.header["slices"]
+        return found
+
+    def claim(self, slice: int) -> str:
+        """See `claim_of`."""
+        return claim_of(self.id, slice)
+
+    def done(self) -> set[int]:
+        """The slices that are done."""
+        return {int(name.removesuffix(".json")) for name in self._done.names()}
+
+    def finish(self, slice: int, report: dict[str, Any]) -> None:
+        """A slice is done; two workers that both say so mean the same."""
+        self._done.put(f"{slice:05d}.json", report)
+
+    def reports(self) -> list[dict[str, Any]]:
+        """What the slices that are done said of themselves."""
+        return [found for name in self._done.names() if (found := self._done.get(name))]
+
+    def objects(self, slice: int | None = None) -> list[Object]:
+        """The objects of a slice with their sidecars, as the plan saw them; of all slices the videos only."""
+        import pyarrow.parquet as pq
+
+        store, path = small_files(f"{self.lake.uri}/{FOLDER}/{self.id}/{PLAN}")
+        wanted = [("slice", "=", slice)] if slice is not None else [("sidecar", "=", False)]
+        with store.open(path, "rb") as handle:
+            rows = pq.read_table(handle, filters=wanted).to_pylist()
+        return [Object(r["key"], r["size_bytes"], r["fingerprint"], r["modified_at"]) for r in rows]
+
+    def clear(self) -> None:
+        """Remove all that the lake keeps of it."""
+        Notes(self.lake, f"{FOLDER}/{self.id}").clear()
+        Notes(self.lake, f"_claims/backfill-{self.id}").clear()
+
+    @property
+    def _done(self) -> Notes:
+        return Notes(self.lake, f"{FOLDER}/{self.id}/done")
+
+
+def claim_of(id: str, slice: int) -> str:
+    """The name under which one worker holds a slice."""
+    return f"backfill-{id}/{slice:05d}"
+
+
+def begin(session: Session, slices: Sequence[Slice], *, options: dict[str, Any], estimate: dict[str, Any]) -> Backfill:
+    """Write a plan into the lake. The header comes last: without it there is no backfill."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    now = datetime.now(UTC)
+    made = Backfill(session.lake, f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}", {
+        "bucket": session.bucket.uri,
+        "bucket_id": session.bucket.bucket_id,
+        "created_ms": time.time_ns() // 1_000_000,
+        "recipe": session.recipes.joined(),
+        "models": session.settings.models,
+        "options": options,
+        "estimate": estimate,
+        "slices": [
+            {"videos": len(s.work), "bytes": sum(w.size_bytes for w in s.work), "media_s": round(s.media_s, 1)}
+            for s in slices
+        ],
+    })  # fmt: skip
+    rows: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+    for part in slices:
+        for item in part.work:
+            _row(rows, part.number, item.key, item.size_bytes, item.fingerprint, item.modified_at, False)
+            if item.sidecar_key:
+                _row(rows, part.number, item.sidecar_key, 0, item.sidecar_fingerprint or "", None, True)
+    notes = Notes(session.lake, f"{FOLDER}/{made.id}")
+    notes.put("begun", {})  # makes the folder
+    store, path = small_files(f"{notes.uri}/{PLAN}")
+    schema = pa.schema(list(_COLUMNS.values()))
+    with store.open(path, "wb") as handle:
+        pq.write_table(pa.table(rows, schema=schema), handle, row_group_size=20_000)
+    notes.put(HEADER, made.header)
+    return made
+
+
+def find(lake: Lake, bucket_id: str | None = None, id: str | None = None) -> Backfill | None:
+    """The backfill of a bucket that is not done, or the one with an id."""
+    for name in [id] if id else reversed(Notes(lake, FOLDER).names()):
+        header = Notes(lake, f"{FOLDER}/{name}").get(HEADER)
+        if header and (id or header["bucket_id"] == bucket_id):
+            return Backfill(lake, str(name), header)
+    return None
+
+
+def open_slice(lake: Lake, id: str, slice: int, settings: Settings) -> tuple[Backfill, Session | None]:
+    """A session for what is left of a slice; none when it is done.
+
+    Raises:
+        Misconfigured: there is no such backfill. DifferentRecipe: this machine would make other words than the plan says.
+    """
+    job = find(lake, id=id)
+    if job is None or slice >= len(job.slices):
+        raise Misconfigured(
+            f"The lake {lake.uri} has no slice {slice} of a backfill {id}.", next="It is done, or was called off."
+        )
+    if slice in job.done():
+        return job, None
+    options = job.header["options"]
+    session = open_session(
+        job.header["bucket"],
+        settings.model_copy(update={"models": job.header["models"], "bucket_id": job.header["bucket_id"]}),
+        objects=job.objects(slice),
+        retry_failed=options["retry_failed"],
+        refresh=options["refresh"],
+    )
+    if session.recipes.joined() != job.header["recipe"]:
+        raise DifferentRecipe(
+            f"This machine's models or settings differ from those of the plan ({session.recipes.joined()} and "
+            f"{job.header['recipe']}).",
+            next="Make nightscribe.toml, the models and the program the same on every machine.",
+        )
+    # What somebody indexed since the plan was made is newer than the plan.
+    planned = job.header["created_ms"]
+    session.work = [
+        w for w in session.work if w.why not in ("changed", "retried") or w.last_generation // 1000 < planned
+    ]
+    session.pipeline.last = True
+    return job, session
+
+
+def _row(rows: dict[str, list[Any]], *values: Any) -> None:
+    for column, value in zip(rows.values(), values, strict=True):
+        column.append(value)
+
+
+def _columns() -> dict[str, Any]:
+    import pyarrow as pa
+
+    kinds = {"slice": pa.int32(), "key": pa.string(), "size_bytes": pa.int64(), "fingerprint": pa.string(),
+             "modified_at": pa.timestamp("us", tz="UTC"), "sidecar": pa.bool_()}  # fmt: skip
+    return {name: pa.field(name, kind) for name, kind in kinds.items()}
+
+
+_COLUMNS = _columns()

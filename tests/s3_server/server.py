@@ -1,0 +1,190 @@
+"""The server as tests see it, and a proxy in front of it that fails by a rule."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+_KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+
+
+@contextlib.contextmanager
+def s3_server() -> Iterator[str]:
+    """The URL of a new server with the empty buckets `archive` and `lake`."""
+    command = [sys.executable, "-m", "s3_server"]
+    folder = Path(__file__).resolve().parents[1]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    try:
+        url = process.stdout.readline().strip()
+        client = client_of(url)
+        for bucket in ("archive", "lake"):
+            client.create_bucket(Bucket=bucket)
+        client.close()
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def client_of(url: str) -> Any:
+    """A client to put objects with."""
+    import boto3
+
+    return boto3.client("s3", endpoint_url=url, region_name="us-east-1", **_KEYS)
+
+
+def s3_environment(url: str) -> dict[str, str]:
+    """Variables that lead every AWS client to a server."""
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client of a server that this process and its children find."""
+    with s3_server() as url:
+        for name, value in s3_environment(url).items():
+            monkeypatch.setenv(name, value)
+        client = client_of(url)
+        yield client
+        client.close()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client asked. `number` counts the requests of this method for this key, from 1 on."""
+
+    method: str
+    bucket: str
+    key: str
+    query: str
+    headers: dict[str, str]
+    number: int
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """An answer of the proxy's own."""
+
+    status: int
+    code: str
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The server's answer, broken off after so many bytes of its body, silent for `pause_s` before that."""
+
+    after: int
+    pause_s: float = 0.0
+    then: Callable[[], object] = lambda: None
+
+
+@dataclass
+class Proxy:
+    """Forwards to `target` what `rule` lets through; `seen` has every request."""
+
+    target: str
+    url: str = ""
+    rule: Callable[[Request], Refuse | Cut | None] = lambda request: None
+    seen: list[Request] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, method: str, target: str, headers: dict[str, str]) -> Request:
+        path, _, query = target.partition("?")
+        bucket, _, key = unquote(path).lstrip("/").partition("/")
+        with self._lock:
+            number = 1 + sum((r.method, r.key) == (method, key) for r in self.seen)
+            self.seen.append(Request(method, bucket, key, query, headers, number))
+            return self.seen[-1]
+
+    def reads(self, key: str) -> list[Request]:
+        """The requests for an object's bytes so far."""
+        return [request for request in self.seen if (request.method, request.key) == ("GET", key)]
+
+
+@contextlib.contextmanager
+def proxied(target: str) -> Iterator[Proxy]:
+    """A proxy on a free port."""
+    proxy = Proxy(target)
+    address = urlsplit(target)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            told = proxy.rule(proxy.note(self.command, self.path, dict(self.headers)))
+            if isinstance(told, Refuse):
+                said = f"<Error><Code>{told.code}</Code><Message>{told.code}</Message></Error>".encode()
+                self._answer(told.status, [("Content-Length", str(len(said)))], said)
+                return
+            connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
+            with contextlib.closing(connection):
+                connection.request(self.command, self.path, body or None, dict(self.headers))
+                answer = connection.getresponse()
+                said = answer.read()
+                headers = [(k, v) for k, v in answer.getheaders() if k.lower() not in ("connection", "date", "server")]
+            if not told:
+                self._answer(answer.status, headers, said)
+                return
+            self._answer(answer.status, headers, said[: told.after])
+            self.wfile.flush()
+            told.then()
+            time.sleep(told.pause_s)
+            self.close_connection = True
+
+        def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+            self.send_response(status)
+            for name, value in headers:
+                self.send_header(name, value)
+            self.end_headers()
+            if self.command != "HEAD":
+                with contextlib.suppress(OSError):  # the client has gone
+                    self.wfile.write(body)
+
+        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = handle_any  # noqa: N815 - http.server's names
+
+        def log_message(self, format: str, *args: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.block_on_close = False
+    proxy.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=10)
+
+
+@pytest.fixture
+def faulty(s3: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A proxy in front of the server, which this process and its children find instead of it."""
+    with proxied(os.environ["AWS_ENDPOINT_URL"]) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        yield proxy
