@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.alike import stem_language
+from tasks.copies import content_name, veiled
 from tasks.lake.commit import new_generation
 from tasks.lake.log_texts import clean_log, read_bytes, table_files
 from tasks.lake.maintain import delete_rows, vacuum
@@ -81,7 +82,7 @@ def known_of(lake: Lake, ids: Sequence[str]) -> Known:
     """Everything that rows of `videos` say of these videos, history included."""
     found = connect(lake).execute(
         "SELECT video_id, generation, bucket, coalesce(bucket_uri, bucket) AS bucket_uri, key, fingerprint, size_bytes, "
-        f"language, content_tag, content_sha256 FROM _videos WHERE video_id IN (SELECT unnest($ids)) AND NOT ({BURIED}) "
+        f"language, content_sha256 FROM _videos WHERE video_id IN (SELECT unnest($ids)) AND NOT ({BURIED}) "
         "ORDER BY ALL",
         {"ids": list(ids)},
     )
@@ -126,15 +127,16 @@ def _bare_row(video_id: str, last: int, status: Status, row: dict[str, Any], now
         "n_words": 0,
         "n_passages": 0,
         # By these a copy under another name is known, and nothing else.
-        "content_tag": veiled(row.get("content_tag")) if status == "forgotten" else None,
+        "fingerprint": veiled(name_of(row)) if status == "forgotten" else None,
         "content_sha256": veiled(row.get("content_sha256")) if status == "forgotten" else None,
+        "size_bytes": row.get("size_bytes") if status == "forgotten" else None,
         "indexed_at": now,
     }
 
 
-def veiled(content: str | None) -> str | None:
-    """A content's name from which nothing follows but that another is the same."""
-    return None if content is None else hashlib.sha256(content.encode()).hexdigest()
+def name_of(row: dict[str, Any]) -> str | None:
+    """The name of a row's content that its store vouches for."""
+    return content_name(row.get("bucket_uri") or "", row.get("fingerprint") or "")
 
 
 def erase(lake: Lake, known: Known, *, grace_h: float) -> Erased:

@@ -17,7 +17,7 @@ def clean_notes(lake: Lake, keys: Sequence[str], clean: Callable[[str], str]) ->
     """Take rows with these keys out of plans, and let `clean` go over every JSON document; returns how many files changed."""
     changed = 0
     for path in walk(lake, lake.uri):
-        below = path.split(lake.uri.split("://")[-1].strip("/"), 1)[-1].lstrip("/")
+        below = path[len(lake.uri.split("://")[-1]) :].lstrip("/")
         if not below.startswith("_") or not path.endswith((".json", ".parquet")):
             continue
         try:
