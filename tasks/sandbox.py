@@ -21,6 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from tasks.errors import BadQuery
+from tasks.lake.remote import file_system
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, define_views
 from tasks.settings import REPO
@@ -133,9 +134,9 @@ def _child() -> int:
     connection = duckdb.connect(":memory:", config={"threads": 2})
     connection.execute("SET TimeZone = 'UTC'")
     if request["uri"]:
-        import fsspec
-
-        connection.register_filesystem(fsspec.filesystem(request["uri"].split("://")[0]))
+        connection.execute("SET parquet_metadata_cache = true")
+        named = (path for paths in request["files"].values() for path in paths)
+        connection.register_filesystem(file_system(request["uri"], named))
     files = {name: tuple(paths) for name, paths in request["files"].items()}
     try:
         define_views(connection, Snapshot(files, request["version"]))

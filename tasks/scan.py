@@ -81,8 +81,8 @@ def scan(
     now: datetime,
     refresh: bool = False,
     retry_failed: bool = False,
-    remember: Sequence[str] = (),
     objects: Iterable[Object] | None = None,
+    remember: Sequence[str] = (),
     on_listed: Callable[[int], None] = lambda n: None,
 ) -> Scan:
     """List the bucket and compare. `lake` is a connection with the lake's views, or None when there is none yet.

@@ -201,8 +201,8 @@ def open_session(
         now=datetime.now(UTC),
         refresh=refresh,
         retry_failed=retry_failed,
-        remember=remember,
         objects=objects,
+        remember=remember,
     )
     run_id = uuid.uuid4().hex[:12]
     report = RunReport(run_id, lake.uri, bucket.uri, datetime.now(UTC))

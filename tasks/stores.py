@@ -19,6 +19,7 @@ from tasks.records import Object
 from tasks.settings import Settings
 
 CHUNK = 4 << 20
+PIECE = 128 << 10
 # What these raise when a store does not answer is no OSError.
 LIBRARIES = ("botocore", "aiobotocore", "aiohttp", "urllib3", "azure", "gcsfs", "google")
 S3_SCHEMES = ("s3", "s3a")
@@ -120,7 +121,7 @@ class S3Store:
             answer = self._ask("get_object", Key=self.prefix + key, IfMatch=f'"{fingerprint}"', **part)
             size = at + int(answer["ContentLength"])
             try:
-                for data in answer["Body"].iter_chunks(CHUNK):
+                for data in answer["Body"].iter_chunks(PIECE):
                     write(data)
                     at += len(data)
                     failures = 0

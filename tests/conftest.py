@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +33,7 @@ def command_environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="tests of endurance at their full length (half an hour)")
+    parser.addoption("--long", action="store_true", help="tests of endurance at their full length (an hour)")
 
 
 @pytest.fixture
@@ -135,6 +137,18 @@ def say(lake: Lake, result: Callable[..., Result]) -> Callable[..., int]:
         return commit(lake, [made], run_id="r", device="cpu")[0].generation
 
     return put
+
+
+@pytest.fixture(scope="session")
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A whole Prefect server with the deployments, one for all tests: starting it takes as long as the rest."""
+    from prefect_server import prefect_server
+
+    with prefect_server(tmp_path_factory.mktemp("prefect")) as server:
+        done = server.command("setup", "--json")
+        assert done.returncode == 0, done.stderr
+        server.first = json.loads(done.stdout)
+        yield server
 
 
 @pytest.fixture

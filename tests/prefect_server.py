@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 from conftest import REPO, command_environment
 
 from nightscribe.temporary_server import answers
@@ -81,6 +81,21 @@ class PrefectServer:
         own = {"NIGHTSCRIBE_SCRATCH": str(self.folder / f"scratch-{name}"), **more}
         command = ["worker", "start", "--pool", "nightscribe", "--name", name, *arguments]
         return self._run(name, command, {**self.environment, **own})
+
+    def begin(self, name: str, *arguments: str, **more: str) -> subprocess.Popen[bytes]:
+        """`nightscribe ...` beside us; what it says on stdout and stderr is in NAME.out and NAME.log."""
+        with (self.folder / f"{name}.log").open("ab") as log, (self.folder / f"{name}.out").open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "nightscribe", *arguments],
+                cwd=REPO,
+                env={**self.environment, **more},
+                stdout=out,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self.children.append(process)
+        return process
 
     def command(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """`nightscribe ...` beside this server."""
@@ -148,8 +163,11 @@ class PrefectServer:
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL of a process with all its children."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+    process.kill()
     process.wait()
 
 

@@ -22,6 +22,7 @@ BENCHES = {
     "overhead": ("run", "bench_overhead"),
     "memory": ("run", "bench_memory"),
     "lake": ("lake", "bench"),
+    "scan": ("scan", "bench"),
     "search": ("search", "bench"),
     "training": ("training", "bench"),
 }
@@ -34,7 +35,7 @@ BENCHES = {
 @json_option
 def command(names: tuple[str, ...], full: bool, write: bool, as_json: bool) -> int:
     """Measure this machine: all benches, or those named (start, decoder, speech, overhead, memory, lake,
-    search, training).
+    scan, search, training).
 
     Let nothing else run beside it. The bench search is left out where no Elasticsearch is set, unless it is named.
 

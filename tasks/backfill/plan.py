@@ -55,23 +55,25 @@ def cut(work: Sequence[Work], lengths: Sequence[float], hours: float | None) -> 
     weights = [VIDEO_S + length for length in lengths]
     total = sum(weights)
     share = 3600 * hours if hours else max(3600 * LEAST_HOURS, total / MOST_SLICES)
-    count = max(1, round(total / share))
-    slices: list[Slice] = []
-    chunk: list[Work] = []
-    media, passed = 0.0, 0.0
-    for item, length, weight in zip(work, lengths, weights, strict=True):
-        chunk.append(item)
-        media += length
+    part = total / max(1, round(total / share))
+    chunks: list[list[int]] = [[]]
+    passed, filled, border = 0.0, 0.0, part
+    for n, weight in enumerate(weights):
+        if chunks[-1] and passed + weight / 2 > border:  # more of it would lie beyond the border than before it
+            chunks.append([])
+            filled = 0.0
+            while border < passed + weight / 2:
+                border += part
+        chunks[-1].append(n)
+        filled += weight
         passed += weight
-        # The border after slice n lies at n equal parts of the whole, so that no rest is left at the end.
-        if passed >= total * (len(slices) + 1) / count - 1e-6:
-            slices.append(Slice(len(slices), tuple(chunk), media))
-            chunk, media = [], 0.0
-            while len(slices) < count and passed >= total * (len(slices) + 1) / count - 1e-6:
-                count -= 1  # one long video took more than a part of its own
-    if chunk:
-        slices.append(Slice(len(slices), tuple(chunk), media))
-    return slices
+    if len(chunks) > 1 and filled < part / 2:
+        chunks[-2:] = [chunks[-2] + chunks[-1]]
+    return [
+        Slice(number, tuple(work[n] for n in chunk), sum(lengths[n] for n in chunk))
+        for number, chunk in enumerate(chunks)
+        if chunk
+    ]
 
 
 def lengths(work: Sequence[Work], total_hours: float, connection: duckdb.DuckDBPyConnection | None) -> list[float]:

@@ -38,12 +38,12 @@ class Lake:
         if self.local:
             path = unquote(urlparse(uri).path) if uri.startswith("file://") else uri
             self.uri = str(Path(path).expanduser().resolve())
-            if set("[]*?") & set(self.uri):  # delta-rs and DuckDB take them for patterns
-                raise LakeNotWritable(
-                    f"The path of a lake has none of [ ] * ?: {self.uri}", next="Name another with --lake."
-                )
         else:
             self.uri = uri.rstrip("/")
+        if set("[]*?") & set(self.uri):  # delta-rs and DuckDB take them for patterns
+            raise LakeNotWritable(
+                f"The path of a lake has none of [ ] * ?: {self.uri}", next="Name another with --lake."
+            )
         self.options = None if self.local else remote_options()
 
     def __repr__(self) -> str:
@@ -179,9 +179,7 @@ class Lake:
         if version is not None:
             table.load_as_version(version)
         uris = table.file_uris()
-        if self.local:
-            return [unquote(urlparse(uri).path) if uri.startswith("file://") else unquote(uri) for uri in uris]
-        return list(uris)
+        return [unquote(urlparse(uri).path) if uri.startswith("file://") else unquote(uri) for uri in uris]
 
     # -- writing ----------------------------------------------------------------------------------------------------
 

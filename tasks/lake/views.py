@@ -14,6 +14,7 @@ import duckdb
 from deltalake.exceptions import DeltaError
 
 from tasks.errors import LakeTooOld, LakeUnreadable, first_line
+from tasks.lake.remote import file_system
 from tasks.lake.schema import CONTENT, EVENTS_ONLY, TABLES
 from tasks.lake.store import Lake
 
@@ -74,12 +75,9 @@ def connect(lake: Lake, snapshot: Snapshot | None = None) -> duckdb.DuckDBPyConn
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET parquet_metadata_cache = true")  # a file of a Delta table never changes
-    if not lake.local:
-        import fsspec
-
-        protocol = lake.uri.split("://")[0]
-        connection.register_filesystem(fsspec.filesystem(protocol))
     snapshot = snapshot or Snapshot.of(lake)
+    if not lake.local:
+        connection.register_filesystem(file_system(lake.uri, (f for files in snapshot.files.values() for f in files)))
     try:
         define_views(connection, snapshot)
     except duckdb.Error as error:

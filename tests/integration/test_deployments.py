@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 from conftest import REPO
-from prefect_server import kill, prefect_server
+from prefect_server import kill
 from search_server.syncs import differences, index_prefix, search_client, search_server, settings, syncer  # noqa: F401
 
 from tasks.lake.claims import held
@@ -75,61 +75,53 @@ def test_without_a_server_setup_and_backfill_say_what_to_start(tmp_path, bucket,
         pass
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """One for all tests here: starting it takes as long as the rest."""
-    with prefect_server(tmp_path_factory.mktemp("prefect")) as server:
-        server.first = json.loads(server.command("setup", "--json").stdout)
-        yield server
-
-
-def test_setup_again_changes_nothing_and_scheduled_runs_appear(server):
-    assert server.first["done"]["pool nightscribe"] == "made, of type process"
-    again = json.loads(server.command("setup", "--json").stdout)
+def test_setup_again_changes_nothing_and_scheduled_runs_appear(prefect):
+    assert prefect.first["done"]["pool nightscribe"] == "made, of type process"
+    again = json.loads(prefect.command("setup", "--json").stdout)
     assert set(again["done"].values()) == {"there", "there, of type process"}
-    deployed = {d["name"]: d for d in server.ask("/deployments/filter")}
+    deployed = {d["name"]: d for d in prefect.ask("/deployments/filter")}
     assert sorted(deployed) == sorted(NAMES)
     assert [len(deployed[name]["schedules"]) for name in NAMES] == [1, 0, 1, 1]
     assert [deployed[name]["work_queue_name"] for name in NAMES] == ["nightly", "backfill", "default", "default"]
-    queues = {q["name"]: q["priority"] for q in server.ask("/work_pools/nightscribe/queues/filter")}
+    queues = {q["name"]: q["priority"] for q in prefect.ask("/work_pools/nightscribe/queues/filter")}
     assert queues == {"nightly": 1, "default": 2, "backfill": 3}
     limit = time.monotonic() + 60
     wanted = {"deployments": {"name": {"any_": ["nightly"]}}}
-    while not (planned := server.ask("/flow_runs/filter", wanted)) and time.monotonic() < limit:
+    while not (planned := prefect.ask("/flow_runs/filter", wanted)) and time.monotonic() < limit:
         time.sleep(0.5)
     assert {datetime.fromisoformat(run["expected_start_time"]).strftime("%H:%M") for run in planned} == {"01:00"}
 
 
-def test_a_worker_that_died_does_not_cost_the_next_night(server, bucket, tmp_path):
+def test_a_worker_that_died_does_not_cost_the_next_night(prefect, bucket, tmp_path):
     lake = Lake(str(tmp_path / "lake"))
     own = {"NIGHTSCRIBE_BUCKET": str(bucket), "NIGHTSCRIBE_LAKE": lake.uri, "NIGHTSCRIBE_BATCH_VIDEOS": "1"}
-    worker = server.worker("one", **own)
-    night = server.start_run("nightly")
+    worker = prefect.worker("one", **own)
+    night = prefect.start_run("nightly")
     limit = time.monotonic() + 90
     while not (lake.exists() and connect(lake).execute("SELECT count(*) FROM videos").fetchone()[0]):
-        assert time.monotonic() < limit, server.log("one")
+        assert time.monotonic() < limit, prefect.log("one")
         time.sleep(0.1)
     kill(worker)
-    assert server.state_of(night)["type"] == "RUNNING", "Prefect does not know"
+    assert prefect.state_of(night)["type"] == "RUNNING", "Prefect does not know"
 
-    worker = server.worker("two", **own)
-    again, care = server.start_run("nightly"), server.start_run("maintain")
-    assert server.wait_for(again, "COMPLETED", "FAILED", "CRASHED", seconds=150)["name"] == "Completed"
+    worker = prefect.worker("two", **own)
+    again, care = prefect.start_run("nightly"), prefect.start_run("maintain")
+    assert prefect.wait_for(again, "COMPLETED", "FAILED", "CRASHED", seconds=150)["name"] == "Completed"
     assert sum(n for _, n in connect(lake).execute("SELECT status, count(*) FROM videos GROUP BY ALL").fetchall()) == 4
     assert {held(lake, path.name).done for path in (tmp_path / "lake" / "_claims").glob("nightly-*")} == {True}
-    assert server.wait_for(care, "COMPLETED", "FAILED", "CRASHED")["name"] == "Completed"
+    assert prefect.wait_for(care, "COMPLETED", "FAILED", "CRASHED")["name"] == "Completed"
     kill(worker)
 
 
-def test_a_worker_runs_the_deployment_that_syncs(server, lake, say, settings, syncer):
+def test_a_worker_runs_the_deployment_that_syncs(prefect, lake, say, settings, syncer):
     say("hello there")
-    worker = server.worker(
+    worker = prefect.worker(
         "syncing",
         NIGHTSCRIBE_LAKE=lake.uri,
         NIGHTSCRIBE_ELASTICSEARCH_URL=settings.elasticsearch_url or "",
         NIGHTSCRIBE_ELASTICSEARCH_PREFIX=settings.elasticsearch_prefix,
     )
-    run = server.start_run("sync")
-    assert server.wait_for(run, "COMPLETED", "FAILED", "CRASHED")["name"] == "Completed"
+    run = prefect.start_run("sync")
+    assert prefect.wait_for(run, "COMPLETED", "FAILED", "CRASHED")["name"] == "Completed"
     kill(worker)
     assert differences(syncer) == []

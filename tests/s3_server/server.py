@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import s3fs
 
 _KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
@@ -66,6 +67,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     with s3_server() as url:
         for name, value in s3_environment(url).items():
             monkeypatch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()  # of another test's server
         client = client_of(url)
         yield client
         client.close()

@@ -1,0 +1,164 @@
+"""What a night costs before it does anything: a large bucket listed and compared with a lake as large."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from nightscribe.bench.listing import BUCKET, key_of
+from nightscribe.bench.table import Table
+from tasks.lake.schema import arrow_schema
+from tasks.lake.store import Lake
+
+CHUNK = 100_000
+CHANGED = 1000
+
+
+def bench(*, full: bool) -> Table:
+    """The command itself, in a process of its own, against a server that answers at once; then where its time goes."""
+    total = 1_000_000 if full else 100_000
+    table = Table(
+        "scan",
+        "A night over a large archive",
+        ("", "seconds", "peak memory, MB"),
+        settings=f"{total:,} objects listed by an S3 server on the same machine, {total:,} videos in the lake",
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        fill(Lake(str(folder / "lake")), total)
+        for name, changed, more in (
+            ("a night with nothing to do", 0, []),
+            (f"a scan that finds {CHANGED:,} changed", CHANGED, ["--plan"]),
+        ):
+            with _listing(total, changed) as url:
+                report, seconds, memory = _run(folder, url, ["index", BUCKET, "--json", *more])
+            assert (report["scanned"], report["changed"], report["gone"]) == (total, changed, 0), report
+            table.add(name, f"{seconds:.1f}", f"{memory:,.0f}")
+            table.figures[name] = {"seconds": round(seconds, 2), "mb": round(memory)}
+        with _listing(total, CHANGED) as url:
+            parts, _, _ = _run(folder, url, [], module="nightscribe.bench.scan")
+        for part, spent in parts.items():
+            table.add(f"of that: {part}", f"{spent:.1f}", "")
+        table.figures["parts"] = parts
+    return table
+
+
+def fill(lake: Lake, total: int) -> None:
+    """One row of `videos` for every object of the made-up bucket, made by today's recipe."""
+    from deltalake import write_deltalake
+
+    from tasks.lake.store import writer_properties
+    from tasks.models import find_set, recipes
+    from tasks.settings import Settings
+
+    made = recipes(find_set(Settings()), Settings())
+    lake.create()
+    connection = duckdb.connect()
+    schema = arrow_schema("videos")
+    named = {
+        "video_id": f"substr(sha256('{BUCKET}' || chr(0) || key), 1, 20)", "generation": "1700000000000000 + i", "bucket": f"'{BUCKET}'",
+        "bucket_uri": f"'{BUCKET}'", "key": "key", "fingerprint": "md5(i::VARCHAR)", "size_bytes": "100000000 + i",
+        "title": "'A talk number ' || i", "duration_ms": "360000", "status": "'indexed'", "attempts": "1", "n_words": "0", "n_cues": "0",
+        "n_passages": "0", "recipes": "$joined", "acoustic_recipe": "$acoustic", "decode_recipe": "$decode", "cues_recipe": "$cues",
+        "topics_recipe": "$topics", "indexed_at": "TIMESTAMPTZ '2024-02-01 00:00:00+00'",
+    }  # fmt: skip
+    values = {
+        "joined": made.joined(),
+        "acoustic": made.acoustic,
+        "decode": made.decode,
+        "cues": made.cues,
+        "topics": made.topics,
+    }
+    columns = ", ".join(f"{named.get(field.name, 'NULL')} AS {field.name}" for field in schema)
+    for first in range(0, total, CHUNK):
+        numbers = list(range(first, min(total, first + CHUNK)))
+        keys = [key_of(i) for i in numbers]
+        rows: Any = connection.execute(
+            f"SELECT {columns} FROM (SELECT unnest($i) AS i, unnest($keys) AS key) ORDER BY video_id",
+            {**values, "i": numbers, "keys": keys},
+        ).to_arrow_table()
+        write_deltalake(
+            lake.path("videos"), rows.cast(schema), mode="append", writer_properties=writer_properties("videos")
+        )
+
+
+@contextlib.contextmanager
+def _listing(total: int, changed: int) -> Iterator[str]:
+    command = [sys.executable, "-m", "nightscribe.bench.listing", str(total), str(changed)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    try:
+        yield server.stdout.readline().strip()
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+def _run(folder: Path, url: str, arguments: list[str], *, module: str = "nightscribe") -> tuple[Any, float, float]:
+    """What a command printed as JSON, its seconds, and its peak memory in MB."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "NIGHTSCRIBE_"))}
+    own = {
+        "NIGHTSCRIBE_LAKE": str(folder / "lake"),
+        "NIGHTSCRIBE_SCRATCH": str(folder / "scratch"),
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "bench",
+        "AWS_SECRET_ACCESS_KEY": "bench",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    started = time.perf_counter()
+    with tempfile.TemporaryFile() as out:
+        process = subprocess.Popen([sys.executable, "-m", module, *arguments], env=kept | own, stdout=out)
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        said = out.read()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args, said)
+    return json.loads(said), seconds, used.ru_maxrss / 1024
+
+
+def _parts() -> dict[str, float]:
+    """Seconds of the steps of a scan, one after the other in this process."""
+    from tasks.bucket import open_bucket
+    from tasks.lake.views import connect
+    from tasks.models import find_set, recipes
+    from tasks.scan import scan
+    from tasks.settings import Settings
+
+    settings = Settings()
+    spent = {}
+    started = time.perf_counter()
+
+    def lap(name: str) -> None:
+        nonlocal started
+        spent[name] = round(time.perf_counter() - started, 2)
+        started = time.perf_counter()
+
+    made = recipes(find_set(settings), settings)
+    bucket = open_bucket(BUCKET, settings)
+    lap("start")
+    objects = list(bucket.list())
+    lap("listing, pages of 1,000")
+    connection = connect(Lake(settings.lake))
+    lap("opening the lake")
+    found = scan(bucket, connection, made, settings, now=datetime.now(UTC), objects=objects)
+    assert len(found.work) == CHANGED
+    lap("table of the listing, comparison")
+    return spent
+
+
+if __name__ == "__main__":
+    print(json.dumps(_parts()))

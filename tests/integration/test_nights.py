@@ -1,0 +1,74 @@
+"""Three nights in a row, as the deployment runs them: each does what came since the last one, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from prefect.states import State
+from prefect.testing.utilities import prefect_test_harness
+from sessions import cut
+
+from flows.nightly import nightly
+from tasks.errors import Misconfigured
+from tasks.lake.claims import claimed
+from tasks.lake.store import Lake
+from tasks.lake.views import connect
+
+
+@pytest.fixture(scope="module", autouse=True)
+def harness():
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture
+def nights(bucket, tmp_path, monkeypatch):
+    for name, value in {
+        "BUCKET": bucket,
+        "LAKE": tmp_path / "lake",
+        "SCRATCH": tmp_path / "scratch",
+        "SILENCE_S": "2",
+    }.items():
+        monkeypatch.setenv(f"NIGHTSCRIBE_{name}", str(value))
+    return bucket, Lake(str(tmp_path / "lake"))
+
+
+def counts(report: dict) -> dict[str, int]:
+    names = ("new", "changed", "metadata", "gone", "unchanged", "indexed", "failed")
+    return {name: report[name] for name in names if report[name]}
+
+
+def generations(lake: Lake) -> dict[str, int]:
+    return dict(connect(lake).execute("SELECT key, count(*) FROM videos_all GROUP BY key").fetchall())
+
+
+def test_each_night_does_only_its_own_work(nights):
+    bucket, lake = nights
+    assert counts(nightly()) == {"new": 4, "indexed": 4}
+    assert counts(nightly()) == {"unchanged": 4}
+
+    cut(bucket / "d.wav", 5)  # new
+    cut(bucket / "a.wav", 6)  # changed
+    (bucket / "c.wav").unlink()  # removed
+    (bucket / "b.json").write_text('{"title": "A title"}')
+    assert counts(nightly()) == {"new": 1, "changed": 1, "metadata": 1, "gone": 1, "unchanged": 1, "indexed": 3}
+    assert generations(lake) == {"a.wav": 2, "b.wav": 2, "c.wav": 2, "d.wav": 1, "long.wav": 1}
+    assert connect(lake).execute("SELECT key FROM videos WHERE status = 'gone'").fetchall() == [("c.wav",)]
+
+    cut(bucket / "c.wav", 3)  # back again
+    assert counts(nightly()) == {"new": 1, "indexed": 1, "unchanged": 4}
+    assert counts(nightly()) == {"unchanged": 5}
+    assert generations(lake) == {"a.wav": 2, "b.wav": 2, "c.wav": 3, "d.wav": 1, "long.wav": 1}
+
+    # A night that finds the one before at work is skipped.
+    (name,) = [path.name for path in (bucket.parent / "lake" / "_claims").iterdir()]
+    with claimed(lake, name, silence_s=2):
+        state = nightly(return_state=True)
+    assert isinstance(state, State)
+    assert (state.type.value, state.name) == ("COMPLETED", "Skipped")
+
+
+def test_nights_without_a_bucket_say_what_to_set(tmp_path, monkeypatch):
+    monkeypatch.delenv("NIGHTSCRIBE_BUCKET", raising=False)
+    monkeypatch.setenv("NIGHTSCRIBE_LAKE", str(tmp_path / "lake"))
+    with pytest.raises(Misconfigured, match="No bucket"):
+        nightly()

@@ -1,0 +1,69 @@
+"""Polars and Spark open the lake's tables as they are, and see what DuckDB sees. Skipped where they are not installed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+
+import pytest
+from conftest import REPO
+
+from tasks.lake.views import connect
+
+PAGE = (REPO / "docs" / "operations.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def spoken_lake(lake, say):
+    say("hello there", key="a.mp4")
+    say("something else", key="b.mp4")
+    say("hello again friends", key="a.mp4")
+    return lake
+
+
+def expected(lake):
+    return connect(lake).execute("SELECT video_id, generation, word FROM words ORDER BY ALL").fetchall()
+
+
+def test_polars_sees_the_current_words(spoken_lake):
+    pl = pytest.importorskip("polars")
+    code = re.search(r"    import polars as pl\n(.*?)\n\n", PAGE.replace("\n\n    videos", "\n    videos"), re.DOTALL)[
+        0
+    ]
+    code = re.sub(r"^    ", "", code, flags=re.MULTILINE).replace("s3://archive-lake/lake", spoken_lake.uri)
+    names = {}
+    exec(code, names)
+    rows = names["words"].select("video_id", "generation", "word").collect()
+    assert sorted(rows.rows()) == expected(spoken_lake)
+    assert rows.schema["generation"] == pl.Int64
+
+
+def test_spark_sees_the_current_words(spoken_lake, tmp_path):
+    pytest.importorskip("pyspark")
+    if not shutil.which("java") and "JAVA_HOME" not in os.environ:
+        pytest.skip("no Java")
+    delta = pytest.importorskip("delta", reason="the Python package delta-spark is not installed")
+    from pyspark.sql import SparkSession
+
+    plain = tmp_path / "lake"  # Spark's own SQL knows no quoting for every path
+    shutil.copytree(spoken_lake.uri, plain)
+    builder = (
+        SparkSession.builder.master("local[1]")
+        .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
+        .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.warehouse.dir", str(tmp_path / "warehouse"))
+    )
+    session = delta.configure_spark_with_delta_pip(builder).getOrCreate()
+    try:
+        block = re.search(
+            r"    CREATE TEMPORARY VIEW current_videos.*?c\.generation;\n\n    CREATE.*?(?=\n\n`cues`)", PAGE, re.DOTALL
+        )[0]
+        for statement in block.replace("s3a://archive-lake/lake", str(plain)).split(";"):
+            if statement.strip():
+                session.sql(statement)
+        rows = session.sql("SELECT video_id, generation, word FROM words").collect()
+        assert sorted(tuple(row) for row in rows) == expected(spoken_lake)
+    finally:
+        session.stop()

@@ -1,0 +1,21 @@
+"""Eight processes on one lake on an S3 server, while another maintains it. `--long` takes five minutes."""
+
+from __future__ import annotations
+
+import pytest
+from s3_server import s3  # noqa: F401
+from test_writers import write_and_maintain
+
+from tasks.lake.store import Lake
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+def test_eight_writers_and_maintenance_on_s3_lose_nothing_and_keep_nothing_twice(s3, tmp_path, long):
+    lake = Lake("s3://lake/here")
+    lake.create()
+    committed = write_and_maintain(lake, tmp_path, seconds=300 if long else 12)
+    assert committed > (300 if long else 10)
