@@ -13,8 +13,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tasks.copies import CONTENT_NAME
 from tasks.errors import Misconfigured, NightscribeError
-from tasks.lake.erase import Erased, Known, bury, erase, gone_before, half_forgotten, known_of
+from tasks.lake.erase import Erased, Known, bury, erase, gone_before, half_forgotten, known_of, name_of
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.records import Status
@@ -145,13 +146,17 @@ def _forget(
 
 def _same_content(lake: Lake, known: Known) -> list[str]:
     """Other videos with the same bytes, by what the lake knows of them."""
-    contents = {row[name] for row in known.rows for name in ("content_tag", "content_sha256") if row[name]}
     rows = (
         connect(lake)
         .execute(
-            "SELECT DISTINCT video_id FROM videos WHERE (content_tag IN (SELECT unnest($contents::VARCHAR[])) OR "
-            "content_sha256 IN (SELECT unnest($contents::VARCHAR[]))) AND video_id NOT IN (SELECT unnest($ids)) ORDER BY 1",
-            {"contents": sorted(contents), "ids": list(known.ids)},
+            f"SELECT DISTINCT video_id FROM (SELECT *, {CONTENT_NAME} AS content FROM videos) WHERE video_id NOT IN "
+            "(SELECT unnest($ids)) AND (content IN (SELECT unnest($names::VARCHAR[])) "
+            "OR content_sha256 IN (SELECT unnest($hashes::VARCHAR[]))) ORDER BY 1",
+            {
+                "ids": list(known.ids),
+                "names": sorted({name for row in known.rows if (name := name_of(row))}),
+                "hashes": sorted({row["content_sha256"] for row in known.rows if row["content_sha256"]}),
+            },
         )
         .fetchall()
     )

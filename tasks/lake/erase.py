@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,14 +20,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.alike import stem_language
+from tasks.copies import content_name, veiled
 from tasks.lake.commit import new_generation
 from tasks.lake.log_texts import clean_log, read_bytes, table_files
 from tasks.lake.maintain import delete_rows, vacuum
+from tasks.lake.note_texts import clean_notes
 from tasks.lake.rewrite import among, each, rewrite
 from tasks.lake.schema import CONTENT, TABLES
 from tasks.lake.store import Lake, retry_commit
 from tasks.lake.views import connect
 from tasks.records import Status
+from tasks.scan import SIDECAR_SUFFIXES
 
 BURIED = "status IN ('forgotten', 'gone') AND key = ''"  # a bare row: all that is left of a video
 REPORTS = {"runs": "run_id", "syncs": "sync_id", "evaluations": "evaluation_id"}
@@ -43,6 +47,12 @@ class Known:
     @property
     def keys(self) -> tuple[str, ...]:
         return tuple(sorted({row["key"] for row in self.rows if row["key"]}))
+
+    @property
+    def sidecars(self) -> tuple[str, ...]:
+        """Names that metadata beside them may have."""
+        stems = {stem for key in self.keys for stem in (key, re.sub(r"\.[^./]*$", "", key))}
+        return tuple(sorted(f"{stem}{suffix}" for stem in stems for suffix in SIDECAR_SUFFIXES))
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -72,7 +82,7 @@ def known_of(lake: Lake, ids: Sequence[str]) -> Known:
     """Everything that rows of `videos` say of these videos, history included."""
     found = connect(lake).execute(
         "SELECT video_id, generation, bucket, coalesce(bucket_uri, bucket) AS bucket_uri, key, fingerprint, size_bytes, "
-        f"language, content_tag, content_sha256 FROM _videos WHERE video_id IN (SELECT unnest($ids)) AND NOT ({BURIED}) "
+        f"language, content_sha256 FROM _videos WHERE video_id IN (SELECT unnest($ids)) AND NOT ({BURIED}) "
         "ORDER BY ALL",
         {"ids": list(ids)},
     )
@@ -117,15 +127,16 @@ def _bare_row(video_id: str, last: int, status: Status, row: dict[str, Any], now
         "n_words": 0,
         "n_passages": 0,
         # By these a copy under another name is known, and nothing else.
-        "content_tag": veiled(row.get("content_tag")) if status == "forgotten" else None,
+        "fingerprint": veiled(name_of(row)) if status == "forgotten" else None,
         "content_sha256": veiled(row.get("content_sha256")) if status == "forgotten" else None,
+        "size_bytes": row.get("size_bytes") if status == "forgotten" else None,
         "indexed_at": now,
     }
 
 
-def veiled(content: str | None) -> str | None:
-    """A content's name from which nothing follows but that another is the same."""
-    return None if content is None else hashlib.sha256(content.encode()).hexdigest()
+def name_of(row: dict[str, Any]) -> str | None:
+    """The name of a row's content that its store vouches for."""
+    return content_name(row.get("bucket_uri") or "", row.get("fingerprint") or "")
 
 
 def erase(lake: Lake, known: Known, *, grace_h: float) -> Erased:
@@ -135,7 +146,9 @@ def erase(lake: Lake, known: Known, *, grace_h: float) -> Erased:
     """
     done = Erased()
     reports = _clean_reports(lake, known)
-    done.reports = sum(reports.values())
+    done.reports = sum(reports.values()) + clean_notes(
+        lake, (*known.keys, *known.sidecars), lambda text: _cleaned(text, known.marks)
+    )
     words = _vanishing(connect(lake), known.ids)
     _drop_words(lake, words)
     done.vocabulary = sum(map(len, words.values()))

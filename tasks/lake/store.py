@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlparse
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from tasks.errors import LakeNotWritable, LakeTooNew, Misconfigured, StorageBusy, first_line
+from tasks.errors import LakeNotWritable, LakeTooNew, Misconfigured, StorageBusy, first_line, refuse_password
 from tasks.lake.schema import ADDED, LAKE_VERSION, STATISTICS, TABLES, arrow_schema
 
 _T = TypeVar("_T")
@@ -33,6 +33,7 @@ class Lake:
     """One lake at a folder or URI. Opening it creates nothing; `create()` does."""
 
     def __init__(self, uri: str) -> None:
+        refuse_password(uri, "lake")
         self.local = "://" not in uri or uri.startswith("file://")
         if self.local:
             path = unquote(urlparse(uri).path) if uri.startswith("file://") else uri

@@ -7,14 +7,16 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tasks.copies import Copy, copy_of, sha256_of
 from tasks.errors import BadSidecar, ObjectChanged, Permanent, Transient, Unexpected, foreseen
 from tasks.media import extract_audio, probe
 from tasks.metadata import make_metadata, parse_sidecar
 from tasks.pipeline.state import Batch, Item, Pipeline
-from tasks.records import Work
+from tasks.records import Result, Work
 
 THREADS = 2  # ffmpeg processes at a time
 
@@ -72,10 +74,20 @@ def _object(run: Pipeline, item: Item, kept: contextlib.ExitStack) -> Iterator[P
 def _read(run: Pipeline, item: Item, kept: contextlib.ExitStack) -> None:
     work = item.work
     with _object(run, item, kept) as path:
+        started = time.monotonic()
+        item.sha256 = sha256_of(path, work.fingerprint)
+        item.seconds["fetch"] = item.seconds.get("fetch", 0.0) + time.monotonic() - started
+        known = copy_of(run.lake, work, item.sha256, run.recipes) if work.same_size else None
+        if known and known.forgotten:
+            item.result = run.forgotten(work, item.sha256)
+            return
         sidecar = _sidecar(run, item)
         started = time.monotonic()
         item.probe = probe(path, run.settings)
         item.metadata = make_metadata(work.key, sidecar, item.probe.tags)
+        if known and (taken := _taken_over(run, item, known)):
+            item.result = taken
+            return
         if not item.probe.tracks:
             item.result = run.result(item, "no_audio")
             return
@@ -86,6 +98,15 @@ def _read(run: Pipeline, item: Item, kept: contextlib.ExitStack) -> None:
             target.unlink(missing_ok=True)
             raise
         item.seconds["audio"] = time.monotonic() - started
+
+
+def _taken_over(run: Pipeline, item: Item, known: Copy) -> Result | None:
+    """The words that the lake has of the same content; None when they have gone since. Topics come with everybody's."""
+    from tasks.refresh import take_over  # it stands on this package
+
+    work = replace(item.work, from_stage="copy", source_id=known.video_id, source_generation=known.generation)
+    found = take_over(run, work, item.metadata)
+    return found and replace(found, probe=item.probe, sidecar_error=item.warning, content_sha256=item.sha256)
 
 
 def _sidecar(run: Pipeline, item: Item) -> dict[str, Any]:
