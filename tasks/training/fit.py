@@ -47,8 +47,8 @@ class Shape:
 
     hidden: int = 256
     layers: int = 6
-    frame_ms: int = 40
     frontend_steps: int = 600
+    frame_ms: int = 40
 
 
 def fit(

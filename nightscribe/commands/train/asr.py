@@ -168,7 +168,7 @@ def command(
             base=base,
             options=options,
             validation=validation,
-            shape=Shape(hidden, layers, int(frame_ms), frontend_steps),
+            shape=Shape(hidden, layers, frontend_steps, int(frame_ms)),
             init=init,
             noise=noise,
             command=as_given(click.get_current_context()),
