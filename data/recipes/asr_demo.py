@@ -6,7 +6,13 @@ Writes to OUT: `synthetic/` (spoken by espeak-ng, flite and festival) and the ma
 single readers), `train.tsv` (everything to train on), `dev.tsv`, `test.tsv` (real speakers and sentences never trained
 on) and `test-voice.tsv` (a synthetic voice never trained on). Then:
 
-    nightscribe train asr OUT/train-clean.tsv --validation OUT/dev.tsv --out MODEL ...
+    nightscribe train asr OUT/train-clean.tsv --validation OUT/dev.tsv --out clear --frame-ms 20 --max-clip-s 7 \\
+        --learning-rate 8e-4 --max-steps 2900 --decay-steps 600 --weight-decay 0.01 --noise TESTDATA/sounds
+    nightscribe train asr OUT/train.tsv --validation OUT/dev.tsv --out all --init clear/best --frame-ms 20 --max-clip-s 10 \\
+        --learning-rate 4e-4 --warmup-steps 100 --max-steps 1150 --decay-steps 650 --weight-decay 0.01 --noise TESTDATA/sounds
+    nightscribe train asr OUT/train.tsv --validation OUT/dev.tsv --out MODEL --init all/best --max-clip-s 10 \\
+        --warmup-steps 100 --max-steps 18200 --decay-steps 4600 --validate-every 250 --patience 40 --weight-decay 0.01 \\
+        --noise TESTDATA/sounds --half
     nightscribe train lm BOOKS OUT/transcripts.txt --models MODEL/best --without OUT/kept-back.tsv --tune OUT/dev.tsv
 """
 

@@ -15,9 +15,10 @@ from nightscribe.bench.table import Table
 from tasks.hardware import cpu_has_bf16
 from tasks.manifest import Problems
 from tasks.settings import Settings
-from tasks.training.asr import Trainer, TrainingOptions
+from tasks.training.asr import Trainer
 from tasks.training.base_model import load_for_training
 from tasks.training.clips import SAMPLE_RATE, ClipStore
+from tasks.training.options import TrainingOptions
 
 LETTERS_A_SECOND = 14
 WARM = 2  # steps before the clock starts

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jiwer
 import numpy as np
@@ -20,64 +20,36 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list
-from safetensors.torch import load_file, save_file
+from torch import nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
 from tasks.arrays import Array
 from tasks.errors import Misconfigured
 from tasks.hardware import cpu_has_bf16
-from tasks.training.augment import Augmentation
+from tasks.training.batch_norm import RunningStatistics
 from tasks.training.batches import Batch, epoch_batches, make_batch, training_batches
+from tasks.training.checkpoints import (
+    average,
+    change_state,
+    keep_recent,
+    load_state,
+    load_weights,
+    recent,
+    save_model,
+    save_state,
+)
 from tasks.training.clips import ClipStore
-from tasks.training.folders import recover, replacing
+from tasks.training.folders import recover, write_whole
 from tasks.training.inputs import ModelInputs
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """Settings of a run; the defaults are those of the reference work (wav2vec2 on Mini LibriSpeech)."""
-
-    learning_rate: float = 1e-4
-    weight_decay: float = 0.005
-    warmup_steps: int = 1000
-    max_steps: int = 10_000
-    decay_steps: int | None = None
-    batch_size: int = 4
-    batch_s: float | None = None
-    validate_every: int = 500
-    patience: int = 10
-    seed: int = 0
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    freeze_feature_encoder: bool = True
-    gradient_checkpointing: bool = False
-    intermediate_ctc: float = 0.0
-    clip_norm: float = 1.0
-    augmentation: Augmentation | None = field(default_factory=Augmentation)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a progress bar or a log line is made from."""
-
-    step: int
-    epoch: int
-    loss: float
-    learning_rate: float
-    audio_per_s: float
-    wer: float | None = None
-    cer: float | None = None
-
-
-def learning_rate_at(step: int, options: TrainingOptions) -> float:
-    """Linear warm-up, then constant, then linear to zero over the last `decay_steps` (all after the warm-up, if None)."""
-    rate = options.learning_rate * min(1.0, (step + 1) / max(1, options.warmup_steps))
-    decay = options.max_steps - options.warmup_steps if options.decay_steps is None else options.decay_steps
-    return rate * max(0.0, min(1.0, (options.max_steps - step) / decay)) if decay > 0 else rate
+from tasks.training.options import Progress, TrainingOptions, learning_rate_at
 
 
 class Trainer:
-    """One run in `folder`: `best/` (best validation), `last/` (to go on from), `history.jsonl`."""
+    """One run in `folder`: `best/` (best validation), `last/` (to go on from), `recent/` (to average), `history.jsonl`.
+
+    `trained` are the parts of a frozen feature encoder that are trained all the same.
+    """
 
     def __init__(
         self,
@@ -88,6 +60,7 @@ class Trainer:
         folder: Path,
         options: TrainingOptions,
         recorded: list[Array] | None = None,
+        trained: Sequence[nn.Module] = (),
     ) -> None:
         precision = options.precision
         if precision == "fp16" and not torch.cuda.is_available():
@@ -107,6 +80,8 @@ class Trainer:
         self.inputs = ModelInputs(model, processor.feature_extractor)
         if options.freeze_feature_encoder and hasattr(model, "freeze_feature_encoder"):
             model.freeze_feature_encoder()
+            for part in trained:
+                part.requires_grad_(True)
         if options.gradient_checkpointing:
             model.gradient_checkpointing_enable()
         decay = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
@@ -114,7 +89,9 @@ class Trainer:
         groups = [{"params": decay, "weight_decay": options.weight_decay}, {"params": rest, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, betas=(0.9, 0.98), fused=True)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
-        self.step, self.best, self.stale = 0, math.inf, 0
+        self.statistics = RunningStatistics(self.model)
+        self.step, self.best, self.stale, self.skipped = 0, math.inf, 0, 0
+        self.averaged: dict[str, float] | None = None
         self.history: list[dict[str, Any]] = []
         self.too_large: set[str] = set()
 
@@ -124,7 +101,8 @@ class Trainer:
         """Train until `max_steps`, or until validation has not improved `patience` times; returns a summary."""
         self.resume()
         started, seconds, losses = time.monotonic(), 0.0, []
-        if self.step >= self.options.max_steps or self.stale >= self.options.patience:
+        if self.ended:
+            self.finish()
             return self.summary()
         for step, epoch, batch in training_batches(
             self.train_clips,
@@ -143,19 +121,24 @@ class Trainer:
             self.step = step + 1
             seconds += batch.seconds
             spent = time.monotonic() - started
-            ended = self.step >= self.options.max_steps
             scores: dict[str, float] = {}
-            if self.step % self.options.validate_every == 0 or ended:
+            if self.step % self.options.validate_every == 0 or self.ended:
                 scores = self.validate()
                 mean = float(np.mean([x for x in losses if math.isfinite(x)] or [math.nan]))
                 self.record(epoch, mean, scores)
                 losses = []
-                ended = ended or self.stale >= self.options.patience
+            if self.ended:
+                self.finish()
             rate = learning_rate_at(step, self.options)
             on_progress(Progress(self.step, epoch, loss, rate, seconds / spent, **scores))
-            if ended:
+            if self.ended:
                 break
         return self.summary()
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is no step left to make."""
+        return self.step >= self.options.max_steps or self.stale >= self.options.patience
 
     def train_step(self, step: int, batch: Batch) -> float:
         """One update; a step whose loss or gradient is not finite changes nothing. Returns the loss."""
@@ -166,6 +149,7 @@ class Trainer:
             group["lr"] = learning_rate_at(step, self.options)
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
+        self.statistics.keep()
         try:
             loss = self.loss(batch)
             self.accelerator.backward(loss)
@@ -176,15 +160,19 @@ class Trainer:
             return math.nan
         # Of what is not finite in one process, the sum over all of them is not finite either: all go on together.
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.options.clip_norm)
-        # With fp16, the scaler looks for itself, and must see every step.
-        scaled = self.accelerator.scaler is not None
-        if scaled or norm is None or bool(torch.isfinite(torch.as_tensor(norm))):
+        finite = norm is None or bool(torch.isfinite(torch.as_tensor(norm)))
+        # With fp16, the scaler looks for itself, and must see every step: it lowers its scale after one that overflows.
+        if finite or self.accelerator.scaler is not None:
             self.optimizer.step()
+        if not finite:
+            self.statistics.put_back()
+            self.skipped += 1
         return float(loss.detach())  # nan and inf are left out of the mean
 
     def _leave_out(self, batch: Batch) -> None:
         """Go on without a batch that does not fit into memory; its clips are named in the summary."""
         self.too_large.update(batch.names)
+        self.statistics.put_back()
         self.optimizer.zero_grad(set_to_none=True)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -251,38 +239,50 @@ class Trainer:
         better = scores["wer"] < self.best - 1e-9
         self.best = min(self.best, scores["wer"])
         self.stale = 0 if better else self.stale + 1
+        self.averaged = None
         rate = learning_rate_at(self.step - 1, self.options)
         self.history.append({"step": self.step, "epoch": epoch, "loss": loss, "learning_rate": rate, **scores})
         if self.accelerator.is_main_process:
-            if better:  # before `last`: a kill between them repeats some steps, and loses no best model
-                self.save(self.folder / "best", whole=False)
-            self.save(self.folder / "last", whole=True)
-            (self.folder / "history.jsonl").write_text(
-                "".join(json.dumps(row) + "\n" for row in self.history), encoding="utf-8"
-            )
-
-    def save(self, target: Path, *, whole: bool) -> None:
-        """Write model and processor (and with `whole`, the optimiser) beside `target`, then take its place."""
-        with replacing(target, keep="language_model") as part:  # which `train lm` puts there
             bare = self.accelerator.unwrap_model(self.model)
-            bare.save_pretrained(part)
-            self.processor.save_pretrained(part)
-            if whole:
-                state = self.optimizer.state_dict()["state"]
-                tensors = {
-                    f"{i}.{key}": value.contiguous() for i, slots in state.items() for key, value in slots.items()
-                }
-                save_file(tensors, part / "optimizer.safetensors")
-                scaler = self.accelerator.scaler
-                run = {
-                    "step": self.step,
-                    "best": self.best,
-                    "stale": self.stale,
-                    "history": self.history,
-                    "too_large": sorted(self.too_large),
-                    "scaler": scaler.state_dict() if scaler else None,
-                }
-                (part / "run.json").write_text(json.dumps(run), encoding="utf-8")
+            if self.options.average > 1:
+                keep_recent(self.folder / "recent", self.step, bare, self.options.average)
+            if better:  # before `last`: a kill between them repeats some steps, and loses no best model
+                save_model(self.folder / "best", bare, self.processor, half=self.options.half)
+            save_state(self.folder / "last", bare, self.processor, self.optimizer, self.state())
+            write_whole(self.folder / "history.jsonl", "".join(json.dumps(row) + "\n" for row in self.history))
+
+    def finish(self) -> None:
+        """Average the last checkpoints; the average takes the place of `best` where its WER is lower. Once a run's end."""
+        self.accelerator.wait_for_everyone()  # until the first process has written the last of them
+        paths = recent(self.folder / "recent")[-self.options.average :] if self.options.average > 1 else []
+        if self.averaged is not None or len(paths) < 2:
+            return
+        bare = self.accelerator.unwrap_model(self.model)
+        bare.load_state_dict(average(paths))
+        scores = self.validate()
+        self.averaged = {"checkpoints": len(paths), **scores}
+        better = scores["wer"] < self.best - 1e-9
+        self.best = min(self.best, scores["wer"])
+        if self.accelerator.is_main_process:
+            if better:
+                save_model(self.folder / "best", bare, self.processor, half=self.options.half)
+            change_state(self.folder / "last", {"best": self.best, "averaged": self.averaged})
+        self.accelerator.wait_for_everyone()
+        load_weights(self.folder / "last" / "model.safetensors", bare)  # from which a longer run goes on
+
+    def state(self) -> dict[str, Any]:
+        """What `last` holds beside model and optimiser."""
+        scaler = self.accelerator.scaler
+        return {
+            "step": self.step,
+            "best": self.best,
+            "stale": self.stale,
+            "skipped": self.skipped,
+            "averaged": self.averaged,
+            "history": self.history,
+            "too_large": sorted(self.too_large),
+            "scaler": scaler.state_dict() if scaler else None,
+        }
 
     def resume(self) -> None:
         """Go on from `last/`, or from what a kill between two renames left of it."""
@@ -290,31 +290,23 @@ class Trainer:
         last = self.folder / "last"
         recover(last)
         recover(self.folder / "best")
-        if not (last / "run.json").exists():
+        run = load_state(last, self.accelerator.unwrap_model(self.model), self.optimizer)
+        if run is None:
             return
-        run = json.loads((last / "run.json").read_text(encoding="utf-8"))
         self.step, self.best, self.stale, self.history = run["step"], run["best"], run["stale"], run["history"]
-        bare = self.accelerator.unwrap_model(self.model)
+        self.skipped, self.averaged = run.get("skipped", 0), run.get("averaged")
         self.too_large = set(run.get("too_large", ()))
         if self.accelerator.scaler is not None and run.get("scaler"):
             self.accelerator.scaler.load_state_dict(run["scaler"])
-        left = bare.load_state_dict(load_file(last / "model.safetensors"), strict=False)
-        if left.missing_keys or left.unexpected_keys:
-            raise Misconfigured(f"{last} holds a model of another shape.", next="Name another folder with --out.")
-        tensors = load_file(last / "optimizer.safetensors")
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in tensors.items():
-            number, slot = name.split(".", 1)
-            state.setdefault(int(number), {})[slot] = value
-        whole = self.optimizer.state_dict()
-        self.optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
 
     def summary(self) -> dict[str, Any]:
-        """Steps, the best word error, options, history, and clips that did not fit into memory."""
+        """Steps, the best word error, options, history, the average, and what was skipped or did not fit into memory."""
         return {
             "steps": self.step,
             "best_wer": self.best,
             "options": asdict(self.options),
             "history": self.history,
+            "averaged": self.averaged,
+            "skipped": self.skipped,
             "too_large": sorted(self.too_large),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -18,28 +19,36 @@ from tasks.errors import Misconfigured
 from tasks.manifest import NAMED
 from tasks.media import clip_sound
 from tasks.settings import Settings
-from tasks.training.asr import Progress, Trainer, TrainingOptions
+from tasks.training.asr import Trainer
 from tasks.training.base_model import load_for_training
 from tasks.training.cards import card, curves, flat_options, history_table
-from tasks.training.clips import ClipStore, Source, forget_other_stores, open_store
+from tasks.training.clips import SAMPLE_RATE, Source, forget_other_stores, open_store
 from tasks.training.folders import same_run, write_whole
 from tasks.training.frontend import teach_frontend
+from tasks.training.options import Progress, TrainingOptions
 from tasks.training.scratch import small_model, small_processor
+from tasks.training.takeover import Taken, take_over
 
 SCRATCH = "scratch"
 NOISE_S = 6.0
 LOUD = 200  # of 32768: quieter recordings are silence
 # A run may go on with another of these; any other change makes it another run.
-CHANGEABLE = ("learning_rate", "warmup_steps", "max_steps", "decay_steps", "validate_every", "patience", "precision")
+CHANGEABLE = (
+    "learning_rate", "warmup_steps", "max_steps", "decay_steps", "validate_every", "patience", "precision", "average", "half",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A model made from nothing: width (a multiple of 64), blocks, and steps for its convolutions before any word."""
+    """A model made from nothing: width (a multiple of 64), blocks, 20 or 40 ms a frame; the defaults are `asr-demo`'s.
+
+    `frontend_steps` are for its convolutions, before any word.
+    """
 
     hidden: int = 256
     layers: int = 6
     frontend_steps: int = 600
+    frame_ms: int = 40
 
 
 def fit(
@@ -51,12 +60,16 @@ def fit(
     validation: Path | None = None,
     validation_share: float = 0.02,
     shape: Shape | None = None,
+    init: str | None = None,
     noise: Path | None = None,
+    command: str = "",
     on_clip: Callable[[int, int], None] = lambda done, total: None,
     on_frontend: Callable[[int, float], None] = lambda step, unexplained: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> dict[str, Any]:
     """Train `base` (a folder, a hub id, or `scratch`) in `folder`; a run that was killed goes on.
+
+    With `init`, a model from scratch begins with what fits of that one (`tasks.training.takeover`). `command` is for the card.
 
     From the first validation on, `folder/best` is a model for `--models`, with its card, its curves (`curves.png`) and
     their table (`history.csv`).
@@ -66,10 +79,12 @@ def fit(
     """
     shape = shape or Shape()
     scratch = base == SCRATCH
-    same_run(folder, _identity(source, validation, base, options, shape if scratch else None))
+    if init and not scratch:
+        raise Misconfigured("A model that is named is trained as it is.", next="Leave out --init or --base.")
+    same_run(folder, _identity(source, validation, base, options, shape if scratch else None, init))
+    taken = Taken(frontend=False, new=())
     if scratch:
-        processor = small_processor()
-        model: Any = small_model(len(processor.tokenizer), hidden=shape.hidden, layers=shape.layers, seed=options.seed)
+        model, processor, taken = from_scratch(shape, options.seed, init)
     else:
         model, processor = load_for_training(base)
     alphabet, cache = alphabet_of(processor.tokenizer), folder / "clips"
@@ -89,9 +104,9 @@ def fit(
         raise Misconfigured(
             f"{len(clips)} clips are too few to keep {validation_share:.0%} back.", next="Give --validation."
         )
-    if scratch and shape.frontend_steps and not (folder / "last").exists():
+    if scratch and shape.frontend_steps and not taken.frontend and not (folder / "last").exists():
         teach_frontend(model, train, steps=shape.frontend_steps, seed=options.seed, on_step=on_frontend)
-    trainer = Trainer(model, processor, train, judged, folder, options, recorded=_recorded(noise))
+    trainer = Trainer(model, processor, train, judged, folder, options, recorded=_recorded(noise), trained=taken.new)
 
     def summarised() -> dict[str, Any]:
         summary = trainer.summary()
@@ -99,23 +114,59 @@ def fit(
         left = [f"did not fit into memory: {len(large)} ({', '.join(large[:NAMED])})"] if large else []
         return {**summary, "problems": [*problems, *left], "clips": len(train), "hours": round(train.hours, 2)}
 
+    def told() -> None:
+        if trainer.accelerator.is_main_process:
+            made = {
+                "architecture": _architecture(trainer.accelerator.unwrap_model(trainer.model), options.half),
+                "from": init or ("random weights" if scratch else base),
+                "command": f"`{command}`" if command else "",
+                "data": f"{source.manifest.name}: {len(train)} clips, {train.hours:.1f} hours",
+                "validation": f"{len(judged)} clips, {judged.hours * 60:.0f} minutes",
+            }
+            _write_card(folder, summarised(), made)
+
     def noted(progress: Progress) -> None:
-        if progress.wer is not None and trainer.accelerator.is_main_process:
-            _write_card(folder, summarised(), source, base, train, judged)
+        if progress.wer is not None:
+            told()
         on_progress(progress)
 
     trainer.fit(noted)
+    if not (folder / "best" / "README.md").exists():  # killed after the average took its place
+        told()
     return summarised()
 
 
+def from_scratch(shape: Shape, seed: int, init: str | None = None) -> tuple[Any, Any, Taken]:
+    """Model and processor of a shape, and what the model has of `init`.
+
+    Raises:
+        Misconfigured: nothing of `init` fits.
+    """
+    processor = small_processor()
+    model = small_model(
+        len(processor.tokenizer), hidden=shape.hidden, layers=shape.layers, frame_ms=shape.frame_ms, seed=seed
+    )
+    if init is None:
+        return model, processor, Taken(frontend=False, new=())
+    other, others = load_for_training(init)
+    taken = take_over(model, processor.tokenizer.get_vocab(), other, others.tokenizer.get_vocab(), init)
+    return model, processor, taken
+
+
 def _identity(
-    source: Source, validation: Path | None, base: str, options: TrainingOptions, shape: Shape | None
+    source: Source,
+    validation: Path | None,
+    base: str,
+    options: TrainingOptions,
+    shape: Shape | None,
+    init: str | None,
 ) -> dict[str, Any]:
     """All that decides what a step of this run is."""
     kept = {name: value for name, value in asdict(options).items() if name not in CHANGEABLE}
     clips = {**asdict(source), "manifest": str(source.manifest.resolve()), "manifest_sha256": _digest(source.manifest)}
     judged = {"validation": str(validation.resolve()), "validation_sha256": _digest(validation)} if validation else {}
     whole = {**clips, **judged, "base": base, "options": kept, "shape": asdict(shape) if shape else None}
+    whole |= {"init": init} if init else {}
     compared: dict[str, Any] = json.loads(json.dumps(whole))
     return compared
 
@@ -152,31 +203,38 @@ def _recorded(folder: Path | None) -> list[Array]:
         for path in paths:
             target = Path(scratch, "noise.pcm")
             if not isinstance(clip_sound(path, target, Settings(scratch_free_gb=0.0)), str):
-                sounds.append(np.fromfile(target, np.int16, count=int(NOISE_S * 16_000)))
-    loud = [sound for sound in sounds if len(sound) > 16_000 and int(np.abs(sound.astype(np.int32)).max()) > LOUD]
+                sounds.append(np.fromfile(target, np.int16, count=int(NOISE_S * SAMPLE_RATE)))
+    loud = [sound for sound in sounds if len(sound) > SAMPLE_RATE and int(np.abs(sound.astype(np.int32)).max()) > LOUD]
     if not loud:
         raise Misconfigured(f"{folder} has no recording that can be used as noise.", next="Leave --noise out.")
     return loud
 
 
-def _write_card(
-    folder: Path, summary: Mapping[str, Any], source: Source, base: str, train: ClipStore, judged: ClipStore
-) -> None:
+def _architecture(model: Any, half: bool) -> str:
+    """What a card says of a model."""
+    strides = getattr(model.config, "conv_stride", None)
+    frame = f", a frame every {math.prod(strides) * 1000 / SAMPLE_RATE:g} ms" if strides else ""
+    kept = ", half precision" if half else ""
+    return f"{type(model).__name__}, {sum(p.numel() for p in model.parameters()) / 1e6:.1f} million parameters{frame}{kept}"
+
+
+def _write_card(folder: Path, summary: Mapping[str, Any], made: Mapping[str, str]) -> None:
     """Curves, their table and the card, beside the best model."""
     best = folder / "best"
     if not best.is_dir():
         return
-    history = summary["history"]
+    history, averaged = summary["history"], summary["averaged"]
     write_whole(best / "history.csv", history_table(history))
     curves(history, best / "curves.png")
     lowest = min(history, key=lambda row: row["wer"])
-    made = {
-        "from": "random weights" if base == SCRATCH else base,
-        "data": f"{source.manifest.name}: {len(train)} clips, {train.hours:.1f} hours",
-        "validation": f"{len(judged)} clips, {judged.hours * 60:.0f} minutes",
-        "steps": f"{summary['steps']}, the best after {lowest['step']}",
+    which = f"the best after {lowest['step']}"
+    if averaged and averaged["wer"] < lowest["wer"]:
+        lowest, which = averaged, f"the average of {averaged['checkpoints']} checkpoints, the last ones"
+    rows = {
+        **{key: value for key, value in made.items() if value},
+        "steps": f"{summary['steps']}, {which}",
         "validation, greedy": f"WER {lowest['wer']:.1%}, CER {lowest['cer']:.1%}",
         "made": datetime.now(UTC).strftime("%Y-%m-%d"),
     }
-    text = card(folder.name, "A CTC speech model.", made, flat_options(summary["options"]), summary["problems"])
+    text = card(folder.name, "A CTC speech model.", rows, flat_options(summary["options"]), summary["problems"])
     write_whole(best / "README.md", text)

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from tasks.arrays import Array
+from tasks.hardware import cpu_has_bf16
 from tasks.training.augment import Augmentation, augment
 from tasks.training.clips import SAMPLE_RATE, ClipStore
 
@@ -98,7 +99,7 @@ def teach_frontend(
         wanted = wanted / spread
         for group in optimizer.param_groups:
             group["lr"] = 3e-3 * min(1.0, (number + 1) / 50) * min(1.0, 2 * (steps - number) / steps)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=cpu_has_bf16()):
             features = extractor(audio).transpose(1, 2)
         loss = (head(features.float()) - wanted).square().mean()
         optimizer.zero_grad()

@@ -1,9 +1,9 @@
 """A small wav2vec2 to train from scratch, for machines without a GPU and archives without a network.
 
 Four wide convolutions instead of seven (strides 80, 2, 2, 2: 640 samples a frame, 25 frames a second, half as many as
-wav2vec2 has), which `tasks.training.frontend` teaches to be a mel filterbank, and conformer blocks (Gulati et al. 2020),
-which learn from less than transformers do. English is said with 15 letters a second; half the frames is twice the speed, in
-training, hearing and beam search.
+wav2vec2 has; or three of them, and as many frames), which `tasks.training.frontend` teaches to be a mel filterbank, and
+conformer blocks (Gulati et al. 2020), which learn from less than transformers do. English is said with 15 letters a second;
+half the frames is twice the speed, in training, hearing and beam search.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from transformers import (
 
 from tasks.training.frontend import cosine_bank
 
+# By the length of a frame: layers of stride 2 after the first of stride 80, and frames in a mask of about 0.2 s.
+FRAMES = {20: (2, 10), 40: (3, 6)}
 ALPHABET = "abcdefghijklmnopqrstuvwxyz'"
 
 
@@ -46,10 +48,17 @@ def small_processor() -> Wav2Vec2Processor:
 
 
 def small_model(
-    vocab_size: int, *, hidden: int = 256, layers: int = 6, seed: int = 0, mask_time: float = 0.05
+    vocab_size: int,
+    *,
+    hidden: int = 256,
+    layers: int = 6,
+    frame_ms: int = 40,
+    seed: int = 0,
+    mask_time: float = 0.05,
 ) -> Wav2Vec2ConformerForCTC:
     """A wav2vec2 with conformer blocks of about `layers * hidden² * 20` parameters and 1.1 million more."""
     torch.manual_seed(seed)
+    halvings, mask = FRAMES[frame_ms]
     config = Wav2Vec2ConformerConfig(
         vocab_size=vocab_size,
         hidden_size=hidden,
@@ -60,9 +69,9 @@ def small_model(
         position_embeddings_type="rotary",
         num_conv_pos_embeddings=2,  # of a layer that is made and, with rotary positions, not used
         conv_depthwise_kernel_size=15,
-        conv_dim=(256, 256, 256, 256),
-        conv_kernel=(400, 4, 4, 4),
-        conv_stride=(80, 2, 2, 2),
+        conv_dim=(256,) * (1 + halvings),
+        conv_kernel=(400, *(4,) * halvings),
+        conv_stride=(80, *(2,) * halvings),
         conv_bias=True,
         feat_extract_norm="group",
         # Dropout halves the speed on a CPU; masks, speed and noise do its work.
@@ -74,7 +83,7 @@ def small_model(
         final_dropout=0.0,
         layerdrop=0.0,
         mask_time_prob=mask_time,
-        mask_time_length=6,
+        mask_time_length=mask,
         mask_feature_prob=0.05,
         mask_feature_length=16,
         ctc_loss_reduction="mean",

@@ -23,11 +23,12 @@ from sessions import cut
 from test_families import CONVOLUTIONS, FAMILIES, POSITIONS, SMALL, make_model
 
 from tasks.errors import Misconfigured
-from tasks.training.asr import Trainer, TrainingOptions, learning_rate_at
+from tasks.training.asr import Trainer
 from tasks.training.base_model import load_for_training
 from tasks.training.clips import Source, open_store
 from tasks.training.fit import Shape, alphabet_of, fit
 from tasks.training.frontend import cosine_bank, log_mel, teach_frontend
+from tasks.training.options import TrainingOptions, learning_rate_at
 from tasks.training.scratch import ALPHABET, small_model, small_processor
 
 TEXTS = ("a small film", "the story of a keeper", "wins the festival", "of light")

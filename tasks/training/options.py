@@ -1,0 +1,55 @@
+"""Settings of a speech training run, and what it tells while it goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tasks.training.augment import Augmentation
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Settings of a run; the defaults are those of the reference work (wav2vec2 on Mini LibriSpeech).
+
+    `average` is how many of the last validated checkpoints are averaged at the end, `half` keeps the best model in fp16.
+    """
+
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.005
+    warmup_steps: int = 1000
+    max_steps: int = 10_000
+    decay_steps: int | None = None
+    batch_size: int = 4
+    batch_s: float | None = None
+    validate_every: int = 500
+    patience: int = 10
+    seed: int = 0
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    freeze_feature_encoder: bool = True
+    gradient_checkpointing: bool = False
+    intermediate_ctc: float = 0.0
+    clip_norm: float = 1.0
+    average: int = 0
+    half: bool = False
+    augmentation: Augmentation | None = field(default_factory=Augmentation)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a progress bar or a log line is made from."""
+
+    step: int
+    epoch: int
+    loss: float
+    learning_rate: float
+    audio_per_s: float
+    wer: float | None = None
+    cer: float | None = None
+
+
+def learning_rate_at(step: int, options: TrainingOptions) -> float:
+    """Linear warm-up, then constant, then linear to zero over the last `decay_steps` (all after the warm-up, if None)."""
+    rate = options.learning_rate * min(1.0, (step + 1) / max(1, options.warmup_steps))
+    decay = options.max_steps - options.warmup_steps if options.decay_steps is None else options.decay_steps
+    return rate * max(0.0, min(1.0, (options.max_steps - step) / decay)) if decay > 0 else rate
