@@ -12,7 +12,7 @@ test:              ## everything the tests need, then the checks and the tests
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest -n 2 --dist worksteal
 
 test-long: test    ## the tests of endurance at their full length (an hour more)
 	@.venv/bin/python -m pytest --long tests/integration/test_killed.py tests/integration/test_writers.py tests/integration/test_mutations.py tests/integration/test_backfill.py tests/integration/test_s3_writers.py
