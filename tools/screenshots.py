@@ -45,9 +45,10 @@ def main() -> None:
         FOLDER.mkdir(parents=True, exist_ok=True)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-            for scheme in ("light", "dark"):
-                page = browser.new_page(base_url=f"http://127.0.0.1:{PORT}", viewport=DESK, color_scheme=scheme)
-                _pages(page, "" if scheme == "light" else "-dark")
+            _pages(browser.new_page(base_url=f"http://127.0.0.1:{PORT}", viewport=DESK))
+            dark = browser.new_page(base_url=f"http://127.0.0.1:{PORT}", viewport=DESK, color_scheme="dark")
+            _search(dark)
+            _picture(dark, "search-dark")
             phone = browser.new_page(base_url=f"http://127.0.0.1:{PORT}", viewport=PHONE, device_scale_factor=1)
             _search(phone)
             _picture(phone, "phone-search")
@@ -59,21 +60,21 @@ def main() -> None:
         server.wait()
 
 
-def _pages(page: Page, suffix: str) -> None:
+def _pages(page: Page) -> None:
     _search(page)
-    _picture(page, f"search{suffix}")
+    _picture(page, "search")
     _watch(page)
-    _picture(page, f"watch{suffix}")
+    _picture(page, "watch")
     page.goto("/analytics?phrase=the+bank&word=bank")
     page.wait_for_load_state("networkidle")
-    _picture(page, f"analytics{suffix}", whole=True)
+    _picture(page, "analytics", whole=True)
     page.goto("/operations")
-    _picture(page, f"operations{suffix}", whole=True)
+    _picture(page, "operations", whole=True)
     page.goto("/sql")
     page.locator("#sql").fill(SQL)
     page.get_by_role("button", name="Run").click()
     page.wait_for_selector("tbody")
-    _picture(page, f"sql{suffix}")
+    _picture(page, "sql")
 
 
 def _search(page: Page) -> None:
