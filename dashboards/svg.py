@@ -7,15 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
-from math import floor, log10
+from math import ceil, floor, log10
 from typing import Literal
 
 from markupsafe import Markup, escape
 
-from dashboards.render import number
+from dashboards.render import number, several
 from tasks.web.analytics import Drawn
 
 WIDTH, HEIGHT = 560, 240
+LOW = 120  # height of a second row of bars
+COUNTED = ("hours",)  # charts with such a row, of their videos
 LEFT, BOTTOM, TOP, RIGHT = 58, 30, 12, 8
 MOST_SERIES = 8  # as many as there are colours; the rest is one
 MOST_LABELS = 8
@@ -41,10 +43,17 @@ def chart(drawn: Drawn) -> Markup:
         return Markup("")
     if drawn.chart.kind == "words":
         return _ranked(drawn)
-    names, found = _bars(drawn)
+    names, found = _bars(drawn, drawn.chart.value)
+    picture = _columns(drawn, names, _placed(drawn, found), drawn.chart.unit) + _legend(names)
+    if drawn.chart.name in COUNTED:
+        counts = [Bar(bar.label, ((1, bar.total),)) for bar in _bars(drawn, "videos")[1]]
+        picture += Markup('<p class="hint">Videos</p>') + _columns(drawn, [], _placed(drawn, counts), "videos", LOW)
+    return picture
+
+
+def _placed(drawn: Drawn, found: Sequence[Bar]) -> list[Bar]:
     known = {bar.label: bar for bar in found}
-    bars = [known.get(label) or Bar(label, ()) for label in places(list(known), drawn.chart.axis)]
-    return _columns(drawn, names, bars) + _legend(names)
+    return [known.get(label) or Bar(label, ()) for label in places(list(known), drawn.chart.axis)]
 
 
 def places(labels: Sequence[str], axis: Literal["time"] | int | None) -> list[str]:
@@ -90,8 +99,8 @@ _STEPS: dict[str, _Step] = {
 }
 
 
-def _bars(drawn: Drawn) -> tuple[list[str], list[Bar]]:
-    value = drawn.columns.index(drawn.chart.value)
+def _bars(drawn: Drawn, column: str) -> tuple[list[str], list[Bar]]:
+    value = drawn.columns.index(column)
     if drawn.chart.series is None:
         return [], [Bar(str(row[0]), ((0, float(row[value] or 0)),)) for row in drawn.rows]
     series = drawn.columns.index(drawn.chart.series)
@@ -109,12 +118,14 @@ def _bars(drawn: Drawn) -> tuple[list[str], list[Bar]]:
     return names, [Bar(label, tuple(sorted(parts.items()))) for label, parts in stacked.items()]
 
 
-def _columns(drawn: Drawn, names: Sequence[str], bars: Sequence[Bar]) -> Markup:
+def _columns(drawn: Drawn, names: Sequence[str], bars: Sequence[Bar], unit: str, height: int = HEIGHT) -> Markup:
     top, step = _scale(max(bar.total for bar in bars))
-    inner_width, inner_height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    if unit == "videos" and step < 1:  # there are no halves
+        top, step = ceil(top), 1.0
+    inner_width, inner_height = WIDTH - LEFT - RIGHT, height - TOP - BOTTOM
     slot = inner_width / len(bars)
     width = max(1.0, min(48.0, slot * 0.78))
-    out = [_head(drawn, WIDTH, HEIGHT)]
+    out = [_head(drawn, WIDTH, height, unit)]
     for n in range(round(top / step) + 1):
         y = TOP + inner_height * (1 - n * step / top)
         out.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
@@ -129,14 +140,15 @@ def _columns(drawn: Drawn, names: Sequence[str], bars: Sequence[Bar]) -> Markup:
             high = inner_height * value / top
             y -= high
             what = f"{names[series]}, {bar.label}" if names else bar.label
-            told = escape(f"{what}: {number(_short(value))} {drawn.chart.unit}")
+            amount = several(round(value), "video") if unit == "videos" else f"{number(_short(value))} {unit}"
+            told = escape(f"{what}: {amount}")
             out.append(
                 f'<rect class="s{series}" x="{middle - width / 2:.1f}" y="{y:.1f}" width="{width:.1f}" height="{high:.1f}">'
                 f"<title>{told}</title></rect>"
             )
         if n % every == 0:
             out.append(
-                f'<text class="tick" x="{middle:.1f}" y="{HEIGHT - 10}" text-anchor="middle">{escape(bar.label)}</text>'
+                f'<text class="tick" x="{middle:.1f}" y="{height - 10}" text-anchor="middle">{escape(bar.label)}</text>'
             )
     return Markup("".join([*out, "</svg>"]))
 
@@ -147,7 +159,7 @@ def _ranked(drawn: Drawn) -> Markup:
     rows = [(str(row[0]), max(0.0, float(row[value] or 0))) for row in drawn.rows]
     high = ROW * len(rows) + 8
     most = max((size for _, size in rows), default=0) or 1.0
-    out = [_head(drawn, WIDTH, high)]
+    out = [_head(drawn, WIDTH, high, drawn.chart.unit)]
     for n, (label, size) in enumerate(rows):
         y = ROW * n + 4
         width = (WIDTH - 210) * size / most
@@ -159,8 +171,8 @@ def _ranked(drawn: Drawn) -> Markup:
     return Markup("".join([*out, "</svg>"]))
 
 
-def _head(drawn: Drawn, width: int, height: int) -> str:
-    told = escape(f"{drawn.chart.title}. {drawn.chart.about} The same figures are in the table below.")
+def _head(drawn: Drawn, width: int, height: int, unit: str) -> str:
+    told = escape(f"{drawn.chart.title}, {unit}. {drawn.chart.about} The same figures are in the table below.")
     return f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{told}">'
 
 

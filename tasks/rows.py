@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import csv
-import io
 import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 EXACT = 2**53
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+NUMBER = re.compile(r"-\d+(\.\d+)?([eE][-+]?\d+)?", re.ASCII)
 
 
 def python_rows(rows: Any) -> list[dict[str, Any]]:
@@ -53,16 +54,25 @@ def plain(value: Any) -> Any:
 def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, formulas: bool = True) -> Iterator[str]:
     """Lines of a CSV file, the names of the columns first; lists and dictionaries are JSON.
 
-    Without `formulas`, a text that a spreadsheet would take for one gets an apostrophe before it.
+    Without `formulas`, a text or a name that a spreadsheet would take for one gets an apostrophe before it; numbers stay
+    numbers, those too that `plain` has as texts.
     """
 
     def cell(value: Any) -> Any:
         value = plain(value)
         if isinstance(value, (list, dict)):
-            value = json.dumps(value, ensure_ascii=False)
-        return f"'{value}" if not formulas and isinstance(value, str) and value.startswith(FORMULA) else value
+            return json.dumps(value, ensure_ascii=False)
+        if formulas or not isinstance(value, str) or not value.startswith(FORMULA) or NUMBER.fullmatch(value):
+            return value
+        return f"'{value}"
 
-    for values in itertools.chain((columns,), ([cell(value) for value in row] for row in rows)):
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(values)
-        yield line.getvalue()
+    writer = csv.writer(_Line(), lineterminator="\n")
+    for values in itertools.chain((columns,), rows):
+        yield writer.writerow([cell(value) for value in values])
+
+
+class _Line:
+    """A file for `csv.writer`, whose `writerow` returns what `write` returns: the line."""
+
+    def write(self, line: str) -> str:
+        return line

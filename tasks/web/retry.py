@@ -16,6 +16,7 @@ from tasks.settings import Settings
 from tasks.web.snapshots import View
 
 LOG = "web-retry.log"
+INTERRUPTED = 130  # as a run that is interrupted ends
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Retrier:
         self._lock = threading.Lock()
         self._state = RetryState()
         self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = False
 
     @property
     def state(self) -> RetryState:
@@ -60,8 +62,9 @@ class Retrier:
         return RetryState("running")
 
     def close(self) -> None:
-        """Stop the run; what it has committed stays, the next run does the rest."""
+        """Stop the run, and start none for the buckets that are left; what is committed stays, the next run does the rest."""
         with self._lock:
+            self._stopping = True
             if self._process is not None and self._process.poll() is None:
                 self._process.terminate()
 
@@ -89,7 +92,9 @@ class Retrier:
         command = [sys.executable, "-P", "-m", "nightscribe", "index", "--retry-failed", "--", bucket]
         with open(Path(settings.scratch, LOG), "ab") as log:
             with self._lock:
-                self._process = subprocess.Popen(
+                if self._stopping:
+                    return INTERRUPTED
+                process = self._process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
                 )
-            return abs(self._process.wait())
+            return abs(process.wait())

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from browser import browser, open_page  # noqa: F401
-from web_archive import BANK, COPIED, FAILED, PERSIAN, SOUND, archive, long_talk, serving  # noqa: F401
+from web_archive import (  # noqa: F401
+    BANK,
+    COPIED,
+    FAILED,
+    PERSIAN,
+    SOUND,
+    TRACK,
+    archive,
+    long_talk,
+    serving,
+    video,
+)
 
 from tasks.lake.commit import commit
+from tasks.records import Probe
 
-LONG = "2" * 20
+LONG, QUIET = "2" * 20, "4" * 20
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
+MOMENTS = "fetch('/api/search' + location.search).then(got => got.json()).then(found => found.videos[0].moments_total)"
 INSIDE = """line => {
     const box = document.getElementById('lines').getBoundingClientRect(), own = line.getBoundingClientRect();
     return own.top >= box.top - 1 && own.bottom <= box.bottom + 1;
@@ -29,7 +43,10 @@ SPOKEN = """until => new Promise(done => {
 
 @pytest.fixture(scope="module")
 def address(archive):
-    commit(archive.lake, [long_talk(archive.bucket, LONG, 50)], run_id="r2", device="cpu")
+    wav = Probe(4_000, "wav", None, None, None, None, (replace(TRACK, codec="pcm_s16le"),))
+    quiet = video("only a tone", QUIET, "tone.wav", archive.bucket, title="No topics", probe=wav, duration_ms=4_000)
+    made = [long_talk(archive.bucket, LONG, 50), replace(quiet, topics=quiet.topics[:1])]
+    commit(archive.lake, made, run_id="r2", device="cpu")
     with serving(archive.settings) as found:
         yield found
 
@@ -138,10 +155,20 @@ def test_a_video_that_does_not_play_gets_a_copy_and_starts_at_the_moment(open_pa
     assert page.locator("#making").is_hidden()
 
 
-def test_sound_alone_has_a_waveform(open_page):
-    page = open_page(f"/watch/{SOUND}")
-    assert page.locator("#player").get_attribute("poster") == f"/media/{SOUND}/waveform.svg"
+@pytest.mark.parametrize("video_id", [SOUND, QUIET])
+def test_sound_alone_has_a_waveform_to_go_along(open_page, video_id):
+    page = open_page(f"/watch/{video_id}?q=tone")
     page.wait_for_function("() => document.getElementById('player').duration > 3.9")
+    wave = page.locator(".timeline image")
+    assert wave.get_attribute("href") == f"/media/{video_id}/waveform.svg"
+    assert page.request.get(wave.get_attribute("href")).ok
+    assert page.locator(".timeline .mark").get_attribute("x") == "450.0"  # the word is said after 1.8 of 4 seconds
+    box = page.locator(".timeline > svg").bounding_box()
+    assert box["height"] > 50
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 10)
+    wait_until_playing(page, 2.0)
+    assert now(page) < 3.9
+    assert 490 < float(page.locator("#playhead").get_attribute("x1")) < 1000
 
 
 def test_by_keyboard_alone(open_page):
@@ -333,6 +360,59 @@ def test_right_to_left_lines_run_right_to_left(open_page):
     time, text = line.locator(".time").bounding_box(), line.locator("p").bounding_box()
     assert time["x"] > text["x"]
     assert line.locator("p").evaluate("p => getComputedStyle(p).direction") == "rtl"
+
+
+def test_a_concordance_runs_as_its_words_do(open_page):
+    page = open_page("/analytics/concordance?word=این")
+    before, word, after = (cell.bounding_box()["x"] for cell in page.locator("tbody td").all()[1:4])
+    assert before > word > after
+    page.goto("/analytics/concordance?word=rates")
+    before, word, after = (cell.bounding_box()["x"] for cell in page.locator("tbody td").all()[1:4])
+    assert before < word < after
+
+
+def test_a_query_too_long_for_an_address_is_kept(open_page):
+    page = open_page("/sql")
+    assert "20,000 characters" in page.locator("#limits").inner_text()
+    query = f"SELECT '{'é' * 12_000}'"
+    box = page.locator("#sql")
+    box.fill(query)
+    page.keyboard.press("Control+Enter")
+    assert box.evaluate("box => box.validationMessage").startswith("This query is too long")
+    assert box.input_value() == query
+    box.fill(f"SELECT length('{'e' * 12_000}') AS n")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(re.compile(r"q=SELECT"))
+    assert page.locator("tbody td").inner_text() == "12000"
+
+
+def test_a_strip_says_how_many_moments_there_are(open_page):
+    page = open_page("/?q=word7+word8+word70+word71&mode=any")
+    label = page.locator(".strip svg").get_attribute("aria-label")
+    assert label == f"{page.evaluate(MOMENTS)} moments over 53 s"
+
+
+def test_the_api_is_described_with_bodies_and_answers(open_page):
+    page = open_page("/api/docs")
+    sql = page.get_by_role("region", name="Body of POST /api/sql")
+    assert sql.locator("tbody tr").first.inner_text().split("\t") == [
+        "sql *",
+        "string",
+        "One SELECT over the lake's views.",
+    ]
+    answer = page.get_by_role("region", name="Answer of GET /api/search")
+    assert "videos[].moments[].start_ms *" in answer.locator("td:first-child").all_inner_texts()
+    missing = page.evaluate("""async () => {
+        const described = await (await fetch('/api/openapi.json')).json();
+        const bare = [];
+        for (const [path, methods] of Object.entries(described.paths)) for (const method of Object.keys(methods)) {
+            const at = `${method.toUpperCase()} ${path}`;
+            const own = [...document.querySelectorAll('section')].find(one => one.querySelector('h2').textContent === at);
+            if (![...own.querySelectorAll('h3')].some(title => title.textContent.startsWith('Answer'))) bare.push(at);
+        }
+        return bare;
+    }""")
+    assert [route for route in missing if "/media/" not in route] == []
 
 
 def test_without_script_reading_and_searching_go_on(open_page):

@@ -39,24 +39,24 @@ def raw(web: httpx.Client, data: bytes, *, most: int = 1 << 16) -> bytes:
         return said
 
 
-@pytest.mark.parametrize(
-    "trick",
-    [
-        "..%2f..%2f..%2fetc%2fpasswd", "....//....//etc/passwd", "%2e%2e/%2e%2e/etc/passwd", "/etc/passwd", "%00", "a%00b",
-        "C:%5cwindows", "file:%2f%2f%2fetc%2fpasswd", "%ff%fe", BANK.upper(), f"{BANK}%00", f"{BANK}%2f..", "' OR '1'='1",
-        "$(id)", "-i", "a" * 5000, "\u202e" + BANK,
-    ],
-)  # fmt: skip
+TRICKS = [
+    "..%2f..%2f..%2fetc%2fpasswd", "....//....//etc/passwd", "%2e%2e/%2e%2e/etc/passwd", "/etc/passwd", "%00", "a%00b",
+    "C:%5cwindows", "file:%2f%2f%2fetc%2fpasswd", "%ff%fe", BANK.upper(), f"{BANK}%00", f"{BANK}%2f..", "' OR '1'='1",
+    "$(id)", "-i", "a" * 5000, "\u202e" + BANK,
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "path",
     ["/watch/{}", "/api/videos/{}", "/api/videos/{}/transcript", "/api/videos/{}/subtitles.vtt", "/media/{}/original",
      "/media/{}/frame.jpg", "/static/{}", "/analytics/{}/data.csv"],
 )  # fmt: skip
-def test_an_id_is_never_a_path(web, path, trick):
-    answer = web.get(path.format(trick if "%" in trick else quote(trick, safe="/")))
-    assert answer.status_code in (400, 404, 405, 422), answer.text
-    assert SECRET not in answer.text
-    assert "Traceback" not in answer.text
+def test_an_id_is_never_a_path(web, path):
+    for trick in TRICKS:
+        answer = web.get(path.format(trick if "%" in trick else quote(trick, safe="/")))
+        assert answer.status_code in (400, 404, 405, 422), (trick, answer.text)
+        assert SECRET not in answer.text
+        assert "Traceback" not in answer.text
 
 
 def test_a_path_with_dots_leads_nowhere_as_it_was_sent(web):
@@ -74,15 +74,14 @@ def test_a_path_with_dots_leads_nowhere_as_it_was_sent(web):
 
 @pytest.mark.parametrize(
     "sql",
-    [
-        "COPY (SELECT 1) TO '{lake}/stolen.csv'", "ATTACH '{lake}/x.db'", "INSTALL httpfs", "LOAD httpfs", "SET memory_limit='9GB'",
-        "SELECT * FROM read_csv('/etc/passwd')", "SELECT * FROM read_text('/etc/passwd')", "SELECT * FROM '/etc/passwd'",
-        "SELECT * FROM glob('/etc/*')", "SELECT 1; SELECT 2", "PRAGMA database_list", "CALL pragma_version()",
-        "CREATE TABLE t AS SELECT 1", "DELETE FROM videos", "EXPORT DATABASE '{lake}'", "SELECT getenv('HOME')",
-        "SELECT * FROM read_parquet('{lake}/nothing.parquet')", "SELECT length(repeat('x', 4000000000))", "", "--", "SELECT '\udc80'",
-        "SELECT * FROM range(100000000000) ORDER BY random()",
+    [  # one of each kind; tests/integration/test_sandbox.py has them all
+        "COPY (SELECT 1) TO '{lake}/stolen.csv'",
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT 1; SELECT 2",
+        "SELECT length(repeat('x', 4000000000))",
+        "SELECT '\udc80'",
     ],
-)  # fmt: skip
+)
 def test_sql_over_http_reads_the_lake_and_nothing_else(web, archive, sql):
     def files() -> dict[str, int]:
         return {str(path): path.stat().st_mtime_ns for path in Path(archive.lake.uri).rglob("*") if path.is_file()}
@@ -110,17 +109,15 @@ def test_a_query_that_never_ends_is_stopped(archive):
         assert time.monotonic() - started < 15
 
 
-@pytest.mark.parametrize(
-    "value", ["' OR 1=1 --", "'; DROP TABLE videos; --", "\\' OR 1=1", "\x00' OR 1=1", '"', "%27%20OR%201=1"]
-)
 @pytest.mark.parametrize("name", ["topic", "language", "of_topic", "phrase", "word"])
-def test_filters_are_no_sql(web, name, value):
+def test_filters_are_no_sql(web, name):
     chart = {"of_topic": "distinctive", "phrase": "phrase", "word": "concordance"}.get(name, "hours")
-    answer = web.get(f"/api/analytics/{chart}", params={name: value})
-    assert answer.status_code in (200, 400), answer.text
-    if answer.status_code == 200 and name in ("topic", "language"):
-        assert answer.json()["rows"] == []
-    assert web.get("/api/videos", params={name: value} if name in ("topic", "language") else {}).status_code == 200
+    for value in ("' OR 1=1 --", "'; DROP TABLE videos; --", "\\' OR 1=1", "\x00' OR 1=1", '"', "%27%20OR%201=1"):
+        answer = web.get(f"/api/analytics/{chart}", params={name: value})
+        assert answer.status_code in (200, 400), answer.text
+        if answer.status_code == 200 and name in ("topic", "language"):
+            assert answer.json()["rows"] == []
+    assert web.get("/api/videos").json()["total"] > 5
 
 
 @pytest.mark.parametrize(

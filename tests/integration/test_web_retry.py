@@ -11,6 +11,7 @@ from conftest import command_environment
 from web_archive import serving
 
 from tasks.settings import Settings
+from tasks.web.retry import Retrier
 
 
 def test_failed_videos_are_tried_again_from_the_page(tmp_path, monkeypatch):
@@ -39,3 +40,23 @@ def test_failed_videos_are_tried_again_from_the_page(tmp_path, monkeypatch):
         assert [run["failed"] for run in runs] == [1, 1]
         [failure] = client.get("/api/operations").json()["failures"]["latest"]
         assert (failure["reason"], failure["attempts"]) == ("not_media", 2)
+
+
+def test_a_server_that_stops_starts_no_run_for_the_next_bucket(tmp_path, monkeypatch):
+    started = tmp_path / "started"
+    program = tmp_path / "program"
+    program.write_text(f'#!/bin/sh\necho "$@" >> "{started}"\nexec sleep 30\n')
+    program.chmod(0o755)
+    monkeypatch.setattr("tasks.web.retry.sys.executable", str(program))
+    retrier = Retrier(Settings(lake=str(tmp_path / "lake"), scratch=tmp_path / "scratch"))
+    retrier.start(["first", "second", "third"])
+    until = time.monotonic() + 20
+    while not started.exists() or not started.read_text().endswith("\n"):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    retrier.close()
+    while retrier.state.state == "running":
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert [line.split()[-1] for line in started.read_text().splitlines()] == ["first"]
+    assert retrier.state.exit_code == 130
