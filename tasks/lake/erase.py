@@ -145,11 +145,12 @@ def erase(lake: Lake, known: Known, *, grace_h: float) -> Erased:
     Files that no snapshot names any more go at once: a query that is under way on an older snapshot may fail.
     """
     done = Erased()
-    reports = _clean_reports(lake, known)
+    connection = connect(lake)
+    reports = _clean_reports(lake, connection, known)
     done.reports = sum(reports.values()) + clean_notes(
         lake, (*known.keys, *known.sidecars), lambda text: _cleaned(text, known.marks)
     )
-    words = _vanishing(connect(lake), known.ids)
+    words = _vanishing(connection, known.ids)
     _drop_words(lake, words)
     done.vocabulary = sum(map(len, words.values()))
     those = among("video_id", known.ids)
@@ -158,7 +159,8 @@ def erase(lake: Lake, known: Known, *, grace_h: float) -> Erased:
     _remove(lake, "sync_failures", those, done)
     _remove(lake, "videos", f"{those} AND NOT ({BURIED})", done)
     _remove(lake, "videos", f"{those} AND {_not_newest(lake, known.ids)}", done)
-    back = _said(connect(lake), known.ids, words)  # by writers that came while we looked
+    # By writers that came while we looked.
+    back = _said(connect(lake), known.ids, words) if any(words.values()) else {}
     if back:
         _restore_words(lake, back)
         done.vocabulary -= sum(map(len, back.values()))
@@ -193,13 +195,13 @@ def gone_before(connection: duckdb.DuckDBPyConnection, when: datetime) -> list[s
 # -- reports -----------------------------------------------------------------------------------------------------------
 
 
-def _clean_reports(lake: Lake, known: Known) -> dict[str, int]:
+def _clean_reports(lake: Lake, connection: duckdb.DuckDBPyConnection, known: Known) -> dict[str, int]:
     """Take what names the videos out of the reports of runs, syncs and evaluations; returns how many had something."""
     counts = {}
     for name, key in REPORTS.items():
         found = [
             identity
-            for identity, text in connect(lake).execute(f"SELECT {key}, report_json FROM _{name}").fetchall()
+            for identity, text in connection.execute(f"SELECT {key}, report_json FROM _{name}").fetchall()
             if text and _cleaned(text, known.marks) != text
         ]
         if found:
