@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import PurePosixPath
 
 import duckdb
 import pyarrow as pa
@@ -24,6 +23,8 @@ from tasks.settings import Settings
 
 CHUNK_ROWS = 20_000
 SIDECAR_SUFFIXES = (".info.json", ".json")
+_EXTENSION = re.compile(r"\.[^./]*$")
+_Row = tuple[str, str, int, str, datetime | None, bool]
 _LISTED = pa.schema(
     [
         ("key", pa.string()),
@@ -53,8 +54,9 @@ class Scan:
 
 def is_candidate(key: str, settings: Settings) -> bool:
     """Whether a key may be a video by its name: a media extension, or none; and the include and exclude patterns."""
-    name = PurePosixPath(key).name
-    extension = PurePosixPath(name).suffix.lower().lstrip(".")
+    name = key.rpartition("/")[2]
+    stem, dot, extension = name.rpartition(".")
+    extension = extension.lower() if dot and stem and extension else ""
     if name.startswith(".") or (extension and not _extension_fits(extension, settings.media_extensions)):
         return False
     return matches(key, settings)
@@ -145,43 +147,39 @@ def _one(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, 
 
 def _load(
     connection: duckdb.DuckDBPyConnection,
-    rows: Iterator[dict[str, object]],
+    rows: Iterator[_Row],
     on_listed: Callable[[int], None],
 ) -> int:
     """Candidates and sidecars into the table `listed`; returns the number of candidates."""
     count = 0
     for chunk in _chunks(rows):
-        connection.register("chunk", pa.Table.from_pylist(chunk, schema=_LISTED))
+        columns = [
+            pa.array(column, field.type) for column, field in zip(zip(*chunk, strict=True), _LISTED, strict=True)
+        ]
+        connection.register("chunk", pa.Table.from_arrays(columns, schema=_LISTED))
         connection.execute("INSERT INTO listed FROM chunk")
         connection.unregister("chunk")
-        count += sum(not row["sidecar"] for row in chunk)
+        count += sum(not row[-1] for row in chunk)
         on_listed(count)
     return count
 
 
-def _rows(objects: Iterable[Object], settings: Settings | None) -> Iterator[dict[str, object]]:
+def _rows(objects: Iterable[Object], settings: Settings | None) -> Iterator[_Row]:
     """Candidates by the settings, and sidecars; without settings all that is no sidecar is a candidate."""
     for item in objects:
-        sidecar = next((s for s in SIDECAR_SUFFIXES if item.key.lower().endswith(s)), None)
+        sidecar = item.key.lower().endswith(SIDECAR_SUFFIXES)
         if sidecar:
-            stem = item.key[: -len(sidecar)]
+            stem = item.key[: -len(".info.json" if item.key.lower().endswith(".info.json") else ".json")]
         elif settings is None or is_candidate(item.key, settings):
-            stem = re.sub(r"\.[^./]*$", "", item.key)
+            stem = _EXTENSION.sub("", item.key)
         else:
             continue
-        yield {
-            "key": item.key,
-            "stem": stem,
-            "size_bytes": item.size_bytes,
-            "fingerprint": item.fingerprint,
-            "modified_at": item.modified_at,
-            "sidecar": sidecar is not None,
-        }
+        yield item.key, stem, item.size_bytes, item.fingerprint, item.modified_at, sidecar
 
 
-def _chunks(rows: Iterator[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
+def _chunks(rows: Iterator[_Row]) -> Iterator[list[_Row]]:
     """Rows by the thousand; when the listing breaks off, what was seen before still comes, and then the error."""
-    chunk: list[dict[str, object]] = []
+    chunk: list[_Row] = []
     try:
         for row in rows:
             chunk.append(row)

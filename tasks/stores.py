@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Protocol
+from xml.etree import ElementTree
 
 from tasks.errors import ObjectChanged
 from tasks.records import Object
@@ -94,7 +95,9 @@ class S3Store:
         if not {"AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE"} & os.environ.keys():
             # Throttling and 5xx: exponential waits with jitter, and fewer requests while the server says "slow down".
             limits["retries"] = {"mode": "adaptive", "total_max_attempts": self.settings.store_tries}
-        return botocore.session.get_session().create_client("s3", config=Config(**limits))
+        client = botocore.session.get_session().create_client("s3", config=Config(**limits))
+        client.meta.events.register("before-parse.s3.ListObjectsV2", _read_listing)
+        return client
 
     def anything(self) -> bool:
         return bool(self._ask("list_objects_v2", Prefix=self.prefix, MaxKeys=1).get("KeyCount"))
@@ -171,6 +174,29 @@ def _of_botocore(error: BaseException) -> bool:
 
 def _pause(failures: int) -> None:
     time.sleep(min(10.0, 0.1 * 2**failures))
+
+
+def _read_listing(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
+    """Read the objects of a page ourselves: botocore takes four times as long, a minute for a million objects."""
+    if response_dict["status_code"] != 200:
+        return
+    try:
+        root = ElementTree.fromstring(response_dict["body"])  # noqa: S314 - as botocore itself reads it
+    except ElementTree.ParseError:
+        return  # botocore says what is wrong with it
+    space = root.tag.removesuffix("ListBucketResult")
+    key, size, tag, modified = (f"{space}{name}" for name in ("Key", "Size", "ETag", "LastModified"))
+    rest, found = [], []
+    for node in root:
+        if node.tag != f"{space}Contents":
+            rest.append(node)
+            continue
+        said = {part.tag: part.text or "" for part in node}
+        when = datetime.fromisoformat(said[modified])
+        found.append({"Key": said[key], "Size": int(said[size]), "ETag": said[tag], "LastModified": when})
+    root[:] = rest
+    response_dict["body"] = ElementTree.tostring(root)
+    customized_response_dict["Contents"] = found
 
 
 def _s3_object(key: str, size: int, info: dict[str, Any]) -> Object:
