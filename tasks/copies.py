@@ -14,10 +14,14 @@ and not from another file.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
+import threading
 from dataclasses import dataclass
 from pathlib import Path
+
+import duckdb
 
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
@@ -70,10 +74,33 @@ def sha256_of(path: Path, fingerprint: str) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def copy_of(lake: Lake, work: Work, sha256: str, recipes: Recipes) -> Copy | None:
-    """What the lake has of the same content by its hash: that it is forgotten, else the newest words of it."""
+class Contents:
+    """What the lake knows at one moment, for the videos of a batch: opened when the first one asks, for all threads."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake, self._lock = lake, threading.Lock()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        with self._lock:
+            if self._connection is None:
+                self._connection = connect(self._lake)
+            return self._connection.cursor()
+
+
+def copy_of(contents: Contents, work: Work, sha256: str, recipes: Recipes) -> Copy | None:
+    """What the lake has of the same content by its hash: that it is forgotten, else the newest words of it.
+
+    `Contents` whose files have gone meanwhile know of nothing.
+    """
+    with contextlib.suppress(duckdb.IOException):
+        return _copy_of(contents, work, sha256, recipes)
+    return None
+
+
+def _copy_of(contents: Contents, work: Work, sha256: str, recipes: Recipes) -> Copy | None:
     row = (
-        connect(lake)
+        contents.cursor()
         .execute(
             "SELECT video_id, generation, status = 'forgotten' FROM videos_all WHERE size_bytes = $size AND "
             f"((content_sha256 = $sha256 AND {USABLE}) OR (content_sha256 = $veiled AND status = 'forgotten' "

@@ -40,11 +40,11 @@ def refresh(pipeline: Pipeline, work: Sequence[Work]) -> list[Result]:
     ]
 
 
-def take_over(pipeline: Pipeline, work: Work, metadata: Metadata) -> Result | None:
+def take_over(connection: Any, pipeline: Pipeline, work: Work, metadata: Metadata) -> Result | None:
     """The result of a video of which the lake has the same content as `work.source_id`, still without topics; None when
     it has not any more."""
     source = _source(work)
-    rows = _load(connect(pipeline.lake), {source} if source else set())
+    rows = _load(connection, {source} if source else set())
     return _refresh_one(pipeline, work, rows[source], metadata) if source in rows else None
 
 

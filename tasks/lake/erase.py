@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -19,21 +19,20 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.alike import stem_language
 from tasks.copies import content_name, veiled
 from tasks.lake.commit import new_generation
 from tasks.lake.log_texts import clean_log, read_bytes, table_files
 from tasks.lake.maintain import delete_rows, vacuum
 from tasks.lake.note_texts import clean_notes
-from tasks.lake.rewrite import among, each, rewrite
+from tasks.lake.rewrite import among
 from tasks.lake.schema import CONTENT, TABLES
 from tasks.lake.store import Lake, retry_commit
+from tasks.lake.traces import clean_reports, cleaned, drop_words, restore_words, said_elsewhere, vanishing
 from tasks.lake.views import connect
 from tasks.records import Status
 from tasks.scan import SIDECAR_SUFFIXES
 
 BURIED = "status IN ('forgotten', 'gone') AND key = ''"  # a bare row: all that is left of a video
-REPORTS = {"runs": "run_id", "syncs": "sync_id", "evaluations": "evaluation_id"}
 STAGED = "#"  # in names of files that a local writer has not finished
 
 
@@ -145,12 +144,13 @@ def erase(lake: Lake, known: Known, *, grace_h: float) -> Erased:
     Files that no snapshot names any more go at once: a query that is under way on an older snapshot may fail.
     """
     done = Erased()
-    reports = _clean_reports(lake, known)
+    connection = connect(lake)
+    reports = clean_reports(lake, connection, known.marks)
     done.reports = sum(reports.values()) + clean_notes(
-        lake, (*known.keys, *known.sidecars), lambda text: _cleaned(text, known.marks)
+        lake, (*known.keys, *known.sidecars), lambda text: cleaned(text, known.marks)
     )
-    words = _vanishing(connect(lake), known.ids)
-    _drop_words(lake, words)
+    words = vanishing(connection, known.ids)
+    drop_words(lake, words)
     done.vocabulary = sum(map(len, words.values()))
     those = among("video_id", known.ids)
     for name in CONTENT:
@@ -158,9 +158,10 @@ def erase(lake: Lake, known: Known, *, grace_h: float) -> Erased:
     _remove(lake, "sync_failures", those, done)
     _remove(lake, "videos", f"{those} AND NOT ({BURIED})", done)
     _remove(lake, "videos", f"{those} AND {_not_newest(lake, known.ids)}", done)
-    back = _said(connect(lake), known.ids, words)  # by writers that came while we looked
+    # By writers that came while we looked.
+    back = said_elsewhere(connect(lake), known.ids, words) if any(words.values()) else {}
     if back:
-        _restore_words(lake, back)
+        restore_words(lake, back)
         done.vocabulary -= sum(map(len, back.values()))
     for name in TABLES:
         removed = [*_vacuum_dead(lake, name), *vacuum(lake, name, grace_h)]
@@ -188,110 +189,6 @@ def gone_before(connection: duckdb.DuckDBPyConnection, when: datetime) -> list[s
         {"when": when},
     ).fetchall()
     return [video_id for (video_id,) in rows]
-
-
-# -- reports -----------------------------------------------------------------------------------------------------------
-
-
-def _clean_reports(lake: Lake, known: Known) -> dict[str, int]:
-    """Take what names the videos out of the reports of runs, syncs and evaluations; returns how many had something."""
-    counts = {}
-    for name, key in REPORTS.items():
-        found = [
-            identity
-            for identity, text in connect(lake).execute(f"SELECT {key}, report_json FROM _{name}").fetchall()
-            if text and _cleaned(text, known.marks) != text
-        ]
-        if found:
-            rewrite(
-                lake,
-                name,
-                among(key, found),
-                each(name, lambda row: {**row, "report_json": _cleaned(row["report_json"], known.marks)}),
-            )
-        counts[name] = len(found)
-    return counts
-
-
-def _cleaned(text: str, marks: Sequence[str]) -> str:
-    """A report without the entries that name one of the videos; their number stays."""
-    if not any(mark in text for mark in marks):
-        return text
-    report = json.loads(text)
-    plain = {json.loads(f'"{mark}"') for mark in marks}
-    for name, value in list(report.items()):
-        if isinstance(value, list):
-            kept = [entry for entry in value if not _names(entry, plain)]
-            if len(kept) < len(value):
-                report[name] = kept
-                report["forgotten"] = report.get("forgotten", 0) + len(value) - len(kept)
-        elif isinstance(value, dict) and _names(value, plain):
-            report[name] = None
-        elif isinstance(value, str) and name in ("error", "shortfall") and _names(value, plain):
-            report[name] = "It named a video that is forgotten."
-    return json.dumps(report)
-
-
-def _names(value: Any, marks: Iterable[str]) -> bool:
-    if isinstance(value, dict):
-        return any(_names(one, marks) for one in value.values())
-    if isinstance(value, list):
-        return any(_names(one, marks) for one in value)
-    return isinstance(value, str) and any(mark in value for mark in marks)
-
-
-# -- vocabulary --------------------------------------------------------------------------------------------------------
-
-
-def _vanishing(connection: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> dict[str, set[str]]:
-    """Words of the vocabulary, by its languages, that only these videos say."""
-    mine: dict[str, set[str]] = {}
-    for language, word in connection.execute(
-        "SELECT DISTINCT v.language, unnest(string_split(trim(p.text), ' ')) FROM _passages p "
-        "JOIN (SELECT video_id, any_value(language) AS language FROM _videos WHERE language IS NOT NULL GROUP BY ALL) v "
-        "USING (video_id) WHERE p.video_id IN (SELECT unnest($ids))",
-        {"ids": list(ids)},
-    ).fetchall():
-        mine.setdefault(stem_language(language) or "", set()).add(word)
-    said = _said(connection, ids, mine)
-    return {language: words - said.get(language, set()) for language, words in mine.items()}
-
-
-def _said(connection: duckdb.DuckDBPyConnection, ids: Sequence[str], words: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Those of `words` that another video says in the same language, or one whose language is not known yet."""
-    languages = connection.execute("SELECT DISTINCT language FROM _videos").fetchall()
-    said = {}
-    for language, asked in words.items():
-        raw = [name for (name,) in languages if name is not None and (stem_language(name) or "") == language]
-        rows = connection.execute(
-            "SELECT DISTINCT word FROM (SELECT unnest(string_split(trim(p.text), ' ')) AS word FROM _passages p "
-            "LEFT JOIN (SELECT DISTINCT video_id, language FROM _videos WHERE language IS NOT NULL) v USING (video_id) "
-            "WHERE p.video_id NOT IN (SELECT unnest($ids)) AND (v.language IS NULL OR v.language IN (SELECT unnest($raw::VARCHAR[])))) "
-            "SEMI JOIN (SELECT unnest($words::VARCHAR[]) AS word) USING (word)",
-            {"ids": list(ids), "raw": raw, "words": sorted(asked)},
-        ).fetchall()
-        if rows:
-            said[language] = {word for (word,) in rows}
-    return said
-
-
-def _drop_words(lake: Lake, words: dict[str, set[str]]) -> None:
-    for language, gone in words.items():
-        if gone:
-            values = pa.array(sorted(gone), pa.string())
-            # By language alone: a condition stays in the log, and must not have the words.
-            rewrite(
-                lake,
-                "vocabulary",
-                f"language = '{language}'",
-                lambda rows, values=values: rows.filter(pc.invert(pc.is_in(rows["word"], value_set=values))),  # type: ignore[misc]
-            )
-
-
-def _restore_words(lake: Lake, words: dict[str, set[str]]) -> None:
-    from tasks.lake.vocabulary import add_words
-
-    add_words(lake, list(words.items()), batch_id=f"forget-{time.time_ns()}")
 
 
 # -- rows and files ----------------------------------------------------------------------------------------------------

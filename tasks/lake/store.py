@@ -197,22 +197,20 @@ class Lake:
         properties = CommitProperties(app_transactions=[Transaction(app_id=batch_id, version=1)], max_commit_retries=15)
 
         def write() -> None:
-            if self._committed(name, batch_id):
+            # Written onto the snapshot that was asked: the same batch by another process in between is a conflict.
+            now = self.table(name)
+            if now.transaction_version(batch_id) is not None:
                 return
             write_deltalake(
-                self.path(name),
+                now,
                 table,
                 mode="append",
                 schema_mode="merge",
                 commit_properties=properties,
                 writer_properties=writer_properties(name),
-                storage_options=self.options,
             )
 
         retry_commit(write, what=f"append to {name}")
-
-    def _committed(self, name: str, batch_id: str) -> bool:
-        return self.table(name).transaction_version(batch_id) is not None
 
 
 def remote_options() -> dict[str, str]:

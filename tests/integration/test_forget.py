@@ -19,7 +19,7 @@ from tasks import forget as forgetting
 from tasks.care import take_care
 from tasks.errors import Misconfigured
 from tasks.forget import find_videos, forget
-from tasks.lake import erase, log_texts
+from tasks.lake import erase, log_texts, traces
 from tasks.lake.commit import commit
 from tasks.lake.maintain import check, compact
 from tasks.lake.schema import TABLES
@@ -190,8 +190,9 @@ def test_killed_before_any_step_it_is_run_again(filled, settings, tmp_path, monk
 
         return counted
 
-    for name in ("rewrite", "delete_rows", "_vacuum_dead"):
+    for name in ("delete_rows", "_vacuum_dead"):
         monkeypatch.setattr(erase, name, dying(getattr(erase, name)))
+    monkeypatch.setattr(traces, "rewrite", dying(traces.rewrite))
     for name in ("bury", "remove_subtitles", "forget_files"):
         monkeypatch.setattr(forgetting, name, dying(getattr(forgetting, name)))
     deaths = 0
