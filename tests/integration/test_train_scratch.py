@@ -138,6 +138,21 @@ def test_a_model_with_longer_frames_takes_over_blocks_and_convolutions(tmp_path)
     assert float((heard - mean).std()) < 0.6 * float(mean.std())
 
 
+def test_with_other_convolutions_only_blocks_are_taken_over():
+    other, model = small_model(30, hidden=64, layers=1, frame_ms=20), small_model(30, hidden=64, layers=1)
+    other.config.conv_kernel = (320, 4, 4)
+    with torch.no_grad():
+        for value in other.parameters():
+            value.fill_(0.5)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    taken = take_over(model, LETTERS, other, LETTERS, "init")
+    assert not taken.frontend, "the convolutions are then taught"
+    assert taken.new == ()
+    kept = {name for name, value in model.state_dict().items() if torch.equal(value, before[name])}
+    weights = {name for name, _ in model.named_parameters()}
+    assert {name.split(".")[1] for name in kept & weights} == {"feature_extractor", "feature_projection"}
+
+
 def test_other_letters_keep_the_new_last_layer(tmp_path):
     other = load_for_training(saved(tmp_path / "init"))[0]
     model = small_model(30, hidden=64, layers=1)
