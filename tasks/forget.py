@@ -27,6 +27,7 @@ AT_ONCE = 200  # videos that are forgotten together
 NOT_COVERED = (
     "the video itself and its sidecar in the bucket",
     "copies of the lake, snapshots of disks, versions that an object store keeps of removed files, snapshots of Elasticsearch",
+    "scratch space of other machines, which `forget` clears when it is run there",
     "artifacts and logs of a Prefect server, which may name videos that failed",
     "answers, subtitles and tables that were written elsewhere, and models that were trained on them",
 )

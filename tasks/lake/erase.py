@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from tasks.copies import content_name, veiled
 from tasks.lake.commit import new_generation
 from tasks.lake.log_texts import clean_log, read_bytes, table_files
-from tasks.lake.maintain import delete_rows, vacuum
+from tasks.lake.maintain import STAGED, delete_rows, vacuum
 from tasks.lake.note_texts import clean_notes
 from tasks.lake.rewrite import among
 from tasks.lake.schema import CONTENT, TABLES
@@ -33,7 +33,6 @@ from tasks.records import Status
 from tasks.scan import SIDECAR_SUFFIXES
 
 BURIED = "status IN ('forgotten', 'gone') AND key = ''"  # a bare row: all that is left of a video
-STAGED = "#"  # in names of files that a local writer has not finished
 
 
 @dataclass(frozen=True)
