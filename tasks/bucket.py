@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlparse
 
-from tasks.errors import AccessDenied, BucketNotFound, MissingTool, ObjectChanged, StorageBusy
+from tasks.errors import AccessDenied, BucketNotFound, MissingTool, ObjectChanged, StorageBusy, refuse_password
 from tasks.records import Object
 from tasks.scratch import writing
 from tasks.settings import Settings
@@ -179,6 +179,7 @@ def open_bucket(uri: str, settings: Settings) -> Bucket:
     Raises:
         BucketNotFound: there is nothing, or it is not a folder. MissingTool: the URI's driver is not installed.
     """
+    refuse_password(uri, "bucket")
     if "://" not in uri or uri.startswith("file://"):
         path = Path(unquote(urlparse(uri).path) if uri.startswith("file://") else uri).expanduser().resolve()
         if not path.is_dir():

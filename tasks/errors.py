@@ -40,6 +40,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -211,6 +212,15 @@ class BadQuery(Misconfigured):
 
 class MissingTool(Misconfigured):
     code = "missing_tool"
+
+
+def refuse_password(uri: str, what: str) -> None:
+    """Raise Misconfigured when a URI has a password in it: URIs are kept in rows, reports and logs."""
+    if "://" in uri and re.match(r"[^/@]*:[^/@]+@", uri.split("://", 1)[1]):
+        raise Misconfigured(
+            f"The address of the {what} has a password in it.",
+            next="Take it out; credentials come from the environment or from where the store's own tools have them.",
+        )
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from typing import Any
 from tasks.errors import Misconfigured, ModelNotAvailable, UnknownModelSet, first_line
 from tasks.folding import FOLDING_VERSION
 from tasks.passages import PASSAGES
+from tasks.pins import check_commit, newest_commit, read_pins, write_pin
 from tasks.records import Recipes
 from tasks.settings import Settings
 from tasks.speech.decode import DecoderSpec
@@ -72,17 +73,27 @@ def read_catalog(path: Path) -> dict[str, ModelSet]:
         raise Misconfigured(f"There is no model catalogue {path}.", next="Set NIGHTSCRIBE_CATALOG.") from error
     except tomllib.TOMLDecodeError as error:
         raise Misconfigured(f"The model catalogue {path} is not TOML: {error}", next="Mend it.") from error
-    sets = {}
+    sets, pins = {}, read_pins(path)
     for name, entry in entries.items():
         values = dict(entry)
         for kind in ("acoustic", "lm", "topics"):
             if values.get(kind):
                 values[kind] = _located(values[kind], path.parent)
+                _pin(values, kind, pins, f"{name} in {path}")
         try:
             sets[name] = ModelSet(name=name, **values)
         except TypeError as error:
             raise Misconfigured(f"The model set {name} in {path}: {error}", next="Mend the entry.") from error
     return sets
+
+
+def _pin(values: dict[str, Any], kind: str, pins: dict[str, str], where: str) -> None:
+    """The commit of a hub model: the catalogue's own, else the one it was fetched at."""
+    own = values.get(f"{kind}_revision")
+    if own is not None:
+        check_commit(str(own), f"{kind} of {where}")
+    elif values[kind] in pins:
+        values[f"{kind}_revision"] = pins[values[kind]]
 
 
 def _located(model: str, base: Path) -> str:
@@ -270,6 +281,8 @@ def hot_words(settings: Settings) -> list[str]:
 def fetch_models(name: str, settings: Settings) -> list[str]:
     """Download a set's models (or one model by its hub id) into the usual cache; returns what is there now.
 
+    One without a commit gets the newest there is, once and for all (tasks/pins.py).
+
     Raises:
         ModelNotAvailable: the hub did not answer or has no such model.
     """
@@ -277,7 +290,7 @@ def fetch_models(name: str, settings: Settings) -> list[str]:
     from huggingface_hub.errors import HfHubHTTPError
 
     sets = read_catalog(settings.catalog)
-    wanted: list[tuple[str, str | None]] = [(name, None)]
+    wanted: list[tuple[str, str | None]] = [(name, read_pins(settings.catalog).get(name))]
     if name in sets:
         s = sets[name]
         wanted = [
@@ -288,13 +301,16 @@ def fetch_models(name: str, settings: Settings) -> list[str]:
     for model, revision in wanted:
         if Path(model).is_dir():
             continue
+        commit = revision or newest_commit(model)
         try:
             snapshot_download(
-                model, revision=revision, ignore_patterns=["*.bin.index.json", "*.h5", "*.msgpack", "*.ot", "*.onnx"]
+                model, revision=commit, ignore_patterns=["*.bin.index.json", "*.h5", "*.msgpack", "*.ot", "*.onnx"]
             )
         except (HfHubHTTPError, OSError, ValueError) as error:
             raise ModelNotAvailable(
                 f"{model} could not be fetched: {first_line(error)}",
                 next="Run this where the hub can be reached, then copy the cache folder (HF_HOME) here.",
             ) from error
+        if revision is None:
+            write_pin(settings.catalog, model, commit)
     return [model for model, _ in wanted]

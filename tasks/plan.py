@@ -61,7 +61,8 @@ def make_plan(session: Session) -> Plan:
     """Estimate a session's work without doing any of it."""
     files: dict[str, int] = {}
     for item in session.work:
-        files[item.why] = files.get(item.why, 0) + 1
+        why = "taken over" if item.from_stage == "copy" else item.why
+        files[why] = files.get(why, 0) + 1
     heard = session.fresh()
     connection = connect(session.lake) if session.lake.exists() else None
     hours, by = _media_hours(session, heard, connection)

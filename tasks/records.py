@@ -22,7 +22,7 @@ class Object:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A video that has something to be done, and why. `from_stage` is the first stage that must run again."""
+    """A video that has something to be done, and why. `from_stage` is the first stage that must run again; "copy" is none."""
 
     video_id: str
     key: str
@@ -32,9 +32,12 @@ class Work:
     sidecar_key: str | None
     sidecar_fingerprint: str | None
     why: Why
-    from_stage: Literal["audio", "decode", "cues", "topics"] = "audio"
+    from_stage: Literal["audio", "decode", "cues", "topics", "copy"] = "audio"
     attempts: int = 0
     last_generation: int = 0
+    source_id: str | None = None  # with from_stage "copy": whose words it takes over, and of which generation
+    source_generation: int | None = None
+    same_size: bool = False  # the lake has another content of this size: to be compared by its hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,4 +170,6 @@ class Result:
     cues: tuple[Cue, ...] = ()
     topics: tuple[Topic, ...] = ()
     speech_ms: int = 0
+    content_sha256: str | None = None
+    taken_from: str | None = None  # the video whose words these are
     seconds: dict[str, float] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from typing import Any
 
 from tasks.errors import BadSidecar, ObjectChanged, Permanent
 from tasks.lake.views import connect
-from tasks.metadata import make_metadata, parse_sidecar
+from tasks.metadata import make_metadata, parse_sidecar, title_of
 from tasks.models import chained
 from tasks.pipeline import Pipeline, topics_of
 from tasks.records import AudioTrack, Cue, Metadata, Probe, Result, Topic, Word, Work
@@ -20,49 +20,81 @@ from tasks.subtitles import CueRules, make_cues
 
 
 def refresh(pipeline: Pipeline, work: Sequence[Work]) -> list[Result]:
-    """New results for videos whose words stay; the caller commits them.
+    """New results for videos whose words stay, or are those of the same content under another name; the caller commits
+    them.
 
-    Stages whose recipe is the current one are taken over as they are, and so are words of an older recipe.
+    Stages whose recipe is the current one are taken over as they are, and so are words of an older recipe. A video whose
+    rows have gone since the scan is left out: it is due again.
     """
     connection = connect(pipeline.lake)
-    ids = [item.video_id for item in work]
-    rows: dict[str, dict[str, dict[str, Any] | list[dict[str, Any]]]] = {}
-    videos = _rows(connection, "SELECT * FROM videos WHERE video_id IN (SELECT unnest($ids))", ids)
-    tables = {
-        "words": "SELECT * FROM words WHERE video_id IN (SELECT unnest($ids)) ORDER BY video_id, word_no",
-        "cues": "SELECT * FROM cues WHERE video_id IN (SELECT unnest($ids)) ORDER BY video_id, cue_no",
-        "topics": "SELECT * FROM topics WHERE video_id IN (SELECT unnest($ids)) ORDER BY video_id, scope, start_ms, rank",
-    }
-    for row in videos:
-        rows[row["video_id"]] = {"video": row, **{name: [] for name in tables}}
-    for name, sql in tables.items():
-        for row in _rows(connection, sql, ids):
-            rows[row["video_id"]][name].append(row)  # type: ignore[union-attr]
-    return [_refresh_one(pipeline, item, rows[item.video_id]) for item in work if item.video_id in rows]
+    current = dict(
+        connection.execute(
+            "SELECT video_id, generation FROM videos WHERE video_id IN (SELECT unnest($ids))",
+            {"ids": [item.video_id for item in work if item.from_stage != "copy"]},
+        ).fetchall()
+    )
+    sources = {item.video_id: _source(item) or (item.video_id, current.get(item.video_id, -1)) for item in work}
+    rows = _load(connection, set(sources.values()))
+    return [
+        _refresh_one(pipeline, item, rows[sources[item.video_id]]) for item in work if sources[item.video_id] in rows
+    ]
 
 
-def _rows(connection: Any, sql: str, ids: list[str]) -> list[dict[str, Any]]:
-    found = connection.execute(sql, {"ids": ids})
+def take_over(connection: Any, pipeline: Pipeline, work: Work, metadata: Metadata) -> Result | None:
+    """The result of a video of which the lake has the same content as `work.source_id`, still without topics; None when
+    it has not any more."""
+    source = _source(work)
+    rows = _load(connection, {source} if source else set())
+    return _refresh_one(pipeline, work, rows[source], metadata) if source in rows else None
+
+
+def _source(work: Work) -> tuple[str, int] | None:
+    """Video and generation whose words a copy takes over."""
+    if work.from_stage != "copy" or work.source_id is None or work.source_generation is None:
+        return None
+    return work.source_id, work.source_generation
+
+
+def _load(connection: Any, pairs: set[tuple[str, int]]) -> dict[tuple[str, int], dict[str, Any]]:
+    """The rows of these generations: one of `videos`, and lists of the others."""
+    ids, asked = sorted({video_id for video_id, _ in pairs}), sorted(f"{v}/{g}" for v, g in pairs)
+    those = "WHERE video_id IN (SELECT unnest($ids)) AND video_id || '/' || generation IN (SELECT unnest($asked)) ORDER BY video_id"
+    tables = {"words": "word_no", "cues": "cue_no", "topics": "scope, start_ms, rank"}
+    rows: dict[tuple[str, int], dict[str, Any]] = {}
+    for row in _rows(connection, f"SELECT * FROM videos_all {those}", ids, asked):
+        rows[row["video_id"], row["generation"]] = {"video": row, **{name: [] for name in tables}}
+    for name, order in tables.items():
+        for row in _rows(connection, f"SELECT * FROM {name}_all {those}, generation, {order}", ids, asked):
+            rows[row["video_id"], row["generation"]][name].append(row)
+    return rows
+
+
+def _rows(connection: Any, sql: str, ids: list[str], asked: list[str]) -> list[dict[str, Any]]:
+    found = connection.execute(sql, {"ids": ids, "asked": asked})
     names = [column[0] for column in found.description]
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
-def _refresh_one(pipeline: Pipeline, work: Work, old: dict[str, Any]) -> Result:
+def _refresh_one(pipeline: Pipeline, work: Work, old: dict[str, Any], given: Metadata | None = None) -> Result:
+    """With `given` metadata, topics are left to the caller."""
     started = time.monotonic()
     video = old["video"]
     words = tuple(Word(w["word"], w["start_ms"], w["end_ms"], w["confidence"]) for w in old["words"])
     now, before = pipeline.recipes, json.loads(video["recipe_json"] or "{}")
-    new_cues = work.from_stage == "cues"
+    copied = work.from_stage == "copy"
+    new_cues = work.from_stage == "cues" or (copied and video["cues_recipe"] != now.cues)
     # Without sound the earlier stages have no part in a row: it is as if made by today's.
-    detail = now.detail if video["status"] == "no_audio" else {**before, "topics": now.detail["topics"]}
+    detail = now.detail if copied or video["status"] == "no_audio" else {**before, "topics": now.detail["topics"]}
     if new_cues:
         detail["cues"] = now.detail["cues"]
     made = chained(detail)
-    metadata, warning = _metadata(pipeline, work, video)
-    same_topics = work.why != "metadata" and made.topics == video["topics_recipe"]
+    metadata, warning = (given, None) if given else _metadata(pipeline, work, video)
+    same_topics = made.topics == video["topics_recipe"] and (
+        metadata == _metadata_of(video) if copied else work.why != "metadata"
+    )
     result = Result(
         work=work,
-        bucket=video["bucket"],
+        bucket=pipeline.bucket.bucket_id,
         bucket_uri=pipeline.bucket.uri,
         status=video["status"],
         metadata=metadata,
@@ -70,17 +102,19 @@ def _refresh_one(pipeline: Pipeline, work: Work, old: dict[str, Any]) -> Result:
         reason=video["reason"],
         error=video["error"],
         sidecar_error=warning,
-        attempts=video["attempts"],
+        attempts=1 if copied else video["attempts"],
         probe=_probe(video),
         duration_ms=video["duration_ms"],
         audio_track=video["audio_track"],
-        language=video["language"],
+        language=(metadata.language or pipeline.models.language) if copied else video["language"],
         words=words,
         cues=_cues(pipeline, words, video, old["cues"], new_cues),
         topics=tuple(Topic(**{k: t[k] for k in Topic.__slots__}) for t in old["topics"]),
         speech_ms=video["speech_ms"],
+        content_sha256=video["content_sha256"],
+        taken_from=video["video_id"] if copied else video["taken_from"],
     )
-    if not same_topics:
+    if not same_topics and not given:
         result = replace(result, topics=topics_of(pipeline, result))
     return replace(result, seconds={"topics": time.monotonic() - started})
 
@@ -108,22 +142,34 @@ def _word_spans(cues: list[dict[str, Any]]) -> list[tuple[int, int]]:
 
 def _metadata(pipeline: Pipeline, work: Work, video: dict[str, Any]) -> tuple[Metadata, str | None]:
     """Metadata from the sidecar as it is now; what the container said is taken from the old row."""
-    old = Metadata(
+    old = _metadata_of(video)
+    copied = work.from_stage == "copy"
+    if work.why != "metadata" and not copied:
+        return old, None
+    if work.sidecar_key is None:
+        if copied and video["sidecar_fingerprint"] is None:
+            # What did not come from its name came from within the file, and is the same here.
+            named = old.title == title_of(video["key"])
+            return replace(old, title=title_of(work.key) if named else old.title, language=None), None
+        return make_metadata(work.key, {}, {}), None
+    try:
+        found = parse_sidecar(pipeline.bucket.read_small(work.sidecar_key), work.sidecar_key)
+    except (BadSidecar, Permanent, ObjectChanged) as error:
+        if copied:
+            return make_metadata(work.key, {}, {}), f"{error} The video was indexed without it."
+        return old, f"{error} The metadata stay as they were."
+    return make_metadata(work.key, found, {}), None
+
+
+def _metadata_of(video: dict[str, Any]) -> Metadata:
+    """What a row says of a video."""
+    return Metadata(
         video["title"] or "",
         video["description"] or "",
         tuple(video["tags"] or ()),
         video["published_at"],
         video["language"],
     )
-    if work.why != "metadata":
-        return old, None
-    if work.sidecar_key is None:
-        return make_metadata(work.key, {}, {}), None
-    try:
-        found = parse_sidecar(pipeline.bucket.read_small(work.sidecar_key), work.sidecar_key)
-    except (BadSidecar, Permanent, ObjectChanged) as error:
-        return old, f"{error} The metadata stay as they were."
-    return make_metadata(work.key, found, {}), None
 
 
 def _probe(video: dict[str, Any]) -> Probe:

@@ -35,6 +35,8 @@ class RunReport:
     unchanged: int = 0
     done: Counter[str] = field(default_factory=Counter)
     media_ms: int = 0
+    taken_over: int = 0
+    taken_over_ms: int = 0
     words: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     failures: list[dict[str, str | None]] = field(default_factory=list)
@@ -63,6 +65,9 @@ class RunReport:
             self.done[result.status] += 1
             self.media_ms += result.duration_ms or 0
             self.words += len(result.words)
+            if result.taken_from is not None and result.work.why in ("new", "changed", "retried"):
+                self.taken_over += 1
+                self.taken_over_ms += result.duration_ms or 0
             for stage, seconds in result.seconds.items():
                 self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
             if result.status == "failed":
@@ -137,7 +142,9 @@ class RunReport:
             "retried": self.retried,
             "unchanged": self.unchanged,
             **{status: self.done[status] for status in ("indexed", "no_speech", "no_audio", "failed")},
+            "taken_over": self.taken_over,
             "media_ms": self.media_ms,
+            "taken_over_ms": self.taken_over_ms,
             "words": self.words,
             "seconds": {stage: round(seconds, 3) for stage, seconds in self.seconds.items()},
             "device": self.device,
@@ -170,6 +177,8 @@ class RunReport:
             due = f" {self.stale} were made by an older recipe: --refresh redoes them." if self.stale else ""
             return f"Nothing left to do: {self.unchanged} of {self.scanned} videos are up to date.{due}"
         parts = [f"{self.done[s]} {label}" for s, label in _LABELS if self.done[s]]
+        if self.taken_over:
+            parts.append(f"{self.taken_over} of them by words of the same content under another name")
         if self.gone:
             parts.append(f"{self.gone} gone from the bucket")
         total = self.seconds.get("total", 0.0)
@@ -203,6 +212,7 @@ _LABELS = (
     ("no_speech", "without speech"),
     ("no_audio", "without audio"),
     ("failed", "failed"),
+    ("forgotten", "copies of forgotten videos"),
 )
 
 

@@ -15,7 +15,9 @@ import duckdb
 import pyarrow as pa
 
 from tasks.bucket import Bucket
+from tasks.copies import CONTENT_NAME, USABLE
 from tasks.errors import StorageBusy
+from tasks.lake.schema import VIDEOS
 from tasks.records import Object, Recipes, Work
 from tasks.settings import Settings
 
@@ -95,11 +97,9 @@ def scan(
         "modified_at TIMESTAMPTZ, sidecar BOOL)"
     )
     if lake is None:
-        connection.execute(
-            "CREATE TEMP TABLE videos (video_id TEXT, generation BIGINT, bucket TEXT, key TEXT, size_bytes BIGINT, "
-            "fingerprint TEXT, sidecar_fingerprint TEXT, status TEXT, attempts INT, next_try_at TIMESTAMPTZ, "
-            "acoustic_recipe TEXT, decode_recipe TEXT, cues_recipe TEXT, topics_recipe TEXT)"
-        )
+        columns = ", ".join(f"{name} {kind}" for name, kind in VIDEOS.items())
+        connection.execute(f"CREATE TEMP TABLE videos ({columns})")
+        connection.execute("CREATE TEMP VIEW videos_all AS FROM videos")
     warnings: list[str] = []
     complete = objects is None
     try:
@@ -122,7 +122,9 @@ def scan(
         "topics": recipes.topics,
     }
     connection.execute(_COMPARE, parameters)
-    work = [Work(*row) for row in connection.execute(_WORK).fetchall()]
+    heard_by = {"acoustic": recipes.acoustic, "decode": recipes.decode}
+    connection.execute(_NAMED, {"bucket_uri": bucket.uri, "remember": list(remember)})
+    work = [Work(*row) for row in connection.execute(_WORK, heard_by).fetchall()]
     stale = _one(connection, "SELECT count(*) FROM compared WHERE stale")
     known = _one(
         connection,
@@ -227,11 +229,38 @@ SELECT *,
          WHEN sidecar_fp IS DISTINCT FROM known_sidecar THEN 'metadata' END AS why
 FROM judged
 """
-_WORK = """
+# What has to be heard, with the name of its content where the store vouches for it; copies of what is forgotten are not.
+_NAMED = f"""
+CREATE OR REPLACE TEMP TABLE due AS
+SELECT * FROM (
+    SELECT *, {CONTENT_NAME} AS content
+    FROM (SELECT *, $bucket_uri AS bucket_uri, NULL AS bucket FROM compared WHERE why IS NOT NULL)
+)
+WHERE content IS NULL OR why NOT IN ('new', 'changed', 'retried') OR video_id IN (SELECT unnest($remember::VARCHAR[]))
+    OR key IN (SELECT unnest($remember::VARCHAR[]))
+    OR sha256(content) NOT IN (SELECT fingerprint FROM videos WHERE status = 'forgotten' AND fingerprint IS NOT NULL)
+"""
+_WORK = f"""
+WITH known AS (
+    SELECT video_id, generation, size_bytes, content_sha256, {CONTENT_NAME} AS content FROM videos_all
+    SEMI JOIN (SELECT size_bytes FROM due WHERE why IN ('new', 'changed', 'retried')) USING (size_bytes) WHERE {USABLE}
+),
+named AS (
+    SELECT content, size_bytes, arg_max(video_id, generation) AS source_id, max(generation) AS source_generation
+    FROM known WHERE content IS NOT NULL GROUP BY ALL
+),
+hashed AS (
+    SELECT size_bytes FROM known WHERE content_sha256 IS NOT NULL
+    UNION SELECT size_bytes FROM videos WHERE status = 'forgotten' AND content_sha256 IS NOT NULL
+)
 SELECT video_id, key, size_bytes, fingerprint, modified_at, sidecar_key, sidecar_fp, why,
-    CASE why WHEN 'metadata' THEN 'topics' WHEN 'stale' THEN first_stage ELSE 'audio' END,
-    coalesce(attempts, 0), coalesce(generation, 0)
-FROM compared WHERE why IS NOT NULL
+    CASE why WHEN 'metadata' THEN 'topics' WHEN 'stale' THEN first_stage
+             ELSE CASE WHEN n.source_id IS NULL THEN 'audio' ELSE 'copy' END END,
+    coalesce(attempts, 0), coalesce(generation, 0),
+    CASE WHEN why IN ('new', 'changed', 'retried') THEN n.source_id END,
+    CASE WHEN why IN ('new', 'changed', 'retried') THEN n.source_generation END,
+    size_bytes IN (FROM hashed)
+FROM due LEFT JOIN named n USING (content, size_bytes)
 ORDER BY why IN ('new', 'changed') DESC, modified_at NULLS LAST, key
 """
 _GONE = """

@@ -57,8 +57,8 @@ class Session:
         return [item for item in self.work if item.from_stage in ("audio", "decode")]
 
     def refreshed(self) -> list[Work]:
-        """Videos whose words stay as they are."""
-        return [item for item in self.work if item.from_stage in ("cues", "topics")]
+        """Videos whose words stay as they are, or are in the lake under another name."""
+        return [item for item in self.work if item.from_stage in ("cues", "topics", "copy")]
 
     def warm_up(self) -> None:
         """Load what the fresh work will need, if there is any."""

@@ -82,9 +82,10 @@ def _load(name: str, revision: str | None, device: str) -> TopicModel:
     quiet_transformers()
     where = torch.device(choose_device(device))
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
+        common: dict[str, Any] = {"revision": revision, "trust_remote_code": False, "local_files_only": True}
+        tokenizer = AutoTokenizer.from_pretrained(name, **common)
         model = AutoModelForSequenceClassification.from_pretrained(
-            name, revision=revision, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+            name, use_safetensors=True, dtype=torch.float32, **common
         )
     except (OSError, ValueError, KeyError) as error:
         raise ModelNotAvailable(

@@ -47,6 +47,8 @@ def list_sets(as_json: bool) -> int:
 def fetch(name: str) -> int:
     """Bring a set, or one model by its hub id, into the cache. Needs a network; runs afterwards need none.
 
+    Every download is of one commit, which is noted beside the catalogue (`catalog.lock.toml`) and is the same ever after.
+
     \b
     Example:
       nightscribe models fetch english

@@ -182,6 +182,8 @@ def video_row(
         },
         "device": device,
         "hardware": hardware,
+        "content_sha256": result.content_sha256,
+        "taken_from": result.taken_from,
         "flow_run_id": run_id,
         "indexed_at": now,
     }

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -18,19 +19,21 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.alike import stem_language
+from tasks.copies import content_name, veiled
 from tasks.lake.commit import new_generation
 from tasks.lake.log_texts import clean_log, read_bytes, table_files
-from tasks.lake.maintain import delete_rows, vacuum
-from tasks.lake.rewrite import among, each, rewrite
+from tasks.lake.maintain import STAGED, delete_rows, vacuum
+from tasks.lake.note_texts import clean_notes
+from tasks.lake.rewrite import among
 from tasks.lake.schema import CONTENT, TABLES
 from tasks.lake.store import Lake, retry_commit
+from tasks.lake.traces import clean_reports, cleaned, drop_words, restore_words, said_elsewhere, vanishing
 from tasks.lake.views import connect
 from tasks.records import Status
+from tasks.scan import SIDECAR_SUFFIXES
 
+ID_OF = "substr(sha256({} || chr(0) || {}), 1, 20)"  # of bucket and key
 BURIED = "status IN ('forgotten', 'gone') AND key = ''"  # a bare row: all that is left of a video
-REPORTS = {"runs": "run_id", "syncs": "sync_id", "evaluations": "evaluation_id"}
-STAGED = "#"  # in names of files that a local writer has not finished
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,23 @@ class Known:
 
     ids: tuple[str, ...]
     rows: tuple[dict[str, Any], ...]  # of `videos`, without bare ones
+    given: tuple[tuple[str, str, str], ...] = ()  # id, URI of the bucket and key, where the one who asks knows them
+
+    @property
+    def objects(self) -> tuple[tuple[str, str, str], ...]:
+        """Id, URI of the bucket, and key."""
+        named = {(row["video_id"], row["bucket_uri"] or "", row["key"]) for row in self.rows if row["key"]}
+        return tuple(sorted(named | set(self.given)))
 
     @property
     def keys(self) -> tuple[str, ...]:
-        return tuple(sorted({row["key"] for row in self.rows if row["key"]}))
+        return tuple(sorted({key for _, _, key in self.objects}))
+
+    @property
+    def sidecars(self) -> tuple[str, ...]:
+        """Names that metadata beside them may have."""
+        stems = {stem for key in self.keys for stem in (key, re.sub(r"\.[^./]*$", "", key))}
+        return tuple(sorted(f"{stem}{suffix}" for stem in stems for suffix in SIDECAR_SUFFIXES))
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -68,16 +84,26 @@ class Erased:
     left: list[str] = field(default_factory=list)
 
 
-def known_of(lake: Lake, ids: Sequence[str]) -> Known:
-    """Everything that rows of `videos` say of these videos, history included."""
-    found = connect(lake).execute(
+def known_of(lake: Lake, ids: Sequence[str], names: Sequence[str] = ()) -> Known:
+    """Everything that rows of `videos` say of these videos, history included. Of `names` that are keys of videos which are
+    forgotten already, what follows from them."""
+    connection = connect(lake)
+    given = connection.execute(
+        "SELECT DISTINCT v.video_id, coalesce(v.bucket_uri, v.bucket), n.name FROM videos v, "
+        "(SELECT unnest($names::VARCHAR[]) AS name) n WHERE v.video_id IN (SELECT unnest($ids)) "
+        f"AND v.video_id = {ID_OF.format('v.bucket', 'n.name')} ORDER BY ALL",
+        {"ids": list(ids), "names": list(names)},
+    ).fetchall()
+    found = connection.execute(
         "SELECT video_id, generation, bucket, coalesce(bucket_uri, bucket) AS bucket_uri, key, fingerprint, size_bytes, "
-        f"language, content_tag, content_sha256 FROM _videos WHERE video_id IN (SELECT unnest($ids)) AND NOT ({BURIED}) "
+        f"language, content_sha256 FROM _videos WHERE video_id IN (SELECT unnest($ids)) AND NOT ({BURIED}) "
         "ORDER BY ALL",
         {"ids": list(ids)},
     )
-    names = [column[0] for column in found.description or ()]
-    return Known(tuple(ids), tuple(dict(zip(names, row, strict=True)) for row in found.fetchall()))
+    columns = [column[0] for column in found.description or ()]
+    return Known(
+        tuple(ids), tuple(dict(zip(columns, row, strict=True)) for row in found.fetchall()), tuple(map(tuple, given))
+    )
 
 
 def bury(lake: Lake, known: Known, status: Status) -> None:
@@ -117,15 +143,16 @@ def _bare_row(video_id: str, last: int, status: Status, row: dict[str, Any], now
         "n_words": 0,
         "n_passages": 0,
         # By these a copy under another name is known, and nothing else.
-        "content_tag": veiled(row.get("content_tag")) if status == "forgotten" else None,
+        "fingerprint": veiled(name_of(row)) if status == "forgotten" else None,
         "content_sha256": veiled(row.get("content_sha256")) if status == "forgotten" else None,
+        "size_bytes": row.get("size_bytes") if status == "forgotten" else None,
         "indexed_at": now,
     }
 
 
-def veiled(content: str | None) -> str | None:
-    """A content's name from which nothing follows but that another is the same."""
-    return None if content is None else hashlib.sha256(content.encode()).hexdigest()
+def name_of(row: dict[str, Any]) -> str | None:
+    """The name of a row's content that its store vouches for."""
+    return content_name(row.get("bucket_uri") or "", row.get("fingerprint") or "")
 
 
 def erase(lake: Lake, known: Known, *, grace_h: float) -> Erased:
@@ -134,10 +161,13 @@ def erase(lake: Lake, known: Known, *, grace_h: float) -> Erased:
     Files that no snapshot names any more go at once: a query that is under way on an older snapshot may fail.
     """
     done = Erased()
-    reports = _clean_reports(lake, known)
-    done.reports = sum(reports.values())
-    words = _vanishing(connect(lake), known.ids)
-    _drop_words(lake, words)
+    connection = connect(lake)
+    reports = clean_reports(lake, connection, known.marks)
+    done.reports = sum(reports.values()) + clean_notes(
+        lake, (*known.keys, *known.sidecars), lambda text: cleaned(text, known.marks)
+    )
+    words = vanishing(connection, known.ids)
+    drop_words(lake, words)
     done.vocabulary = sum(map(len, words.values()))
     those = among("video_id", known.ids)
     for name in CONTENT:
@@ -145,9 +175,10 @@ def erase(lake: Lake, known: Known, *, grace_h: float) -> Erased:
     _remove(lake, "sync_failures", those, done)
     _remove(lake, "videos", f"{those} AND NOT ({BURIED})", done)
     _remove(lake, "videos", f"{those} AND {_not_newest(lake, known.ids)}", done)
-    back = _said(connect(lake), known.ids, words)  # by writers that came while we looked
+    # By writers that came while we looked.
+    back = said_elsewhere(connect(lake), known.ids, words) if any(words.values()) else {}
     if back:
-        _restore_words(lake, back)
+        restore_words(lake, back)
         done.vocabulary -= sum(map(len, back.values()))
     for name in TABLES:
         removed = [*_vacuum_dead(lake, name), *vacuum(lake, name, grace_h)]
@@ -175,110 +206,6 @@ def gone_before(connection: duckdb.DuckDBPyConnection, when: datetime) -> list[s
         {"when": when},
     ).fetchall()
     return [video_id for (video_id,) in rows]
-
-
-# -- reports -----------------------------------------------------------------------------------------------------------
-
-
-def _clean_reports(lake: Lake, known: Known) -> dict[str, int]:
-    """Take what names the videos out of the reports of runs, syncs and evaluations; returns how many had something."""
-    counts = {}
-    for name, key in REPORTS.items():
-        found = [
-            identity
-            for identity, text in connect(lake).execute(f"SELECT {key}, report_json FROM _{name}").fetchall()
-            if text and _cleaned(text, known.marks) != text
-        ]
-        if found:
-            rewrite(
-                lake,
-                name,
-                among(key, found),
-                each(name, lambda row: {**row, "report_json": _cleaned(row["report_json"], known.marks)}),
-            )
-        counts[name] = len(found)
-    return counts
-
-
-def _cleaned(text: str, marks: Sequence[str]) -> str:
-    """A report without the entries that name one of the videos; their number stays."""
-    if not any(mark in text for mark in marks):
-        return text
-    report = json.loads(text)
-    plain = {json.loads(f'"{mark}"') for mark in marks}
-    for name, value in list(report.items()):
-        if isinstance(value, list):
-            kept = [entry for entry in value if not _names(entry, plain)]
-            if len(kept) < len(value):
-                report[name] = kept
-                report["forgotten"] = report.get("forgotten", 0) + len(value) - len(kept)
-        elif isinstance(value, dict) and _names(value, plain):
-            report[name] = None
-        elif isinstance(value, str) and name in ("error", "shortfall") and _names(value, plain):
-            report[name] = "It named a video that is forgotten."
-    return json.dumps(report)
-
-
-def _names(value: Any, marks: Iterable[str]) -> bool:
-    if isinstance(value, dict):
-        return any(_names(one, marks) for one in value.values())
-    if isinstance(value, list):
-        return any(_names(one, marks) for one in value)
-    return isinstance(value, str) and any(mark in value for mark in marks)
-
-
-# -- vocabulary --------------------------------------------------------------------------------------------------------
-
-
-def _vanishing(connection: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> dict[str, set[str]]:
-    """Words of the vocabulary, by its languages, that only these videos say."""
-    mine: dict[str, set[str]] = {}
-    for language, word in connection.execute(
-        "SELECT DISTINCT v.language, unnest(string_split(trim(p.text), ' ')) FROM _passages p "
-        "JOIN (SELECT video_id, any_value(language) AS language FROM _videos WHERE language IS NOT NULL GROUP BY ALL) v "
-        "USING (video_id) WHERE p.video_id IN (SELECT unnest($ids))",
-        {"ids": list(ids)},
-    ).fetchall():
-        mine.setdefault(stem_language(language) or "", set()).add(word)
-    said = _said(connection, ids, mine)
-    return {language: words - said.get(language, set()) for language, words in mine.items()}
-
-
-def _said(connection: duckdb.DuckDBPyConnection, ids: Sequence[str], words: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Those of `words` that another video says in the same language, or one whose language is not known yet."""
-    languages = connection.execute("SELECT DISTINCT language FROM _videos").fetchall()
-    said = {}
-    for language, asked in words.items():
-        raw = [name for (name,) in languages if name is not None and (stem_language(name) or "") == language]
-        rows = connection.execute(
-            "SELECT DISTINCT word FROM (SELECT unnest(string_split(trim(p.text), ' ')) AS word FROM _passages p "
-            "LEFT JOIN (SELECT DISTINCT video_id, language FROM _videos WHERE language IS NOT NULL) v USING (video_id) "
-            "WHERE p.video_id NOT IN (SELECT unnest($ids)) AND (v.language IS NULL OR v.language IN (SELECT unnest($raw::VARCHAR[])))) "
-            "SEMI JOIN (SELECT unnest($words::VARCHAR[]) AS word) USING (word)",
-            {"ids": list(ids), "raw": raw, "words": sorted(asked)},
-        ).fetchall()
-        if rows:
-            said[language] = {word for (word,) in rows}
-    return said
-
-
-def _drop_words(lake: Lake, words: dict[str, set[str]]) -> None:
-    for language, gone in words.items():
-        if gone:
-            values = pa.array(sorted(gone), pa.string())
-            # By language alone: a condition stays in the log, and must not have the words.
-            rewrite(
-                lake,
-                "vocabulary",
-                f"language = '{language}'",
-                lambda rows, values=values: rows.filter(pc.invert(pc.is_in(rows["word"], value_set=values))),  # type: ignore[misc]
-            )
-
-
-def _restore_words(lake: Lake, words: dict[str, set[str]]) -> None:
-    from tasks.lake.vocabulary import add_words
-
-    add_words(lake, list(words.items()), batch_id=f"forget-{time.time_ns()}")
 
 
 # -- rows and files ----------------------------------------------------------------------------------------------------

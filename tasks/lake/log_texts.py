@@ -42,21 +42,22 @@ def clean_log(lake: Lake, name: str) -> Log:
         except (ValueError, pa.ArrowException):
             continue  # half written, by a killed writer; no reader takes it for a commit
         if clean is not None:
-            _replace(lake, path, clean)
+            replace(lake, path, clean)
             done.cleaned += 1
     return done
 
 
 def table_files(lake: Lake, name: str) -> list[str]:
     """Every file in a table's folder, its log apart: paths, or keys of the store."""
-    return [path for path in _walk(lake, lake.path(name)) if "/_delta_log/" not in path]
+    return [path for path in walk(lake, lake.path(name)) if "/_delta_log/" not in path]
 
 
 def _log_files(lake: Lake, name: str) -> list[str]:
-    return [path for path in _walk(lake, f"{lake.path(name)}/_delta_log") if path.endswith((".json", ".parquet"))]
+    return [path for path in walk(lake, f"{lake.path(name)}/_delta_log") if path.endswith((".json", ".parquet"))]
 
 
-def _walk(lake: Lake, folder: str) -> list[str]:
+def walk(lake: Lake, folder: str) -> list[str]:
+    """Every file below a folder of the lake: paths, or keys of the store."""
     if lake.local:
         return sorted(str(path) for path in Path(folder).rglob("*") if path.is_file())
     import fsspec
@@ -69,7 +70,7 @@ def _walk(lake: Lake, folder: str) -> list[str]:
 
 
 def read_bytes(lake: Lake, path: str) -> bytes:
-    """A file that `table_files` named."""
+    """A file that `walk` named."""
     if lake.local:
         return Path(path).read_bytes()
     import fsspec
@@ -79,7 +80,8 @@ def read_bytes(lake: Lake, path: str) -> bytes:
     return data
 
 
-def _replace(lake: Lake, path: str, data: bytes) -> None:
+def replace(lake: Lake, path: str, data: bytes) -> None:
+    """Put other bytes into a file that `walk` named, in one step."""
     if lake.local:
         part = Path(path).with_name(f".{uuid.uuid4().hex}.part")
         part.write_bytes(data)

@@ -58,7 +58,6 @@ VIDEOS = {
     "topics_s": "DOUBLE",
     "device": "VARCHAR",
     "hardware": "VARCHAR",
-    "content_tag": "VARCHAR",
     "content_sha256": "VARCHAR",
     "taken_from": "VARCHAR",
     "flow_run_id": "VARCHAR",

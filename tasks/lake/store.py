@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlparse
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from tasks.errors import LakeNotWritable, LakeTooNew, Misconfigured, StorageBusy, first_line
+from tasks.errors import LakeNotWritable, LakeTooNew, Misconfigured, StorageBusy, first_line, refuse_password
 from tasks.lake.schema import ADDED, LAKE_VERSION, STATISTICS, TABLES, arrow_schema
 
 _T = TypeVar("_T")
@@ -33,6 +33,7 @@ class Lake:
     """One lake at a folder or URI. Opening it creates nothing; `create()` does."""
 
     def __init__(self, uri: str) -> None:
+        refuse_password(uri, "lake")
         self.local = "://" not in uri or uri.startswith("file://")
         if self.local:
             path = unquote(urlparse(uri).path) if uri.startswith("file://") else uri
@@ -196,22 +197,20 @@ class Lake:
         properties = CommitProperties(app_transactions=[Transaction(app_id=batch_id, version=1)], max_commit_retries=15)
 
         def write() -> None:
-            if self._committed(name, batch_id):
+            # Written onto the snapshot that was asked: the same batch by another process in between is a conflict.
+            now = self.table(name)
+            if now.transaction_version(batch_id) is not None:
                 return
             write_deltalake(
-                self.path(name),
+                now,
                 table,
                 mode="append",
                 schema_mode="merge",
                 commit_properties=properties,
                 writer_properties=writer_properties(name),
-                storage_options=self.options,
             )
 
         retry_commit(write, what=f"append to {name}")
-
-    def _committed(self, name: str, batch_id: str) -> bool:
-        return self.table(name).transaction_version(batch_id) is not None
 
 
 def remote_options() -> dict[str, str]:

@@ -7,14 +7,18 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
+from tasks.copies import Contents, Copy, copy_of, sha256_of
 from tasks.errors import BadSidecar, ObjectChanged, Permanent, Transient, Unexpected, foreseen
 from tasks.media import extract_audio, probe
 from tasks.metadata import make_metadata, parse_sidecar
 from tasks.pipeline.state import Batch, Item, Pipeline
-from tasks.records import Work
+from tasks.records import Result, Work
 
 THREADS = 2  # ffmpeg processes at a time
 
@@ -22,8 +26,11 @@ THREADS = 2  # ffmpeg processes at a time
 def prepare(run: Pipeline, batch: Batch) -> Batch:
     """Fetch, probe and decode every video of the batch; faults become results. What is ready already stays so."""
     ready = {item.work.video_id: item for item in batch.items if item.result or _has_audio(item)}
+    contents = Contents(run.lake)
     with ThreadPoolExecutor(THREADS) as threads:
-        batch.items = list(threads.map(lambda work: ready.get(work.video_id) or _prepare_one(run, work), batch.work))
+        batch.items = list(
+            threads.map(lambda work: ready.get(work.video_id) or _prepare_one(run, contents, work), batch.work)
+        )
     return batch
 
 
@@ -31,13 +38,13 @@ def _has_audio(item: Item) -> bool:
     return item.audio is not None and Path(item.audio.path).exists()
 
 
-def _prepare_one(run: Pipeline, work: Work) -> Item:
+def _prepare_one(run: Pipeline, contents: Contents, work: Work) -> Item:
     item = Item(work, make_metadata(work.key, {}, {}))
     with contextlib.ExitStack() as kept:
         for attempt in range(1, run.settings.attempts + 1):
             try:
                 with foreseen(), run.clock.working():
-                    _read(run, item, kept)
+                    _read(run, item, contents, kept)
                 break
             except (Permanent, Unexpected) as error:
                 item.result = run.failed(item, error)
@@ -69,13 +76,23 @@ def _object(run: Pipeline, item: Item, kept: contextlib.ExitStack) -> Iterator[P
     yield item.copy
 
 
-def _read(run: Pipeline, item: Item, kept: contextlib.ExitStack) -> None:
+def _read(run: Pipeline, item: Item, contents: Contents, kept: contextlib.ExitStack) -> None:
     work = item.work
     with _object(run, item, kept) as path:
+        started = time.monotonic()
+        item.sha256 = sha256_of(path, work.fingerprint)
+        item.seconds["fetch"] = item.seconds.get("fetch", 0.0) + time.monotonic() - started
+        known = copy_of(contents, work, item.sha256, run.recipes) if work.same_size else None
+        if known and known.forgotten:
+            item.result = run.forgotten(work, item.sha256)
+            return
         sidecar = _sidecar(run, item)
         started = time.monotonic()
         item.probe = probe(path, run.settings)
         item.metadata = make_metadata(work.key, sidecar, item.probe.tags)
+        if known and (taken := _taken_over(run, item, contents, known)):
+            item.result = taken
+            return
         if not item.probe.tracks:
             item.result = run.result(item, "no_audio")
             return
@@ -86,6 +103,17 @@ def _read(run: Pipeline, item: Item, kept: contextlib.ExitStack) -> None:
             target.unlink(missing_ok=True)
             raise
         item.seconds["audio"] = time.monotonic() - started
+
+
+def _taken_over(run: Pipeline, item: Item, contents: Contents, known: Copy) -> Result | None:
+    """The words that the lake has of the same content; None when they have gone since. Topics come with everybody's."""
+    from tasks.refresh import take_over  # it stands on this package
+
+    work = replace(item.work, from_stage="copy", source_id=known.video_id, source_generation=known.generation)
+    found = None
+    with contextlib.suppress(duckdb.IOException):
+        found = take_over(contents.cursor(), run, work, item.metadata)
+    return found and replace(found, probe=item.probe, sidecar_error=item.warning, content_sha256=item.sha256)
 
 
 def _sidecar(run: Pipeline, item: Item) -> dict[str, Any]:

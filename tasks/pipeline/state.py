@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tasks.bucket import Bucket
 from tasks.clock import WorkClock
+from tasks.copies import veiled
 from tasks.errors import NightscribeError, Transient, Unexpected
 from tasks.hardware import hardware_of
 from tasks.lake.commit import commit, forgotten_meanwhile
@@ -42,6 +43,7 @@ class Item:
     speech_frames: int = 0
     result: Result | None = None
     warning: str | None = None
+    sha256: str | None = None
     copy: Path | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -166,6 +168,7 @@ class Pipeline:
             duration_ms=item.probe.duration_ms if item.probe else None,
             audio_track=item.audio.track if item.audio else None,
             language=item.metadata.language or self.models.language,
+            content_sha256=item.sha256,
         )
 
     def failed(self, item: Item, error: NightscribeError) -> Result:
@@ -180,6 +183,19 @@ class Pipeline:
             error=str(error)[:2000],
             next_try_at=due,
             seconds=item.seconds,
+        )
+
+    def forgotten(self, work: Work, sha256: str) -> Result:
+        """The bare row of a copy of what is forgotten: nothing is known of it but that."""
+        bare = replace(work, key="", fingerprint="", sidecar_fingerprint=None, modified_at=None)
+        return Result(
+            work=bare,
+            bucket=self.bucket.bucket_id,
+            bucket_uri=self.bucket.uri,
+            status="forgotten",
+            metadata=Metadata(""),
+            recipes=self.recipes,
+            content_sha256=veiled(sha256),
         )
 
     def gone(self, work: Sequence[Work]) -> list[Result]:

@@ -195,7 +195,8 @@ def _load(
     quiet_transformers()
     where = torch.device(choose_device(device))
     dtype = choose_dtype(precision, where)
-    common: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
+    # A run never waits for a network: what it needs was fetched.
+    common: dict[str, Any] = {"revision": revision, "trust_remote_code": False, "local_files_only": True}
     extra = {"target_lang": target_language, "ignore_mismatched_sizes": True} if target_language else {}
     try:
         config = AutoConfig.from_pretrained(name, **common)
@@ -240,7 +241,11 @@ def tokenizer_of(chosen: ModelSet) -> Any:
     target = {"target_lang": chosen.target_language} if chosen.target_language else {}
     try:
         return AutoTokenizer.from_pretrained(
-            chosen.acoustic, revision=chosen.acoustic_revision, trust_remote_code=False, **target
+            chosen.acoustic,
+            revision=chosen.acoustic_revision,
+            trust_remote_code=False,
+            local_files_only=True,
+            **target,
         )
     except (OSError, ValueError, KeyError) as error:
         raise _unavailable(chosen.acoustic, error) from error

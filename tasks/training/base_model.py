@@ -16,6 +16,7 @@ from transformers import (
 )
 
 from tasks.errors import Misconfigured, first_line
+from tasks.pins import from_hub
 from tasks.quiet import quiet_transformers
 from tasks.training.scratch import letters
 
@@ -30,11 +31,12 @@ def load_for_training(name: str) -> tuple[PreTrainedModel, Any]:
     """
     quiet_transformers()
     # Trained in fp32, whatever it was saved in: autocast does the rest.
-    given: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False, "dtype": torch.float32}
+    common: dict[str, Any] = {"trust_remote_code": False, **from_hub(name)}
+    given: dict[str, Any] = {"use_safetensors": True, "dtype": torch.float32, **common}
     try:
-        extractor = AutoFeatureExtractor.from_pretrained(name, trust_remote_code=False)
+        extractor = AutoFeatureExtractor.from_pretrained(name, **common)
         try:
-            tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+            tokenizer = AutoTokenizer.from_pretrained(name, **common)
         except (OSError, ValueError, TypeError, KeyError):
             tokenizer = letters()
             given |= {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "ctc_zero_infinity": True}

@@ -20,6 +20,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tasks.arrays import Array
 from tasks.errors import Misconfigured, first_line
+from tasks.pins import from_hub
 from tasks.quiet import quiet_transformers
 from tasks.speech.acoustic import choose_device
 from tasks.training.folders import recover, replacing
@@ -123,7 +124,7 @@ def train_topics(
 
 
 def _load(name: str, labels: Sequence[str]) -> tuple[Any, Any]:
-    common: dict[str, Any] = {"trust_remote_code": False}
+    common: dict[str, Any] = {"trust_remote_code": False, **from_hub(name)}
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **common)
         model = AutoModelForSequenceClassification.from_pretrained(

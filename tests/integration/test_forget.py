@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import REPO, command_environment
@@ -18,7 +19,7 @@ from tasks import forget as forgetting
 from tasks.care import take_care
 from tasks.errors import Misconfigured
 from tasks.forget import find_videos, forget
-from tasks.lake import erase, log_texts
+from tasks.lake import erase, log_texts, traces
 from tasks.lake.commit import commit
 from tasks.lake.maintain import check, compact
 from tasks.lake.schema import TABLES
@@ -79,6 +80,10 @@ def filled(lake, say, result, settings, tmp_path):
         lake.table(name).create_checkpoint()
     for form in ("vtt", "srt"):
         write_subtitles(lake, folder=str(tmp_path / "subtitles"), format=form, settings=settings)
+    plan = Path(lake.uri, "_backfills", "today")
+    (plan / "done").mkdir(parents=True)
+    pq.write_table(pa.table({"key": [KEY, "private/zebulon-hearing.json", "weather/1.mp4"]}), plan / "plan.parquet")
+    (plan / "done/00001.json").write_text(json.dumps({"failures": failures}, ensure_ascii=False))
     web = settings.scratch / "web"
     web.mkdir(parents=True)
     (web / f"{cache_name(ID, '1-1', 1)}-3.jpg").write_bytes(b"a picture of zebulon")
@@ -132,7 +137,7 @@ def test_every_byte_is_read_for_the_words_of_a_forgotten_video(filled, settings,
     assert (certificate.videos, certificate.generations) == ([ID], 2)
     assert certificate.rows == {"words": 11, "cues": 2, "passages": 2, "topics": 1, "sync_failures": 1, "videos": 2}
     assert certificate.vocabulary == 8, "quixotic people in zanzibar woman came to again; the is said by others"
-    assert (certificate.reports, certificate.subtitles, certificate.caches) == (2, 2, 1)
+    assert (certificate.reports, certificate.subtitles, certificate.caches) == (4, 2, 1)
     assert rows(filled, "SELECT word FROM vocabulary ORDER BY 1") == [
         (word,) for word in ("0", "1", "2", "3", "4", "5", "6", "7", "8", "day", "of", "the", "weather")
     ]
@@ -145,6 +150,9 @@ def test_every_byte_is_read_for_the_words_of_a_forgotten_video(filled, settings,
     assert (report["warnings"], report["forgotten"], report["bucket"]) == (["other"], 2, "file:///bucket")
     assert (settings.scratch / "web-retry.log").read_text() == "  failed  weather/10.mp4: corrupt\n"
     assert (settings.scratch / "web/other.jpg").exists()
+    plan = Path(filled.uri, "_backfills/today")
+    assert pq.read_table(plan / "plan.parquet").to_pylist() == [{"key": "weather/1.mp4"}]
+    assert len(json.loads((plan / "done/00001.json").read_text())["failures"]) == 1
     assert len(list((tmp_path / "subtitles").rglob("*.vtt"))) == 9
     assert not any(secret in certificate.text().lower() for secret in SECRETS), "it can be kept"
 
@@ -182,8 +190,9 @@ def test_killed_before_any_step_it_is_run_again(filled, settings, tmp_path, monk
 
         return counted
 
-    for name in ("rewrite", "delete_rows", "_vacuum_dead"):
+    for name in ("delete_rows", "_vacuum_dead"):
         monkeypatch.setattr(erase, name, dying(getattr(erase, name)))
+    monkeypatch.setattr(traces, "rewrite", dying(traces.rewrite))
     for name in ("bury", "remove_subtitles", "forget_files"):
         monkeypatch.setattr(forgetting, name, dying(getattr(forgetting, name)))
     deaths = 0
@@ -254,6 +263,14 @@ def test_it_is_not_indexed_again_unless_asked(lake, tmp_path, settings, result):
     assert not open_session(str(bucket), settings).has_work
     forget(lake, settings, find_videos(lake, ["a.mp4"]))
     assert not open_session(str(bucket), settings).has_work
+    # On another machine, by its key: subtitles beside it, and lines of a log.
+    (bucket / "a.mp4.vtt").write_text("WEBVTT\n\nNOTE made by Nightscribe; machine transcript\n")
+    settings.scratch.mkdir(exist_ok=True)
+    (settings.scratch / "web-retry.log").write_text("  failed  a.mp4: corrupt\n")
+    again = forget(lake, settings, find_videos(lake, ["a.mp4"]), names=["a.mp4"])
+    assert (again.complete, again.subtitles) == (True, 1)
+    assert not (bucket / "a.mp4.vtt").exists()
+    assert (settings.scratch / "web-retry.log").read_text() == ""
     (bucket / "a.mp4").write_bytes(b"video, cut anew")
     assert not open_session(str(bucket), settings).has_work
     (asked,) = open_session(str(bucket), settings, remember=["a.mp4"]).work

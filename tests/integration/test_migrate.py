@@ -7,15 +7,19 @@ generations and in capitals, one with accents, one that failed; and a run.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from conftest import REPO, command_environment
+from s3_server import s3  # noqa: F401
 
 from tasks.errors import LakeTooNew, LakeTooOld
 from tasks.lake import migrate
@@ -154,3 +158,40 @@ def test_a_lake_of_today_with_an_older_version_is_read_as_it_is(lake, say):
     lake.create()
     assert rows(lake, "SELECT text FROM transcripts") == [(" hello there ",)]
     assert not lake.outdated()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_lake_on_s3_is_migrated_and_forgets(first, s3, tmp_path):
+    """Every object of the store is read afterwards, as its bytes and as what it decodes to."""
+    from tasks.forget import find_videos, forget
+    from tasks.settings import Settings
+
+    root = Path(first.uri)
+    for path in root.rglob("*"):
+        if path.is_file():
+            s3.upload_file(str(path), "lake", f"archive/{path.relative_to(root)}")
+    shutil.rmtree(root)
+    lake = Lake("s3://lake/archive")
+    lake.create()
+    assert check(lake) == []
+    assert len(rows(lake, "SELECT * FROM words_all")) == 108
+
+    def said() -> bytes:
+        everything = b""
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket="lake"):
+            for entry in page["Contents"]:
+                data = s3.get_object(Bucket="lake", Key=entry["Key"])["Body"].read()
+                everything += entry["Key"].encode() + data
+                if entry["Key"].endswith(".parquet"):
+                    everything += repr(pq.ParquetFile(io.BytesIO(data)).read().to_pylist()).encode()
+        return everything
+
+    assert b"transcripts" not in said()
+    assert "café".encode() in said()
+    certificate = forget(lake, Settings(scratch=tmp_path / "scratch"), find_videos(lake, ["café.mp4"]))
+    assert certificate.complete
+    assert certificate.rows["words"] == 100
+    left = said()
+    assert not any(word in left for word in ("café".encode(), b"caf\\u00e9", b"cafe", b"gare"))
+    assert b"INTEREST" in left
+    assert check(lake) == []

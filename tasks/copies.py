@@ -1,0 +1,119 @@
+"""The same content under another name: a renamed or copied object takes over the words that the lake has of it.
+
+Two objects are the same when they have the same size, and
+
+- the same name that a store vouches for: an ETag of S3 that is an MD5 of the content, or of its parts where it was uploaded
+  in parts; a SHA-256 where local files are fingerprinted so (`checksum`). Nothing is read then. ETags that differ prove
+  nothing: of one content there are several, by the size of its parts, and encryption makes others.
+- or the same SHA-256. It is taken of every object that is indexed, and compared when the lake has another content of that
+  size; the object is read for that, as it is for its words.
+
+Sizes and times of local files, and ETags that look otherwise, are not trusted: they tell a file from what it was before,
+and not from another file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from tasks.lake.store import Lake
+from tasks.lake.views import connect
+from tasks.records import Recipes, Work
+
+_ETAG = "[0-9a-f]{32}(-[0-9]+)?"
+_S3 = "s3a?://.*"
+_SHA = "sha256-"
+# The same as `content_name`, over rows of `videos`.
+CONTENT_NAME = (
+    f"CASE WHEN starts_with(fingerprint, '{_SHA}') THEN fingerprint "
+    f"WHEN regexp_full_match(coalesce(bucket_uri, bucket), '{_S3}') AND regexp_full_match(fingerprint, '{_ETAG}') "
+    "THEN 'etag-' || fingerprint END"
+)
+# Rows whose words may be taken over: of these recipes, whatever came of them but a failure.
+USABLE = (
+    "status IN ('indexed', 'no_speech', 'no_audio') AND size_bytes > 0 AND acoustic_recipe = $acoustic "
+    "AND (status = 'no_audio' OR decode_recipe = $decode)"
+)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A content that the lake knows already; `forgotten` when it must not be indexed."""
+
+    video_id: str
+    generation: int
+    forgotten: bool
+
+
+def content_name(bucket_uri: str, fingerprint: str) -> str | None:
+    """The name of a content that its store vouches for; None where it does not."""
+    if fingerprint.startswith(_SHA):
+        return fingerprint
+    if re.fullmatch(_S3, bucket_uri) and re.fullmatch(_ETAG, fingerprint):
+        return f"etag-{fingerprint}"
+    return None
+
+
+def veiled(content: str | None) -> str | None:
+    """A content's name from which nothing follows but that another is the same."""
+    return None if content is None else hashlib.sha256(content.encode()).hexdigest()
+
+
+def sha256_of(path: Path, fingerprint: str) -> str:
+    """The SHA-256 of a file; of one that is fingerprinted by it, without reading it again."""
+    if fingerprint.startswith(_SHA):
+        return fingerprint.removeprefix(_SHA)
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+class Contents:
+    """What the lake knows at one moment, for the videos of a batch: opened when the first one asks, for all threads."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake, self._lock = lake, threading.Lock()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        with self._lock:
+            if self._connection is None:
+                self._connection = connect(self._lake)
+            return self._connection.cursor()
+
+
+def copy_of(contents: Contents, work: Work, sha256: str, recipes: Recipes) -> Copy | None:
+    """What the lake has of the same content by its hash: that it is forgotten, else the newest words of it.
+
+    `Contents` whose files have gone meanwhile know of nothing.
+    """
+    with contextlib.suppress(duckdb.IOException):
+        return _copy_of(contents, work, sha256, recipes)
+    return None
+
+
+def _copy_of(contents: Contents, work: Work, sha256: str, recipes: Recipes) -> Copy | None:
+    row = (
+        contents.cursor()
+        .execute(
+            "SELECT video_id, generation, status = 'forgotten' FROM videos_all WHERE size_bytes = $size AND "
+            f"((content_sha256 = $sha256 AND {USABLE}) OR (content_sha256 = $veiled AND status = 'forgotten' "
+            "AND video_id <> $id)) ORDER BY status = 'forgotten' DESC, generation DESC LIMIT 1",
+            {
+                "size": work.size_bytes,
+                "sha256": sha256,
+                "veiled": veiled(sha256),
+                "id": work.video_id,
+                "acoustic": recipes.acoustic,
+                "decode": recipes.decode,
+            },
+        )
+        .fetchone()
+    )
+    return None if row is None else Copy(*row)
