@@ -48,7 +48,7 @@ def counting(what: str) -> Iterator[Callable[..., None]]:
             return
         said = now
         left = (now - started) / max(1, done - first) * (total - done)
-        parts = [f"{what}: {done} of {total}", remark, f"{left / 60:.0f} min left" if done < total and left else ""]
+        parts = [f"{what}: {done} of {total}", remark, f"{left / 60:.0f} min left" if first < done < total else ""]
         print(", ".join(filter(None, parts)), file=sys.stderr, flush=True)
 
     def show(done: int, total: int, remark: str = "") -> None:

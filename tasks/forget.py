@@ -15,7 +15,7 @@ from typing import Any
 
 from tasks.copies import CONTENT_NAME
 from tasks.errors import Misconfigured, NightscribeError
-from tasks.lake.erase import Erased, Known, bury, erase, gone_before, half_forgotten, known_of, name_of
+from tasks.lake.erase import ID_OF, Erased, Known, bury, erase, gone_before, half_forgotten, known_of, name_of
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.records import Status
@@ -27,6 +27,7 @@ AT_ONCE = 200  # videos that are forgotten together
 NOT_COVERED = (
     "the video itself and its sidecar in the bucket",
     "copies of the lake, snapshots of disks, versions that an object store keeps of removed files, snapshots of Elasticsearch",
+    "scratch space and subtitle folders of other machines: run it there too, with the keys",
     "artifacts and logs of a Prefect server, which may name videos that failed",
     "answers, subtitles and tables that were written elsewhere, and models that were trained on them",
 )
@@ -107,8 +108,11 @@ def forget(
     why: str = "asked for",
     status: Status = "forgotten",
     folders: Sequence[str] = (),
+    names: Sequence[str] = (),
 ) -> Certificate:
     """Remove these videos everywhere, and look whether they are. Safe to be killed and run again.
+
+    `names` are keys by which files on this machine are found, also of videos that were forgotten on another one.
 
     Raises:
         StorageBusy: the lake did not take a commit. LakeNotWritable.
@@ -116,19 +120,19 @@ def forget(
     lake.create()
     certificate = Certificate(lake.uri, _z(datetime.now(UTC)), why)
     for start in range(0, len(ids), AT_ONCE):
-        _forget(lake, settings, ids[start : start + AT_ONCE], status, folders, certificate)
+        known = known_of(lake, ids[start : start + AT_ONCE], names)
+        _forget(lake, settings, known, status, folders, certificate)
     return certificate
 
 
 def _forget(
     lake: Lake,
     settings: Settings,
-    ids: Sequence[str],
+    known: Known,
     status: Status,
     folders: Sequence[str],
     certificate: Certificate,
 ) -> None:
-    known = known_of(lake, ids)
     certificate.same_content += _same_content(lake, known)
     bury(lake, known, status)
     certificate.subtitles += _subtitles(lake, known, folders, certificate)
@@ -139,8 +143,8 @@ def _forget(
         certificate.left.append(f"{busy} files in scratch, of a run that is at work on them.")
     certificate.add(erase(lake, known, grace_h=settings.sweep_grace_h))
     if settings.elasticsearch_url:
-        _search(lake, settings, ids, certificate)
-    certificate.videos += ids
+        _search(lake, settings, known.ids, certificate)
+    certificate.videos += known.ids
     certificate.generations += len(known.rows)
 
 
@@ -164,7 +168,7 @@ def _same_content(lake: Lake, known: Known) -> list[str]:
 
 
 def _subtitles(lake: Lake, known: Known, folders: Sequence[str], certificate: Certificate) -> int:
-    videos = sorted({(row["video_id"], row["bucket_uri"] or "", row["key"]) for row in known.rows if row["key"]})
+    videos = known.objects
     if not videos:
         return 0
     connection = connect(lake)
@@ -203,7 +207,7 @@ def _search(lake: Lake, settings: Settings, ids: Sequence[str], certificate: Cer
 
 
 def find_videos(lake: Lake, names: Sequence[str]) -> list[str]:
-    """Ids of videos by id or key; a key that several buckets have names all of them.
+    """Ids of videos by id or key, also of videos that are forgotten; a key that several buckets have names all of them.
 
     Raises:
         Misconfigured: one names no video.
@@ -212,7 +216,9 @@ def find_videos(lake: Lake, names: Sequence[str]) -> list[str]:
     ids: dict[str, None] = {}
     for name in names:
         rows = connection.execute(
-            "SELECT video_id FROM videos WHERE video_id = $name OR key = $name ORDER BY 1", {"name": name}
+            "SELECT video_id FROM videos WHERE video_id = $name OR key = $name OR video_id IN (SELECT "
+            f"{ID_OF.format('bucket', '$name')} FROM (SELECT DISTINCT bucket FROM videos)) ORDER BY 1",
+            {"name": name},
         ).fetchall()
         if not rows:
             raise Misconfigured(

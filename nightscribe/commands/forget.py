@@ -34,7 +34,7 @@ def command(videos: tuple[str, ...], lake: str | None, folders: tuple[str, ...],
 
     settings = settings_from(lake=lake)
     opened = open_lake(settings.lake)
-    certificate = forget(opened, settings, find_videos(opened, videos), folders=folders)
+    certificate = forget(opened, settings, find_videos(opened, videos), folders=folders, names=videos)
     if as_json:
         print_json(certificate.as_json())
     else:

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from tasks.copies import content_name, veiled
 from tasks.lake.commit import new_generation
 from tasks.lake.log_texts import clean_log, read_bytes, table_files
-from tasks.lake.maintain import delete_rows, vacuum
+from tasks.lake.maintain import STAGED, delete_rows, vacuum
 from tasks.lake.note_texts import clean_notes
 from tasks.lake.rewrite import among
 from tasks.lake.schema import CONTENT, TABLES
@@ -32,8 +32,8 @@ from tasks.lake.views import connect
 from tasks.records import Status
 from tasks.scan import SIDECAR_SUFFIXES
 
+ID_OF = "substr(sha256({} || chr(0) || {}), 1, 20)"  # of bucket and key
 BURIED = "status IN ('forgotten', 'gone') AND key = ''"  # a bare row: all that is left of a video
-STAGED = "#"  # in names of files that a local writer has not finished
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,17 @@ class Known:
 
     ids: tuple[str, ...]
     rows: tuple[dict[str, Any], ...]  # of `videos`, without bare ones
+    given: tuple[tuple[str, str, str], ...] = ()  # id, URI of the bucket and key, where the one who asks knows them
+
+    @property
+    def objects(self) -> tuple[tuple[str, str, str], ...]:
+        """Id, URI of the bucket, and key."""
+        named = {(row["video_id"], row["bucket_uri"] or "", row["key"]) for row in self.rows if row["key"]}
+        return tuple(sorted(named | set(self.given)))
 
     @property
     def keys(self) -> tuple[str, ...]:
-        return tuple(sorted({row["key"] for row in self.rows if row["key"]}))
+        return tuple(sorted({key for _, _, key in self.objects}))
 
     @property
     def sidecars(self) -> tuple[str, ...]:
@@ -77,16 +84,26 @@ class Erased:
     left: list[str] = field(default_factory=list)
 
 
-def known_of(lake: Lake, ids: Sequence[str]) -> Known:
-    """Everything that rows of `videos` say of these videos, history included."""
-    found = connect(lake).execute(
+def known_of(lake: Lake, ids: Sequence[str], names: Sequence[str] = ()) -> Known:
+    """Everything that rows of `videos` say of these videos, history included. Of `names` that are keys of videos which are
+    forgotten already, what follows from them."""
+    connection = connect(lake)
+    given = connection.execute(
+        "SELECT DISTINCT v.video_id, coalesce(v.bucket_uri, v.bucket), n.name FROM videos v, "
+        "(SELECT unnest($names::VARCHAR[]) AS name) n WHERE v.video_id IN (SELECT unnest($ids)) "
+        f"AND v.video_id = {ID_OF.format('v.bucket', 'n.name')} ORDER BY ALL",
+        {"ids": list(ids), "names": list(names)},
+    ).fetchall()
+    found = connection.execute(
         "SELECT video_id, generation, bucket, coalesce(bucket_uri, bucket) AS bucket_uri, key, fingerprint, size_bytes, "
         f"language, content_sha256 FROM _videos WHERE video_id IN (SELECT unnest($ids)) AND NOT ({BURIED}) "
         "ORDER BY ALL",
         {"ids": list(ids)},
     )
-    names = [column[0] for column in found.description or ()]
-    return Known(tuple(ids), tuple(dict(zip(names, row, strict=True)) for row in found.fetchall()))
+    columns = [column[0] for column in found.description or ()]
+    return Known(
+        tuple(ids), tuple(dict(zip(columns, row, strict=True)) for row in found.fetchall()), tuple(map(tuple, given))
+    )
 
 
 def bury(lake: Lake, known: Known, status: Status) -> None:

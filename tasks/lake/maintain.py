@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,12 +12,14 @@ from typing import Any
 
 from deltalake import CommitProperties
 
+from tasks.lake.log_texts import table_files
 from tasks.lake.schema import CONTENT, EVENTS_ONLY, TABLES
 from tasks.lake.store import Lake, retry_commit, writer_properties
 from tasks.lake.views import connect
 from tasks.scratch import sweep as sweep_scratch
 
 TARGET_BYTES = 128 << 20
+STAGED = "#"  # in names of files that a writer has not finished
 SMALL_FILES = 8  # fewer are not worth a rewrite
 
 
@@ -150,7 +154,19 @@ def vacuum(lake: Lake, name: str, grace_h: float) -> list[str]:
         ),
         what=f"vacuum of {name}",
     )
-    return files
+    return [*files, *_unfinished(lake, name, grace_h)]
+
+
+def _unfinished(lake: Lake, name: str, grace_h: float) -> list[str]:
+    """Remove files that a writer on a local lake was killed over: no listing of Delta's shows them, and they have words."""
+    removed = []
+    for path in table_files(lake, name) if lake.local else ():
+        if STAGED in path.rsplit("/", 1)[-1]:
+            with contextlib.suppress(FileNotFoundError):  # finished meanwhile
+                if time.time() - os.stat(path).st_mtime >= grace_h * 3600:
+                    os.unlink(path)
+                    removed.append(path)
+    return removed
 
 
 def check(lake: Lake) -> list[str]:

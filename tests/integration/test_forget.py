@@ -263,6 +263,14 @@ def test_it_is_not_indexed_again_unless_asked(lake, tmp_path, settings, result):
     assert not open_session(str(bucket), settings).has_work
     forget(lake, settings, find_videos(lake, ["a.mp4"]))
     assert not open_session(str(bucket), settings).has_work
+    # On another machine, by its key: subtitles beside it, and lines of a log.
+    (bucket / "a.mp4.vtt").write_text("WEBVTT\n\nNOTE made by Nightscribe; machine transcript\n")
+    settings.scratch.mkdir(exist_ok=True)
+    (settings.scratch / "web-retry.log").write_text("  failed  a.mp4: corrupt\n")
+    again = forget(lake, settings, find_videos(lake, ["a.mp4"]), names=["a.mp4"])
+    assert (again.complete, again.subtitles) == (True, 1)
+    assert not (bucket / "a.mp4.vtt").exists()
+    assert (settings.scratch / "web-retry.log").read_text() == ""
     (bucket / "a.mp4").write_bytes(b"video, cut anew")
     assert not open_session(str(bucket), settings).has_work
     (asked,) = open_session(str(bucket), settings, remember=["a.mp4"]).work

@@ -125,3 +125,19 @@ def keep(lake, one) -> None:
     for table, found in content_rows(one).items():
         lake.append(table, found, batch_id=name)
     lake.append("videos", [video_row(one, run_id="r", device="cpu", now=datetime.now(UTC))], batch_id=name)
+
+
+def test_files_that_a_killed_writer_has_not_finished_go_after_the_grace(lake, result):
+    """Delta's own listing does not show them."""
+    import os
+    import time
+    from pathlib import Path
+
+    commit(lake, [result("some words")], run_id="r", device="cpu")
+    staged = Path(lake.path("words"), "part-00000-x.parquet#1")
+    staged.write_bytes(b"half")
+    maintain(lake, keep_generations=3, grace_h=24)
+    assert staged.exists()
+    os.utime(staged, (time.time() - 90_000,) * 2)
+    assert maintain(lake, keep_generations=3, grace_h=24).vacuumed_files == 1
+    assert not staged.exists()
