@@ -18,6 +18,7 @@
     │   ├── UnsupportedMedia       encrypted, or a codec that this ffmpeg lacks
     │   ├── MediaTooLong           longer than `max_duration_h`
     │   ├── AccessDenied           the bucket refused this object
+    │   ├── Forgotten              the content of a video that was forgotten
     │   └── BadSidecar             metadata beside a video that cannot be read
     ├── Unexpected             a fault of ours: the video gets a row, the batch is left for the next run
     ├── RunStopped             several batches in a row were given up, so the rest was not tried
@@ -153,6 +154,11 @@ class MediaTooLong(Permanent):
 class AccessDenied(Permanent):
     code = "access_denied"
     reason = "access_denied"
+
+
+class Forgotten(Permanent):
+    code = "forgotten"
+    reason = "forgotten"
 
 
 class BadSidecar(Permanent):

@@ -212,7 +212,6 @@ _LABELS = (
     ("no_speech", "without speech"),
     ("no_audio", "without audio"),
     ("failed", "failed"),
-    ("forgotten", "copies of forgotten videos"),
 )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from tasks.copies import Contents, Copy, copy_of, sha256_of
-from tasks.errors import BadSidecar, ObjectChanged, Permanent, Transient, Unexpected, foreseen
+from tasks.errors import BadSidecar, Forgotten, ObjectChanged, Permanent, Transient, Unexpected, foreseen
 from tasks.media import extract_audio, probe
 from tasks.metadata import make_metadata, parse_sidecar
 from tasks.pipeline.state import Batch, Item, Pipeline
@@ -84,8 +84,7 @@ def _read(run: Pipeline, item: Item, contents: Contents, kept: contextlib.ExitSt
         item.seconds["fetch"] = item.seconds.get("fetch", 0.0) + time.monotonic() - started
         known = copy_of(contents, work, item.sha256, run.recipes) if work.same_size else None
         if known and known.forgotten:
-            item.result = run.forgotten(work, item.sha256)
-            return
+            raise Forgotten("Its content is that of a video that was forgotten, and is not indexed.")
         sidecar = _sidecar(run, item)
         started = time.monotonic()
         item.probe = probe(path, run.settings)

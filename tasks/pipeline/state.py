@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from tasks.bucket import Bucket
 from tasks.clock import WorkClock
-from tasks.copies import veiled
 from tasks.errors import NightscribeError, Transient, Unexpected
 from tasks.hardware import hardware_of
 from tasks.lake.commit import commit, forgotten_meanwhile
@@ -183,19 +182,6 @@ class Pipeline:
             error=str(error)[:2000],
             next_try_at=due,
             seconds=item.seconds,
-        )
-
-    def forgotten(self, work: Work, sha256: str) -> Result:
-        """The bare row of a copy of what is forgotten: nothing is known of it but that."""
-        bare = replace(work, key="", fingerprint="", sidecar_fingerprint=None, modified_at=None)
-        return Result(
-            work=bare,
-            bucket=self.bucket.bucket_id,
-            bucket_uri=self.bucket.uri,
-            status="forgotten",
-            metadata=Metadata(""),
-            recipes=self.recipes,
-            content_sha256=veiled(sha256),
         )
 
     def gone(self, work: Sequence[Work]) -> list[Result]:

@@ -125,7 +125,7 @@ def test_another_recipe_or_another_content_of_the_same_size_is_heard(tmp_path, h
     night(bucket, tmp_path)
     assert heard == [], "c.wav is a copy of what is forgotten"
     assert rows(Lake(str(tmp_path / "lake")), "SELECT status, key FROM videos ORDER BY ALL") == [
-        ("forgotten", ""), ("forgotten", ""), ("indexed", "b.wav"),
+        ("failed", "c.wav"), ("forgotten", ""), ("indexed", "b.wav"),
     ]  # fmt: skip
     assert counts(night(bucket, tmp_path)) == {"unchanged": 2}
 
