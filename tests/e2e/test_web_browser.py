@@ -336,7 +336,7 @@ def test_operations_after_a_run_with_failures(open_page):
 )  # fmt: skip
 def test_no_page_is_wider_than_a_phone(open_page, path):
     page = open_page(path, **PHONE)
-    page.wait_for_load_state("networkidle")
+    page.wait_for_function("() => !document.querySelector('.panel[data-part]:not([aria-busy=false])')")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
