@@ -19,7 +19,7 @@ from tasks.lake.erase import ID_OF, Erased, Known, bury, erase, gone_before, hal
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.records import Status
-from tasks.scratch import cache_name, forget_files
+from tasks.scratch import forget_files
 from tasks.settings import Settings
 from tasks.subtitle_files import remove_subtitles
 
@@ -136,8 +136,7 @@ def _forget(
     certificate.same_content += _same_content(lake, known)
     bury(lake, known, status)
     certificate.subtitles += _subtitles(lake, known, folders, certificate)
-    kept = [cache_name(row["video_id"], row["fingerprint"] or "", row["size_bytes"] or 0) for row in known.rows]
-    removed, busy = forget_files(settings.scratch, (*known.ids, *kept), known.keys)
+    removed, busy = forget_files(settings.scratch, known.ids, known.keys)
     certificate.caches += removed
     if busy:
         certificate.left.append(f"{busy} files in scratch, of a run that is at work on them.")

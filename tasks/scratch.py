@@ -81,7 +81,8 @@ def sweep(scratch: Path) -> int:
 
 def cache_name(video_id: str, fingerprint: str, size_bytes: int) -> str:
     """How files begin that are kept of a video's object: another object has another name."""
-    return hashlib.sha256(f"{video_id}\0{fingerprint}\0{size_bytes}".encode()).hexdigest()[:32]
+    content = hashlib.sha256(f"{fingerprint}\0{size_bytes}".encode()).hexdigest()
+    return f"{video_id}-{content[:24]}"
 
 
 def forget_files(scratch: Path, names: Iterable[str], texts: Iterable[str]) -> tuple[int, int]:

@@ -38,7 +38,7 @@ def status_of(
     except Misconfigured:
         current = ""  # a status must be had also where the models are not
     totals = connection.execute(
-        "SELECT coalesce(sum(duration_ms), 0), coalesce(sum(n_words), 0) FROM videos WHERE status <> 'gone'"
+        "SELECT coalesce(sum(duration_ms), 0), coalesce(sum(n_words), 0) FROM videos WHERE status NOT IN ('gone', 'forgotten')"
     ).fetchone()
     due = connection.execute(
         "SELECT coalesce(count_if(status = 'failed' AND next_try_at <= $now), 0), "

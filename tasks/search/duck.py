@@ -120,7 +120,7 @@ class LakeSearcher:
             f"len(list_filter({_TITLE_WORDS}, lambda w: starts_with(w, $w{n}))) > 0" for n in range(len(words))
         )
         rows = self._connection.execute(
-            f"SELECT video_id, key, title FROM videos v WHERE status <> 'gone' AND {starts} "
+            f"SELECT video_id, key, title FROM videos v WHERE status NOT IN ('gone', 'forgotten') AND {starts} "
             f"ORDER BY len(list_intersect({_TITLE_WORDS}, $words)) DESC, published_at DESC NULLS LAST, video_id LIMIT $limit",
             {"words": words, "limit": limit, **{f"w{n}": word for n, word in enumerate(words)}},
         ).fetchall()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import threading
@@ -13,6 +12,7 @@ from typing import Any
 
 from tasks.bucket import Bucket, open_bucket
 from tasks.errors import NotFound, UnsupportedMedia
+from tasks.scratch import cache_name
 from tasks.settings import Settings
 from tasks.web.cache import FolderCache
 
@@ -71,7 +71,7 @@ class Originals:
         """
         bucket = self._bucket(row["bucket_uri"] or row["bucket"])
         found = bucket.stat(row["key"])
-        name = hashlib.sha256(f"{row['video_id']}\0{found.fingerprint}\0{found.size_bytes}".encode()).hexdigest()[:32]
+        name = cache_name(row["video_id"], found.fingerprint, found.size_bytes)
         return Original(bucket, row["key"], found.size_bytes, found.fingerprint, name)
 
     def _bucket(self, uri: str) -> Bucket:

@@ -33,7 +33,10 @@ def videos(
     view: View, filters: Filters, *, status: str | None = "indexed", order: Order = "newest", limit: int, offset: int
 ) -> dict[str, Any]:
     """A page of videos, of one status or of all that are not gone: `total`, `next` (offset, or null) and `videos`."""
-    wanted = [f"v.status = {quoted(status)}" if status else "v.status <> 'gone'", *conditions(filters)]
+    wanted = [
+        f"v.status = {quoted(status)}" if status else "v.status NOT IN ('gone', 'forgotten')",
+        *conditions(filters),
+    ]
     where = " AND ".join(wanted)
     [(total,)] = view.rows(f"SELECT count(*) FROM videos v WHERE {where}")
     found = view.dicts(
@@ -84,7 +87,9 @@ def video_row(view: View, video_id: str) -> dict[str, Any]:
     """
     # An id that is none is never looked for: it may be a path, or longer than a lake.
     found = (
-        view.dicts(f"SELECT * FROM videos v WHERE v.video_id = {quoted(video_id)} AND v.status <> 'gone'")
+        view.dicts(
+            f"SELECT * FROM videos v WHERE v.video_id = {quoted(video_id)} AND v.status NOT IN ('gone', 'forgotten')"
+        )
         if VIDEO_ID.fullmatch(video_id)
         else []
     )

@@ -24,6 +24,7 @@ from web_archive import (  # noqa: F401
     web,
 )
 
+from tasks.forget import forget
 from tasks.lake.commit import commit
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
@@ -192,6 +193,23 @@ def test_a_video_of_many_words_does_not_break_the_speech_rate(archive, tmp_path)
     with serving(archive.settings.model_copy(update={"lake": lake.uri})) as address:
         rows = ok(httpx.get(f"{address}/api/analytics/rate"))["rows"]
     assert rows == [[100, 1], [240, 1]]  # 109.8 a minute are not yet 110
+
+
+def test_a_forgotten_video_is_on_no_page(archive, tmp_path):
+    lake = Lake(str(tmp_path / "lake"))
+    lake.create()
+    commit(lake, [video("about a bank", BANK, "bank.mp4", archive.bucket)], run_id="r", device="cpu")
+    settings = archive.settings.model_copy(update={"lake": lake.uri, "scratch": tmp_path / "scratch"})
+    with serving(settings) as address, httpx.Client(base_url=address, timeout=30) as client:
+        assert client.get(f"/media/{BANK}/frame.jpg").status_code == 200
+        assert client.get(f"/watch/{BANK}").status_code == 200
+        certificate = forget(lake, settings, [BANK])
+        assert (certificate.complete, certificate.caches) == (True, 1)
+        assert client.get(f"/watch/{BANK}").status_code == 404
+        assert ok(client.get("/api/videos?status="))["total"] == 0
+        assert ok(client.get("/api/search?q=bank"))["total_videos"] == 0
+        assert ok(client.get("/api/suggest?q=talk"))["videos"] == []
+        assert ok(client.get("/api/status"))["videos"] == {"forgotten": 1}
 
 
 def test_a_phrase_is_counted_across_passages_and_months(web):
