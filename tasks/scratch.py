@@ -49,7 +49,8 @@ def writing(path: Path, free_gb: float, *, size: int = 0) -> Iterator[Callable[[
     """
     try:
         if shutil.disk_usage(path.parent).free - size < free_gb * 1e9:
-            raise OSError(errno.ENOSPC, f"with {size / 1e9:.3g} GB more, less than {free_gb:g} GB would be free")
+            more = f"with {size / 1e9:.3g} GB more, " if size else ""
+            raise OSError(errno.ENOSPC, f"{more}less than {free_gb:g} GB is free")
         with path.open("wb") as handle:
 
             def write(data: bytes) -> None:
@@ -76,6 +77,8 @@ def sweep(scratch: Path) -> int:
             swept += (scratch / name).is_dir()
             shutil.rmtree(scratch / name, ignore_errors=True)
             (scratch / f"{name}.lock").unlink(missing_ok=True)
+    for path in scratch.glob("first-*.lock"):
+        _lives(path)
     return swept
 
 
@@ -139,11 +142,14 @@ def going_first(scratch: Path, run_id: str) -> Iterator[None]:
 
 def someone_first(scratch: Path) -> bool:
     """Whether a living run goes first here."""
-    for path in scratch.glob("first-*.lock"):
-        lock = FileLock(path, timeout=0)
-        try:
-            with lock:
-                path.unlink(missing_ok=True)  # its run was killed
-        except Timeout:
-            return True
+    return any(_lives(path) for path in scratch.glob("first-*.lock"))
+
+
+def _lives(path: Path) -> bool:
+    """Whether somebody holds the lock; one that nobody holds, of a run that was killed, is removed."""
+    try:
+        with FileLock(path, timeout=0):
+            path.unlink(missing_ok=True)
+    except Timeout:
+        return True
     return False

@@ -16,13 +16,13 @@ from nightscribe.common import json_option, settings_from
 @click.option("--pool-type", default="process", show_default=True, metavar="TYPE", help="Type of a new work pool.")
 @json_option
 def command(pool_type: str, as_json: bool) -> int:
-    """Make the work pool, its queues and the deployments of prefect.yaml on the Prefect server that is set.
+    """Make the work pool, its queues and the deployments of prefect.yaml on the Prefect server that PREFECT_API_URL names.
 
     Run it again after every update: it changes what differs, and schedules are never doubled.
 
     \b
     Example:
-      PREFECT_API_URL=http://127.0.0.1:4200/api nightscribe setup
+      nightscribe setup
     """
     from nightscribe.prefect_env import server_that_is_set
     from tasks.errors import NotSetUp

@@ -18,6 +18,7 @@ import pytest
 
 from nightscribe.cli import COMMANDS
 from tasks.lake.commit import commit
+from tasks.lake.schema import LAKE_VERSION
 from tasks.lake.store import Lake
 from tasks.records import Result
 
@@ -213,7 +214,7 @@ def test_a_lake_by_a_newer_version_is_left_alone(run, filled):
         assert done.returncode == 2, command
         assert error_of(done) == {
             "code": "lake_too_new",
-            "message": f"The lake {filled.uri} has version 99; this Nightscribe knows 1. Nothing was changed.",
+            "message": f"The lake {filled.uri} has version 99; this Nightscribe knows {LAKE_VERSION}. Nothing was changed.",
             "next": "Update Nightscribe on this machine.",
         }
     assert marker.read_text() == '{"version": 99}'

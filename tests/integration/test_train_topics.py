@@ -123,7 +123,7 @@ def test_a_classifier_of_other_labels_can_be_trained_on(base, tmp_path):
     two = [(text, "film" if label == "film" else "other") for text, label in texts(30)]
     done = train_topics(str(tmp_path / "one" / "best"), tmp_path / "two", two, two, replace(QUICK, epochs=1))
     assert done["labels"] == ["film", "other"]
-    with pytest.raises(Misconfigured, match="No model could be loaded"):
+    with pytest.raises(Misconfigured, match="is neither a folder nor fetched"):
         train_topics(str(tmp_path / "none"), tmp_path / "three", two, two, QUICK)
 
 
