@@ -36,18 +36,18 @@ def counting(what: str) -> Iterator[Callable[..., None]]:
 
     A bar is there from the first call until all is done, so that several may follow each other.
     """
-    started, said = time.monotonic(), -EVERY_S
+    started, said, first = time.monotonic(), -EVERY_S, 0
     bar, row = (_bar() if sys.stderr.isatty() else None), None
 
     def line(done: int, total: int, remark: str) -> None:
-        nonlocal started, said
+        nonlocal started, said, first
         now = time.monotonic()
         if said < 0:
-            started = now
+            started, first = now, done  # what goes on after a kill has done the rest at another time
         if done < total and now - said < EVERY_S:
             return
         said = now
-        left = (now - started) / max(1, done) * (total - done)
+        left = (now - started) / max(1, done - first) * (total - done)
         parts = [f"{what}: {done} of {total}", remark, f"{left / 60:.0f} min left" if done < total and left else ""]
         print(", ".join(filter(None, parts)), file=sys.stderr, flush=True)
 
