@@ -80,10 +80,12 @@ def load_weights(path: Path, model: Any) -> None:
 def keep_recent(folder: Path, step: int, model: Any, n: int) -> None:
     """Write the weights after `step` beside those of the steps before; only the last `n` stay."""
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / ".part"
+    part, target = folder / ".part", folder / f"{step:09d}.safetensors"
     save_file({name: value.contiguous() for name, value in model.state_dict().items()}, part)
-    part.replace(folder / f"{step:09d}.safetensors")
-    for path in recent(folder)[:-n]:
+    part.replace(target)
+    kept = recent(folder)
+    now = kept.index(target) + 1
+    for path in [*kept[: max(0, now - n)], *kept[now:]]:  # later ones are of steps that a kill has undone
         path.unlink()
 
 

@@ -129,7 +129,10 @@ def test_an_object_is_fetched_once_though_its_decoding_is_tried_again(archive, f
 def test_without_room_for_a_whole_object_none_of_it_is_fetched(archive, faulty, tmp_path):
     bucket = open_bucket("s3://archive", Settings(**QUICK))
     fingerprint = bucket.stat("talk.mov").fingerprint
-    with pytest.raises(ScratchFull, match="less than 1e\\+09 GB is free"), bucket.fetched("talk.mov", fingerprint, tmp_path, 1e9):
+    with (
+        pytest.raises(ScratchFull, match="less than 1e\\+09 GB is free"),
+        bucket.fetched("talk.mov", fingerprint, tmp_path, 1e9),
+    ):
         raise AssertionError("there is no such disk")
     assert faulty.reads("talk.mov") == []
 
