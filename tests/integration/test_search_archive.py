@@ -129,7 +129,7 @@ def test_real_media_are_found_alike_on_both_engines(archive, testdata):
 
 
 def test_the_flow_fails_where_the_index_lacks_something(lake, monkeypatch):
-    short = {"outcome": "failed", "failed": [1, 2], "shortfall": "2 videos were refused."}
+    short = {"outcome": "failed", "failed": [1, 2], "shortfall": "Videos that were refused: 2."}
     monkeypatch.setattr("flows.sync.sync_search", lambda uri, settings: short)
-    with pytest.raises(SearchUnavailable, match="2 videos were refused"):
+    with pytest.raises(SearchUnavailable, match="were refused: 2"):
         flow.fn(lake=lake.uri)

@@ -226,7 +226,7 @@ def test_a_first_index_that_lacks_a_video_answers_and_the_next_sync_sends_only_t
         "failed",
         "rebuild",
         1,
-        "1 videos were refused.",
+        "Videos that were refused: 1.",
     )
     assert answer(settings, lake, "one")["engine"] == "elasticsearch"
     monkeypatch.undo()

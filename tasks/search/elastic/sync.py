@@ -163,7 +163,7 @@ def settle(syncer: Syncer, report: SyncReport) -> None:
         with reached("a refresh"):
             syncer.client.indices.refresh(index=report.index)
     report.outcome = "failed" if report.failed else "done"
-    report.shortfall = f"{len(report.failed)} videos were refused." if report.failed else ""
+    report.shortfall = f"Videos that were refused: {len(report.failed)}." if report.failed else ""
 
 
 @contextlib.contextmanager
