@@ -30,10 +30,20 @@ def _answering() -> Iterator[SyncPrefectClient]:
     try:
         with get_client(sync_client=True) as client:
             yield client
-    except httpx.HTTPError as error:
-        raise OrchestrationUnavailable(
-            f"The Prefect server does not answer: {error}.", next="Start it; what runs goes on."
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code not in (401, 403):
+            raise _away(error) from error
+        raise NotSetUp(
+            f"The Prefect server refuses us: {error}.", next="Set PREFECT_API_AUTH_STRING, as on the server."
         ) from error
+    except httpx.HTTPError as error:
+        raise _away(error) from error
+
+
+def _away(error: httpx.HTTPError) -> OrchestrationUnavailable:
+    return OrchestrationUnavailable(
+        f"The Prefect server does not answer: {error}.", next="Start it; what runs goes on."
+    )
 
 
 def prepare_pool(kind: str) -> dict[str, str]:
@@ -100,6 +110,13 @@ class PrefectFleet:
 
     def submit(self, slice: int, attempt: int) -> None:
         """Hand out a slice; asked again for the same try, the server answers with the run it has."""
+        try:
+            self._create(slice, attempt)
+        except ObjectNotFound:  # the deployment was made anew, as on a server with a new database
+            self.__post_init__()
+            self._create(slice, attempt)
+
+    def _create(self, slice: int, attempt: int) -> None:
         with _answering() as client:
             client.create_flow_run_from_deployment(
                 self.deployment.id,
@@ -144,4 +161,5 @@ def _run(found: FlowRun) -> Run:
         int(found.parameters["attempt"]),
         state.type.value if state else "SCHEDULED",
         (state.message or "") if state else "",
+        (state.name or "") if state else "",
     )
