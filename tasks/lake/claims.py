@@ -175,7 +175,7 @@ def _me() -> dict[str, Any]:
 
 def _started(process: psutil.Process) -> float:
     """Seconds from the start of the machine, where psutil counts from there: setting the clock moves its sum."""
-    return process.create_time() - (psutil.boot_time() if psutil.LINUX else 0.0)
+    return float(process.create_time() - (psutil.boot_time() if psutil.LINUX else 0.0))
 
 
 def _host() -> str:

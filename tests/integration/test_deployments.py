@@ -77,7 +77,13 @@ def test_without_a_server_setup_and_backfill_say_what_to_start(tmp_path, bucket,
 
 def test_setup_again_changes_nothing_and_scheduled_runs_appear(prefect):
     assert prefect.first["done"]["pool nightscribe"] == "made, of type process"
+    (slices,) = prefect.ask("/deployments/filter", {"deployments": {"name": {"any_": ["backfill"]}}})
+    old = [{"schedule": {"cron": "0 3 * * *", "timezone": "Etc/UTC"}}]  # as of a file that had one
+    prefect.ask(f"/deployments/{slices['id']}/schedules", old)
+    other = prefect.command("setup", "--pool-type", "docker", "--json")
+    assert (other.returncode, json.loads(other.stdout)["error"]["code"]) == (2, "misconfigured")
     again = json.loads(prefect.command("setup", "--json").stdout)
+    assert again["deployments"]["nightly"] == "0 1 * * * Etc/UTC"
     assert set(again["done"].values()) == {"there", "there, of type process"}
     deployed = {d["name"]: d for d in prefect.ask("/deployments/filter")}
     assert sorted(deployed) == sorted(NAMES)
