@@ -64,6 +64,8 @@ def test_keys_are_whatever_the_store_says(s3, tmp_path):
         "q?versionId=3#&+%20.mp4",
         "tail .mp4",
         "*.mp4",
+        "bell\x07 and return\r.mp4",
+        f"{'long' * 220}.mp4",
     ]
     for key in keys:
         s3.put_object(Bucket="archive", Key=f"talks/{key}", Body=key.encode())
