@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from flows.index import RUNNER, run
 from tasks.backfill.drive import REFUSED
-from tasks.backfill.state import claim_of, open_slice
+from tasks.backfill.state import claim_of, open_slice, tidy
 from tasks.errors import ClaimedElsewhere, Misconfigured, NotFound, RunStopped
 from tasks.lake.claims import claimed
 from tasks.lake.store import Lake
@@ -57,3 +57,5 @@ def backfill(lake: str, backfill: str, slice: int, attempt: int = 1) -> dict[str
         log.error("This machine can do no slice of this backfill. %s", said)
         time.sleep(pause_s)
         return Failed(name=REFUSED, message=f"{socket.gethostname()}: {said}")
+    finally:
+        tidy(Lake(lake), backfill)

@@ -6,6 +6,7 @@ rows, as in every run.
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tasks.backfill.plan import Slice
-from tasks.errors import DifferentRecipe, NotFound
+from tasks.errors import DifferentRecipe, NotFound, StorageBusy
 from tasks.lake.notes import Notes
 from tasks.lake.store import Lake
 from tasks.records import Object
@@ -182,6 +183,14 @@ def open_slice(lake: Lake, id: str, slice: int, settings: Settings) -> tuple[Bac
     session.work = [w for w in session.work if w.last_generation <= planned[w.key]]
     session.pipeline.last = True
     return job, session
+
+
+def tidy(lake: Lake, id: str) -> None:
+    """Remove what its slices leave behind of a backfill that has ended or was called off before they did."""
+    left = Backfill(lake, id, {})
+    with contextlib.suppress(StorageBusy):
+        if not left.there():
+            left.clear()
 
 
 def _row(rows: dict[str, list[Any]], *values: Any) -> None:

@@ -139,6 +139,7 @@ def test_a_slice_that_lost_videos_is_not_done(planned, monkeypatch):
         flow.backfill.fn(job.lake.uri, job.id, 0)
     assert job.done() == set()
     assert flow.backfill.fn(job.lake.uri, "another", 0).name == "Skipped", "called off"
+    assert Notes(job.lake, "_claims").names() == [f"backfill-{job.id}"], "nothing is left of the other"
 
 
 def test_a_report_counts_what_was_done_whatever_the_clocks_say(planned, result):
