@@ -43,7 +43,7 @@ def backfill(lake: str, backfill: str, slice: int, attempt: int = 1) -> dict[str
             session.listeners.append(claim.still_ours)
             done = run(session)
             if done.lost:
-                raise RunStopped(f"{done.lost} videos got no row. The first: {done.failures[0]['error']}")
+                raise RunStopped(f"{done.lost} videos got no row. The last failure: {done.failures[-1]['error']}")
             report = done.as_json()
             job.finish(slice, report)
             return report
@@ -53,9 +53,15 @@ def backfill(lake: str, backfill: str, slice: int, attempt: int = 1) -> dict[str
     except NotFound as error:
         return Completed(name="Skipped", message=f"{error} {error.next}")
     except (Misconfigured, ValidationError) as error:
-        said = str(error) if isinstance(error, ValidationError) else f"{error} {error.next}"
+        said = _wrong_setting(error) if isinstance(error, ValidationError) else f"{error} {error.next}"
         log.error("This machine can do no slice of this backfill. %s", said)
         time.sleep(pause_s)
         return Failed(name=REFUSED, message=f"{socket.gethostname()}: {said}")
     finally:
         tidy(Lake(lake), backfill)
+
+
+def _wrong_setting(error: ValidationError) -> str:
+    """What is wrong, without the value: it may be a secret."""
+    first = error.errors(include_input=False)[0]
+    return f"The setting {'.'.join(map(str, first['loc']))} is wrong: {first['msg']}."

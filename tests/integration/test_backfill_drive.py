@@ -142,6 +142,18 @@ def test_a_slice_that_lost_videos_is_not_done(planned, monkeypatch):
     assert Notes(job.lake, "_claims").names() == [f"backfill-{job.id}"], "nothing is left of the other"
 
 
+def test_a_machine_with_a_wrong_setting_refuses_and_says_no_secret(planned, monkeypatch):
+    import flows.backfill as flow
+
+    job, _ = planned
+    monkeypatch.setattr(flow, "PAUSE_S", 0.1)
+    monkeypatch.setenv("NIGHTSCRIBE_WEB_TOKEN", "short")
+    refused = flow.backfill.fn(job.lake.uri, job.id, 0)
+    assert refused.name == REFUSED
+    assert "web_token" in refused.message
+    assert "short'" not in refused.message
+
+
 def test_a_report_counts_what_was_done_whatever_the_clocks_say(planned, result):
     job, settings = planned
     job.header["created_ms"] += 3_600_000  # by a clock that is an hour before those of the workers
