@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import socket
+import time
 from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.states import Completed, Failed
+from pydantic import ValidationError
 
 from flows.index import RUNNER, run
-from tasks.backfill.state import claim_of, open_slice
-from tasks.errors import ClaimedElsewhere, RunStopped
+from tasks.backfill.drive import REFUSED
+from tasks.backfill.state import claim_of, open_slice, tidy
+from tasks.errors import ClaimedElsewhere, Misconfigured, NotFound, RunStopped
 from tasks.lake.claims import claimed
 from tasks.lake.store import Lake
-from tasks.records import Result
 from tasks.settings import Settings
 
 log = logging.getLogger("nightscribe")
+PAUSE_S = 60.0  # so that a machine that can do no slice does not take them all from those that can
 
 
 @flow(
@@ -29,22 +32,36 @@ log = logging.getLogger("nightscribe")
 )
 def backfill(lake: str, backfill: str, slice: int, attempt: int = 1) -> dict[str, Any] | State[Any]:
     """Index what is left of a slice. One worker at a time: a second one ends at once, and a dead one is succeeded."""
-    settings = Settings(lake=lake)
-    kept = Lake(lake)
+    pause_s = PAUSE_S
     try:
-        with claimed(kept, claim_of(backfill, slice), silence_s=settings.silence_s) as claim:
+        settings, kept = Settings(lake=lake), Lake(lake)
+        pause_s = min(PAUSE_S, settings.silence_s / 2)
+        with claimed(kept, claim_of(backfill, slice), silence_s=settings.silence_s, attempt=attempt) as claim:
             job, session = open_slice(kept, backfill, slice, settings)
             if session is None:
                 return Completed(name="Skipped", message="The slice is done already.")
-
-            def still_ours(results: Sequence[Result]) -> None:
-                if claim.lost.is_set():
-                    raise RunStopped("Another worker took over this slice.")
-
-            session.listeners.append(still_ours)
-            report = run(session).as_json()
+            session.listeners.append(claim.still_ours)
+            done = run(session)
+            if done.lost:
+                raise RunStopped(f"{done.lost} videos got no row. The last failure: {done.failures[-1]['error']}")
+            report = done.as_json()
             job.finish(slice, report)
             return report
     except ClaimedElsewhere as error:
         log.warning("Slice %d is under way already. %s", slice, error)
         return Completed(name="Skipped", message=str(error))
+    except NotFound as error:
+        return Completed(name="Skipped", message=f"{error} {error.next}")
+    except (Misconfigured, ValidationError) as error:
+        said = _wrong_setting(error) if isinstance(error, ValidationError) else f"{error} {error.next}"
+        log.error("This machine can do no slice of this backfill. %s", said)
+        time.sleep(pause_s)
+        return Failed(name=REFUSED, message=f"{socket.gethostname()}: {said}")
+    finally:
+        tidy(Lake(lake), backfill)
+
+
+def _wrong_setting(error: ValidationError) -> str:
+    """What is wrong, without the value: it may be a secret."""
+    first = error.errors(include_input=False)[0]
+    return f"The setting {'.'.join(map(str, first['loc']))} is wrong: {first['msg']}."

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId, FlowRunFilter, FlowRunFilterTags
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    FlowRunFilter,
+    FlowRunFilterTags,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed
 
 from tasks.backfill.drive import Run
-from tasks.errors import NotSetUp, OrchestrationUnavailable
+from tasks.errors import Misconfigured, NotSetUp, OrchestrationUnavailable
 
 POOL = "nightscribe"
 # The smaller number is served first. A worker that has room asks for all queues at once, and gets their runs in this order.
@@ -30,20 +37,40 @@ def _answering() -> Iterator[SyncPrefectClient]:
     try:
         with get_client(sync_client=True) as client:
             yield client
-    except httpx.HTTPError as error:
-        raise OrchestrationUnavailable(
-            f"The Prefect server does not answer: {error}.", next="Start it; what runs goes on."
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code not in (401, 403):
+            raise _away(error) from error
+        raise NotSetUp(
+            f"The Prefect server refuses us: {error}.", next="Set PREFECT_API_AUTH_STRING, as on the server."
         ) from error
+    except httpx.HTTPError as error:
+        raise _away(error) from error
 
 
-def prepare_pool(kind: str) -> dict[str, str]:
-    """Make the work pool and its queues, or bring them up to date; returns what was done to each."""
+def _away(error: httpx.HTTPError) -> OrchestrationUnavailable:
+    return OrchestrationUnavailable(
+        f"The Prefect server does not answer: {error}.", next="Start it; what runs goes on."
+    )
+
+
+def prepare_pool(kind: str | None) -> dict[str, str]:
+    """Make the work pool and its queues, or bring them up to date; returns what was done to each.
+
+    Raises:
+        Misconfigured: the pool is there with another type, which Prefect cannot change.
+    """
     done = {}
     with _answering() as client:
         try:
             pool = client.read_work_pool(POOL)
+            if kind not in (None, pool.type):
+                raise Misconfigured(
+                    f"The work pool {POOL} is there and of type {pool.type}, which cannot be changed.",
+                    next=f"prefect work-pool delete {POOL}",
+                )
             done[f"pool {POOL}"] = f"there, of type {pool.type}"
         except ObjectNotFound:
+            kind = kind or "process"
             client.create_work_pool(WorkPoolCreate(name=POOL, type=kind))
             done[f"pool {POOL}"] = f"made, of type {kind}"
         for name, priority in QUEUES.items():
@@ -56,6 +83,30 @@ def prepare_pool(kind: str) -> dict[str, str]:
             if queue.priority != priority:
                 client.update_work_queue(queue.id, priority=priority)
     return done
+
+
+def settle_schedules(wanted: Mapping[str, bool]) -> dict[str, list[str]]:
+    """The schedules of every deployment of the pool, as the server has them. `wanted` says which have some in the file.
+
+    Prefect adds and changes schedules and leaves alone what a file has no more: those are removed here.
+    """
+    found = {}
+    with _answering() as client:
+        pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
+        for deployment in client.read_deployments(work_pool_filter=pool, limit=PAGE):
+            schedules = deployment.schedules
+            if wanted.get(deployment.name) is False:
+                for schedule in schedules:
+                    client.delete_deployment_schedule(deployment.id, schedule.id)
+                schedules = []
+            found[deployment.name] = [_when(schedule) for schedule in schedules]
+    return found
+
+
+def _when(schedule: Any) -> str:
+    said = schedule.schedule
+    when = f"{getattr(said, 'cron', None) or said} {said.timezone}"
+    return when if schedule.active else f"{when} (paused)"
 
 
 @dataclass
@@ -100,6 +151,13 @@ class PrefectFleet:
 
     def submit(self, slice: int, attempt: int) -> None:
         """Hand out a slice; asked again for the same try, the server answers with the run it has."""
+        try:
+            self._create(slice, attempt)
+        except ObjectNotFound:  # the deployment was made anew, as on a server with a new database
+            self.__post_init__()
+            self._create(slice, attempt)
+
+    def _create(self, slice: int, attempt: int) -> None:
         with _answering() as client:
             client.create_flow_run_from_deployment(
                 self.deployment.id,
@@ -144,4 +202,5 @@ def _run(found: FlowRun) -> Run:
         int(found.parameters["attempt"]),
         state.type.value if state else "SCHEDULED",
         (state.message or "") if state else "",
+        (state.name or "") if state else "",
     )

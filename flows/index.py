@@ -121,7 +121,8 @@ def collect(session: Session, batch: Batch, future: PrefectFuture[list[Result]])
 _opened: dict[str, Session] = {}
 
 
-def run_session(session: Session, bucket: str) -> None:
+def run_session(session: Session, bucket: str) -> dict[str, Any]:
     """Run a session that is open already as the flow `index`."""
     _opened[bucket] = session
-    index(bucket)
+    report: dict[str, Any] = index(bucket)
+    return report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from typing import Any
 
@@ -10,11 +9,12 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.index import index
+from flows.index import run_session
 from tasks.bucket import open_bucket
 from tasks.errors import ClaimedElsewhere, Misconfigured
-from tasks.lake.claims import claimed
+from tasks.lake.claims import claimed, of_bucket
 from tasks.lake.store import Lake
+from tasks.session import open_session
 from tasks.settings import Settings
 
 log = logging.getLogger("nightscribe")
@@ -34,11 +34,12 @@ def nightly(
     where = bucket or settings.bucket
     if not where:
         raise Misconfigured("No bucket is set for the nights.", next='Set bucket = "s3://..." in nightscribe.toml.')
-    name = f"nightly-{hashlib.sha256(open_bucket(where, settings).bucket_id.encode()).hexdigest()[:12]}"
+    name = of_bucket("nightly", open_bucket(where, settings).bucket_id)
     try:
-        with claimed(Lake(settings.lake), name, silence_s=settings.silence_s):
-            report: dict[str, Any] = index(where, lake=settings.lake, models=models, retry_failed=retry_failed)
-            return report
+        with claimed(Lake(settings.lake), name, silence_s=settings.silence_s) as claim:
+            session = open_session(where, settings, retry_failed=retry_failed)
+            session.listeners.append(claim.still_ours)
+            return run_session(session, where)
     except ClaimedElsewhere as error:
         log.warning("The last night is not over. %s", error)
         return Completed(name="Skipped", message=str(error))

@@ -40,6 +40,7 @@ class RunReport:
     words: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     failures: list[dict[str, str | None]] = field(default_factory=list)
+    lost: int = 0
     warnings: list[str] = field(default_factory=list)
     bad_sidecars: int = 0
     device: str | None = None
@@ -87,6 +88,7 @@ class RunReport:
 
     def lose(self, work: Sequence[Work], error: NightscribeError) -> None:
         """Count videos that got no row because their batch failed."""
+        self.lost += len(work)
         for item in work:
             self.failures.append(
                 {"video_id": item.video_id, "key": item.key, "reason": error.code, "error": str(error)}

@@ -166,12 +166,21 @@ class S3Store:
             if status == 404:
                 raise FileNotFoundError(said.get("Message") or str(error)) from error
             if status in (401, 403):
+                if operation != "list_objects_v2":
+                    self._still_let_in()
                 raise PermissionError(said.get("Message") or str(error)) from error
             if status == 416:
                 raise EOFError("There are no such bytes.") from error
             if status == 412:
                 raise ObjectChanged(f"{arguments.get('Key')} was rewritten while it was read.") from error
             raise
+
+    def _still_let_in(self) -> None:
+        """Raise OSError when the store refuses all: then it is the credentials' fault, and not that of an object."""
+        try:
+            self.anything()
+        except PermissionError as error:
+            raise OSError(f"the store does not take the credentials any more: {error}") from error
 
 
 def _of_botocore(error: BaseException) -> bool:

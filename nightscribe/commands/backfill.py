@@ -44,6 +44,7 @@ def command(bucket: str, lake: str | None, models: str | None, plan: bool, at_on
     from nightscribe.prefect_env import server_that_is_set
     from tasks.backfill.state import find
     from tasks.bucket import open_bucket
+    from tasks.lake.claims import claimed, of_bucket
     from tasks.lake.store import Lake
 
     settings = settings_from(lake=lake, models=models)
@@ -64,17 +65,20 @@ def command(bucket: str, lake: str | None, models: str | None, plan: bool, at_on
 
         if call_off:
             return _call_off(job)
-        if job is None:
-            from tasks.backfill.state import begin
+        PrefectFleet(kept.uri, "")  # says what is missing before anything is written
+        # One call at a time for a bucket: two would plan the same videos into slices of their own.
+        with claimed(kept, of_bucket("backfill", bucket_id), silence_s=settings.silence_s):
+            job = job or find(kept, bucket_id)
+            if job is None:
+                from tasks.backfill.state import begin
 
-            PrefectFleet(kept.uri, "")  # says what is missing before anything is written
-            kept_options = {name: options[name] for name in ("retry_failed", "refresh")}
-            job = begin(session, slices, options=kept_options, estimate=planned.as_json()["estimate"])
-        else:
-            print(f"Going on with the backfill {job.id}.", file=sys.stderr)
-        fleet = PrefectFleet(kept.uri, job.id)
-        fleet.limit(at_once)
-        return _see_it_done(job, fleet, settings, as_json=as_json)
+                kept_options = {name: options[name] for name in ("retry_failed", "refresh")}
+                job = begin(session, slices, options=kept_options, estimate=planned.as_json()["estimate"])
+            else:
+                print(f"Going on with the backfill {job.id}.", file=sys.stderr)
+            fleet = PrefectFleet(kept.uri, job.id)
+            fleet.limit(at_once)
+            return _see_it_done(job, fleet, settings, as_json=as_json)
 
 
 def _planned(bucket: str, settings: Any, options: dict[str, Any], *, create: bool) -> tuple[Any, list[Any], Any]:
@@ -115,8 +119,9 @@ def _call_off(job: Any) -> int:
     if job is None:
         print("No backfill of this bucket is under way.")
         return 0
-    n = PrefectFleet(job.lake.uri, job.id).call_off()
-    job.clear()
+    fleet = PrefectFleet(job.lake.uri, job.id)
+    job.clear()  # before its runs are cancelled: a call that still watches them would hand them out again
+    n = fleet.call_off()
     print(f"The backfill {job.id} is called off; {n} slices were not begun. Those under way come to their end.")
     return 0
 
@@ -125,10 +130,9 @@ def _see_it_done(job: Any, fleet: Any, settings: Any, *, as_json: bool) -> int:
     from nightscribe.progress import counting
     from tasks.backfill.drive import drive
     from tasks.backfill.report import keep, report_of, sentence
-    from tasks.lake.claims import claimed
 
     started = time.monotonic()
-    with claimed(job.lake, f"backfill-{job.id}/drive", silence_s=settings.silence_s), counting("backfill") as show:
+    with counting("backfill") as show:
         lost = drive(job, fleet, silence_s=settings.silence_s, tries=settings.slice_tries, show=show)
     # By the clock of its beginning, where this is not the first call for it.
     begun = datetime.fromtimestamp(job.header["created_ms"] / 1000, UTC)
@@ -149,7 +153,7 @@ def _see_it_done(job: Any, fleet: Any, settings: Any, *, as_json: bool) -> int:
         if lost:
             print("The same command tries the slices that were given up again.", file=sys.stderr)
         console().print(sentence(report, settings.currency), markup=False)
-    return 1 if report["failed"] or lost else 0
+    return 1 if report["failed"] or report["left"] or lost else 0
 
 
 def _sync(settings: Any) -> None:

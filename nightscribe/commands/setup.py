@@ -13,12 +13,13 @@ from nightscribe.common import json_option, settings_from
 
 
 @click.command("setup")
-@click.option("--pool-type", default="process", show_default=True, metavar="TYPE", help="Type of a new work pool.")
+@click.option("--pool-type", metavar="TYPE", help="Type of a new work pool; default process.")
 @json_option
-def command(pool_type: str, as_json: bool) -> int:
+def command(pool_type: str | None, as_json: bool) -> int:
     """Make the work pool, its queues and the deployments of prefect.yaml on the Prefect server that PREFECT_API_URL names.
 
-    Run it again after every update: it changes what differs, and schedules are never doubled.
+    Run it again after every update: it changes what differs, and schedules are never doubled. A deployment that the file
+    has no more stays, and is named.
 
     \b
     Example:
@@ -30,7 +31,7 @@ def command(pool_type: str, as_json: bool) -> int:
 
     settings = settings_from()
     with server_that_is_set() as url:
-        from flows.fleet import POOL, prepare_pool
+        from flows.fleet import POOL, prepare_pool, settle_schedules
 
         done = prepare_pool(pool_type)
         deploy = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
@@ -42,7 +43,9 @@ def command(pool_type: str, as_json: bool) -> int:
             raise NotSetUp(
                 f"Prefect refused prefect.yaml: {(made.stdout + made.stderr).strip()[-1500:]}", next="Mend it."
             )
-        deployments = _deployments()
+        wanted = _in_the_file()
+        deployments = {name: ", ".join(when) for name, when in settle_schedules(wanted).items()}
+        done |= {f"deployment {name}": "not in prefect.yaml, left as it is" for name in deployments.keys() - wanted}
     if as_json:
         print_json({"server": url, "bucket": settings.bucket, "done": done, "deployments": deployments})
         return 0
@@ -54,15 +57,16 @@ def command(pool_type: str, as_json: bool) -> int:
         print(
             'The nights need a bucket: bucket = "s3://..." in nightscribe.toml, or NIGHTSCRIBE_BUCKET, for the workers.'
         )
-    print(f"Start a worker on each machine: prefect worker start --pool {POOL}")
+    # Without a limit, a worker begins all the slices of a backfill at once.
+    print(f"Start a worker on each machine: prefect worker start --pool {POOL} --limit 2")
     return 0
 
 
-def _deployments() -> dict[str, str]:
-    """Names with their schedules, as the file says them."""
+def _in_the_file() -> dict[str, bool]:
+    """Names of the deployments, and whether the file has a schedule for them."""
     import yaml
 
     from tasks.settings import REPO
 
     found = yaml.safe_load((REPO / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
-    return {d["name"]: ", ".join(f"{s['cron']} {s['timezone']}" for s in d.get("schedules") or ()) for d in found}
+    return {d["name"]: bool(d.get("schedules")) for d in found}

@@ -3,6 +3,9 @@
 A slice is done when the lake says so. Runs that failed are handed out again, and so are runs that are silent: a dead
 worker leaves its run "running" for ever. Everything here can be killed and started again: what was handed out is found
 again by its slice and its try.
+
+A machine that cannot do any slice (another model, no ffmpeg) refuses all it is given, and faster than others work. A
+refusal is therefore no try of the slice; the backfill ends when there are only refusals.
 """
 
 from __future__ import annotations
@@ -14,23 +17,35 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from tasks.backfill.state import Backfill
-from tasks.errors import OrchestrationUnavailable, StorageBusy
+from tasks.errors import OrchestrationUnavailable, RunStopped, StorageBusy
 from tasks.lake.claims import Held, Watch, held
 
 log = logging.getLogger("nightscribe")
 ENDED = ("FAILED", "CRASHED", "CANCELLED")
 AT_WORK = ("PENDING", "RUNNING", "CANCELLING")
+REFUSED = "Refused"  # the name of a failed state
+MOST_REFUSALS = 10  # in a row, while nobody is at work
+# A worker waits as long as we do for the claim of a dead one: it is not to be taken for dead over that.
+PATIENCE = 1.5
+# Before a run begins, a cluster may have to start a machine for it and fetch an image.
+PATIENCE_AT_THE_START = 10
 
 
 @dataclass(frozen=True)
 class Run:
-    """The newest try at a slice, as the fleet sees it. `state` is a Prefect state type."""
+    """The newest try at a slice, as the fleet sees it. `state` is a Prefect state type, `name` what it is called."""
 
     id: str
     slice: int
     attempt: int
     state: str
     message: str = ""
+    name: str = ""
+
+    @property
+    def refused(self) -> bool:
+        """Whether its machine can do no slice at all."""
+        return self.state == "FAILED" and self.name == REFUSED
 
 
 class Fleet(Protocol):
@@ -53,9 +68,14 @@ Decision = Literal["wait", "submit", "bury", "give up"]
 class Judge:
     """Decides about one slice at a time."""
 
-    watch: Watch
+    silence_s: float
     tries: int
     first: dict[int, int] = field(default_factory=dict)
+    refusals: int = 0
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.silence_s * PATIENCE)
+        self.start = Watch(self.silence_s * PATIENCE_AT_THE_START)
 
     def decide(self, slice: int, run: Run | None, claim: Callable[[], Held]) -> Decision:
         """What to do about a slice that is not done."""
@@ -65,13 +85,22 @@ class Judge:
             self.first[slice] = run.attempt + (run.state in ENDED)
         if run.state in AT_WORK:
             now = claim()
-            died = now.beat is not None and now.free and not now.done
-            silent = self.watch.silent(f"{slice}", (run.id, run.state, now.number, now.beat))
+            began = now.beat is not None and not now.done
+            if began and not now.free:
+                self.refusals = 0
+            # What an earlier try left behind says nothing of this one.
+            died = began and now.free and now.owner.get("attempt") == run.attempt
+            watch = self.start if run.state == "PENDING" else self.watch
+            silent = watch.silent(f"{slice}", (run.id, run.state, now.number, now.beat))
             return "bury" if died or silent else "wait"
         if run.state == "COMPLETED":  # another had the slice, or the note was not there yet when we looked
             now = claim()
             silent = self.watch.silent(f"{slice}", (run.id, run.state, now.number, now.beat))
             return "submit" if silent or (now.free and not now.done and now.beat is not None) else "wait"
+        if run.refused:
+            self.refusals += 1
+            self.first[slice] += 1
+            return "submit"
         if run.state in ENDED:
             return "give up" if run.attempt - self.first[slice] + 1 >= self.tries else "submit"
         return "wait"
@@ -89,24 +118,32 @@ def drive(
     """See all slices done; returns those that were given up, with the reason.
 
     Raises:
-        KeyboardInterrupt: what was handed out goes on without us.
+        KeyboardInterrupt: what was handed out goes on without us. RunStopped: somebody called the backfill off.
     """
-    judge = Judge(Watch(silence_s), tries)
+    judge = Judge(silence_s, tries)
+    before = -1
     lost: dict[int, str] = {}
     quiet = False
     total = sum(part["videos"] for part in backfill.slices)
     while True:
         try:
             done = backfill.done()
+            if not backfill.there():
+                raise RunStopped(f"The backfill {backfill.id} was called off. What was done stays.")
+            if len(done) > before:
+                before, judge.refusals = len(done), 0
             left = [n for n in range(len(backfill.slices)) if n not in done and n not in lost]
             runs = fleet.runs() if left else {}
             at_work = sum(run.state in AT_WORK for run in runs.values())
             remark = f"{len(done)} of {len(backfill.slices)} slices, {at_work} at work"
             show(sum(backfill.slices[n]["videos"] for n in done), total, remark)
             if not left:
-                return lost
+                return {n: error for n, error in lost.items() if n not in done}
             for n in left:
                 _handle(backfill, fleet, judge, n, runs.get(n), lost)
+            if judge.refusals >= MOST_REFUSALS:
+                said = next((run.message for run in runs.values() if run.refused), "")
+                lost |= {n: f"No machine takes it. {said}".strip() for n in left}
             quiet = False
         except (OrchestrationUnavailable, StorageBusy) as error:
             if not quiet:
@@ -127,7 +164,8 @@ def _handle(backfill: Backfill, fleet: Fleet, judge: Judge, n: int, run: Run | N
             fleet.submit(n, attempt + 1)
     elif decision == "submit":
         if run and run.state in ENDED:
-            log.warning("Slice %d failed and is tried again: %s", n, run.message)
+            what = "was refused by a machine" if run.refused else "failed"
+            log.warning("Slice %d %s and is tried again: %s", n, what, run.message)
         fleet.submit(n, attempt + 1)
     elif decision == "give up" and run:
         log.error("Slice %d is given up: %s", n, run.message)

@@ -6,36 +6,33 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
-
 from tasks.backfill.state import Backfill
 from tasks.lake.views import connect
 
 SHOWN = 200
+COUNTED = ("indexed", "no_speech", "no_audio", "failed", "gone", "forgotten", "left")
 
 _ROWS = """
-SELECT v.status, v.reason, v.error, p.key, v.duration_ms, v.n_words, v.generation
+SELECT CASE WHEN v.generation > p.generation THEN status ELSE 'left' END AS status, v.reason, v.error, p.key,
+       v.duration_ms, v.n_words
 FROM planned p LEFT JOIN videos v ON v.key = p.key AND v.bucket = $bucket
 """
+_NOT_WRITTEN = "Nothing was written of it. The log of its slice says why."
 
 
 def report_of(backfill: Backfill, *, seconds: float, lost: dict[int, str]) -> dict[str, Any]:
     """The document that `backfill --json` prints; counts are of the planned videos."""
     connection = connect(backfill.lake)
-    connection.register("planned", pa.table({"key": [item.key for item in backfill.objects()]}))
+    connection.register("planned", backfill.planned())
     connection.execute(f"CREATE TEMP TABLE found AS {_ROWS}", {"bucket": backfill.header["bucket_id"]})
-    since = {"since": backfill.header["created_ms"] * 1000}
-    counts = dict(
-        connection.execute(
-            "SELECT CASE WHEN generation >= $since THEN status ELSE 'left' END, count(*) FROM found GROUP BY ALL", since
-        ).fetchall()
-    )
+    counts = dict(connection.execute("SELECT status, count(*) FROM found GROUP BY ALL").fetchall())
     totals = connection.execute(
-        "SELECT coalesce(sum(duration_ms), 0), coalesce(sum(n_words), 0) FROM found WHERE generation >= $since", since
+        "SELECT coalesce(sum(duration_ms), 0), coalesce(sum(n_words), 0) FROM found WHERE status <> 'left'"
     ).fetchone()
     failures = connection.execute(
-        "SELECT key, reason, error FROM found WHERE status = 'failed' AND generation >= $since ORDER BY key LIMIT $n",
-        {**since, "n": SHOWN},
+        "SELECT key, CASE status WHEN 'left' THEN 'left' ELSE reason END, CASE status WHEN 'left' THEN $left ELSE error END "
+        "FROM found WHERE status IN ('failed', 'left') ORDER BY key LIMIT $n",
+        {"left": _NOT_WRITTEN, "n": SHOWN},
     ).fetchall()
     assert totals is not None
     slices = backfill.reports()
@@ -48,7 +45,7 @@ def report_of(backfill: Backfill, *, seconds: float, lost: dict[int, str]) -> di
         "slices": {"planned": len(backfill.slices), "done": len(slices), "given_up": len(lost)},
         "given_up": [{"slice": n, "error": error} for n, error in sorted(lost.items())],
         "videos": sum(part["videos"] for part in backfill.slices),
-        **{name: counts.get(name, 0) for name in ("indexed", "no_speech", "no_audio", "failed", "gone", "left")},
+        **{name: counts.get(name, 0) for name in COUNTED},
         "media_ms": int(totals[0]),
         "words": int(totals[1]),
         "machine_hours": round(sum(part["seconds"].get("total", 0.0) for part in slices) / 3600, 4),
@@ -76,7 +73,7 @@ def keep(backfill: Backfill, report: dict[str, Any]) -> None:
 def sentence(report: dict[str, Any], currency: str) -> str:
     """The one line that ends a backfill."""
     labels = {"indexed": "indexed", "no_speech": "without speech", "no_audio": "without audio", "failed": "failed",
-              "gone": "gone from the bucket", "left": "left undone"}  # fmt: skip
+              "gone": "gone from the bucket", "forgotten": "forgotten", "left": "left undone"}  # fmt: skip
     parts = [f"{report[name]} {label}" for name, label in labels.items() if report[name]]
     money = "" if report["cost"] is None else f", {report['cost']:.2f} {currency}"
     planned = report["estimate"].get("machine_hours")

@@ -6,21 +6,25 @@ rows, as in every run.
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.backfill.plan import Slice
-from tasks.errors import DifferentRecipe, Misconfigured
+from tasks.errors import DifferentRecipe, NotFound, StorageBusy
 from tasks.lake.notes import Notes
 from tasks.lake.store import Lake
 from tasks.records import Object
 from tasks.session import Session, open_session
 from tasks.settings import Settings
 from tasks.stores import small_files
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FOLDER = "_backfills"
 HEADER = "backfill.json"
@@ -45,13 +49,18 @@ class Backfill:
         """See `claim_of`."""
         return claim_of(self.id, slice)
 
+    def there(self) -> bool:
+        """Whether it is still under way: not when it was called off."""
+        return Notes(self.lake, f"{FOLDER}/{self.id}").get(HEADER) is not None
+
     def done(self) -> set[int]:
         """The slices that are done."""
         return {int(name.removesuffix(".json")) for name in self._done.names()}
 
     def finish(self, slice: int, report: dict[str, Any]) -> None:
         """A slice is done; two workers that both say so mean the same."""
-        self._done.put(f"{slice:05d}.json", report)
+        if self.there():
+            self._done.put(f"{slice:05d}.json", report)
 
     def reports(self) -> list[dict[str, Any]]:
         """What the slices that are done said of themselves."""
@@ -59,17 +68,32 @@ class Backfill:
 
     def objects(self, slice: int | None = None) -> list[Object]:
         """The objects of a slice with their sidecars, as the plan saw them; of all slices the videos only."""
+        rows = self._read(slice).to_pylist()
+        return [Object(r["key"], r["size_bytes"], r["fingerprint"], r["modified_at"]) for r in rows]
+
+    def planned(self, slice: int | None = None) -> pa.Table:
+        """`key` of each video of a slice or of all, and the `generation` that the lake had of it; 0 where none.
+
+        What has a higher one was done since, whoever did it, and whatever his clock says.
+        """
+        import pyarrow.compute as pc
+
+        found = self._read(slice, columns=["key", "generation", "sidecar"])
+        return found.filter(pc.invert(found["sidecar"])).select(["key", "generation"])
+
+    def _read(self, slice: int | None, columns: list[str] | None = None) -> pa.Table:
         import pyarrow.parquet as pq
 
         store, path = small_files(f"{self.lake.uri}/{FOLDER}/{self.id}/{PLAN}")
-        wanted = [("slice", "=", slice)] if slice is not None else [("sidecar", "=", False)]
+        wanted = [("slice", "=", slice)] if slice is not None else None
         with store.open(path, "rb") as handle:
-            rows = pq.read_table(handle, filters=wanted).to_pylist()
-        return [Object(r["key"], r["size_bytes"], r["fingerprint"], r["modified_at"]) for r in rows]
+            return pq.read_table(handle, columns=columns, filters=wanted)
 
     def clear(self) -> None:
-        """Remove all that the lake keeps of it."""
-        Notes(self.lake, f"{FOLDER}/{self.id}").clear()
+        """Remove all that the lake keeps of it, the header first: without it there is no backfill."""
+        notes = Notes(self.lake, f"{FOLDER}/{self.id}")
+        notes.remove(HEADER)
+        notes.clear()
         Notes(self.lake, f"_claims/backfill-{self.id}").clear()
 
     @property
@@ -104,9 +128,10 @@ def begin(session: Session, slices: Sequence[Slice], *, options: dict[str, Any],
     rows: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
     for part in slices:
         for item in part.work:
-            _row(rows, part.number, item.key, item.size_bytes, item.fingerprint, item.modified_at, False)
+            n, known = part.number, item.last_generation
+            _row(rows, n, item.key, item.size_bytes, item.fingerprint, item.modified_at, known, False)
             if item.sidecar_key:
-                _row(rows, part.number, item.sidecar_key, 0, item.sidecar_fingerprint or "", None, True)
+                _row(rows, n, item.sidecar_key, 0, item.sidecar_fingerprint or "", None, 0, True)
     notes = Notes(session.lake, f"{FOLDER}/{made.id}")
     notes.put("begun", {})  # makes the folder
     store, path = small_files(f"{notes.uri}/{PLAN}")
@@ -130,11 +155,11 @@ def open_slice(lake: Lake, id: str, slice: int, settings: Settings) -> tuple[Bac
     """A session for what is left of a slice; none when it is done.
 
     Raises:
-        Misconfigured: there is no such backfill. DifferentRecipe: this machine would make other words than the plan says.
+        NotFound: there is no such backfill. DifferentRecipe: this machine would make other words than the plan says.
     """
     job = find(lake, id=id)
     if job is None or slice >= len(job.slices):
-        raise Misconfigured(
+        raise NotFound(
             f"The lake {lake.uri} has no slice {slice} of a backfill {id}.", next="It is done, or was called off."
         )
     if slice in job.done():
@@ -153,13 +178,19 @@ def open_slice(lake: Lake, id: str, slice: int, settings: Settings) -> tuple[Bac
             f"{job.header['recipe']}).",
             next="Make nightscribe.toml, the models and the program the same on every machine.",
         )
-    # What somebody indexed since the plan was made is newer than the plan.
-    planned = job.header["created_ms"]
-    session.work = [
-        w for w in session.work if w.why not in ("changed", "retried") or w.last_generation // 1000 < planned
-    ]
+    # What somebody indexed since the plan was made, or marked as gone, is newer than the plan.
+    planned = dict(zip(*job.planned(slice).to_pydict().values(), strict=True))
+    session.work = [w for w in session.work if w.last_generation <= planned[w.key]]
     session.pipeline.last = True
     return job, session
+
+
+def tidy(lake: Lake, id: str) -> None:
+    """Remove what its slices leave behind of a backfill that has ended or was called off before they did."""
+    left = Backfill(lake, id, {})
+    with contextlib.suppress(StorageBusy):
+        if not left.there():
+            left.clear()
 
 
 def _row(rows: dict[str, list[Any]], *values: Any) -> None:
@@ -171,7 +202,7 @@ def _columns() -> dict[str, Any]:
     import pyarrow as pa
 
     kinds = {"slice": pa.int32(), "key": pa.string(), "size_bytes": pa.int64(), "fingerprint": pa.string(),
-             "modified_at": pa.timestamp("us", tz="UTC"), "sidecar": pa.bool_()}  # fmt: skip
+             "modified_at": pa.timestamp("us", tz="UTC"), "generation": pa.int64(), "sidecar": pa.bool_()}  # fmt: skip
     return {name: pa.field(name, kind) for name, kind in kinds.items()}
 
 

@@ -22,6 +22,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from tasks.errors import LakeNotWritable, LakeTooNew, Misconfigured, StorageBusy, first_line, refuse_password
 from tasks.lake.schema import ADDED, LAKE_VERSION, STATISTICS, TABLES, arrow_schema
+from tasks.stores import of_storage
 
 _T = TypeVar("_T")
 COMMIT_TRIES = 40
@@ -131,6 +132,12 @@ class Lake:
             raise LakeNotWritable(f"The lake {self.uri} may not be read.", next="Mend its rights.") from error
         except ValueError as error:  # not JSON, not UTF-8, or not ours
             raise Misconfigured(f"{self.uri}/{MARKER} is damaged.", next='Write {"version": 1} into it.') from error
+        except Exception as error:
+            if not of_storage(error):
+                raise
+            raise StorageBusy(
+                f"The lake {self.uri} does not answer: {first_line(error)}", next="Run the same command again."
+            ) from error
 
     def write_marker(self, marker: Mapping[str, Any]) -> None:
         """Replace the marker, in one step."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import duckdb
 from deltalake.exceptions import DeltaError
 
-from tasks.errors import LakeTooOld, LakeUnreadable, first_line
+from tasks.errors import LakeTooOld, LakeUnreadable, StorageBusy, first_line
 from tasks.lake.remote import file_system
 from tasks.lake.schema import CONTENT, EVENTS_ONLY, TABLES
 from tasks.lake.store import Lake
@@ -54,6 +54,10 @@ class Snapshot:
         except DeltaError as error:
             raise LakeUnreadable(
                 f"The table {lake.path(name)} cannot be read: {first_line(error)}", next=RESTORE
+            ) from error
+        except OSError as error:  # delta-rs has asked for three minutes
+            raise StorageBusy(
+                f"The table {lake.path(name)} cannot be read: {first_line(error)}", next="Run the same command again."
             ) from error
         return cls(files, version)
 

@@ -22,7 +22,7 @@ from tasks.backfill.drive import Judge, Run
 from tasks.backfill.plan import between, cut, ordered
 from tasks.backfill.state import begin, find, open_slice
 from tasks.errors import DifferentRecipe, Misconfigured
-from tasks.lake.claims import Held, Watch
+from tasks.lake.claims import Held
 from tasks.lake.maintain import check
 from tasks.lake.notes import Notes
 from tasks.lake.store import Lake
@@ -158,17 +158,17 @@ LIVING = Held(1, 7, False, {"host": "elsewhere", "pid": 1, "started": 0.0})
     ],
 )
 def test_what_becomes_of_a_slice(state, attempt, silence_s, decision):
-    judge = Judge(Watch(silence_s), 3)
+    judge = Judge(silence_s, 3)
     assert judge.decide(4, Run("r", 4, attempt, state), lambda: LIVING) == decision
     assert judge.decide(5, None, lambda: LIVING) == "submit"
 
 
 def test_a_slice_that_fails_again_and_again_is_given_up_and_a_new_call_tries_again():
-    judge = Judge(Watch(60), 2)
+    judge = Judge(60, 2)
     states = [judge.decide(0, run, lambda: LIVING) for run in
               (None, Run("a", 0, 1, "RUNNING"), Run("a", 0, 1, "FAILED"), Run("b", 0, 2, "FAILED"))]  # fmt: skip
     assert states == ["submit", "wait", "submit", "give up"]
-    assert Judge(Watch(60), 2).decide(0, Run("b", 0, 2, "FAILED"), lambda: LIVING) == "submit"
+    assert Judge(60, 2).decide(0, Run("b", 0, 2, "FAILED"), lambda: LIVING) == "submit"
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import sys
 import threading
 import time
 
+import psutil
 import pytest
 from conftest import REPO
-from s3_server import s3  # noqa: F401
+from s3_server import Refuse, faulty, s3  # noqa: F401
 
 from tasks.errors import ClaimedElsewhere
 from tasks.lake import claims
@@ -112,3 +113,34 @@ def test_a_number_of_an_old_process_does_not_keep_a_claim(tmp_path):
     note = {"owner": {**note["owner"], "pid": 1}, "beat": 3, "done": False}
     Notes(lake, "_claims/night").put("00000001", note)
     assert claims.held(lake, "night").free
+
+
+def test_a_claim_that_the_store_wrote_and_did_not_confirm_is_ours(faulty):
+    def rule(request):
+        return Refuse(500, "InternalError", done=True) if (request.method, request.number) == ("PUT", 1) else None
+
+    faulty.rule = rule
+    with claimed(Lake("s3://lake/here"), "night", silence_s=60) as claim:  # else it would wait for itself
+        assert claim.number == 1
+    assert any("If-None-Match" in request.headers for request in faulty.seen if request.method == "PUT")
+
+
+def test_a_clock_that_is_set_makes_no_living_process_dead(tmp_path, monkeypatch):
+    lake = Lake(str(tmp_path / "lake"))
+    with claimed(lake, "night", silence_s=5):
+        booted = psutil.boot_time()
+        monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: booted + 3600)  # as /proc/stat says it then
+        monkeypatch.setattr(psutil, "boot_time", lambda: booted + 3600)
+        assert not held(lake, "night").free
+
+
+def test_a_machine_of_the_same_name_is_another_one(tmp_path):
+    lake = Lake(str(tmp_path / "lake"))
+    with claimed(lake, "night", silence_s=5):
+        pass
+    note = json.loads((tmp_path / "lake/_claims/night/00000001").read_text())
+    name, boot, space = note["owner"]["host"].split(" ")
+    elsewhere = f"{name} {'0' * len(boot)} {space}"
+    note = {"owner": {**note["owner"], "host": elsewhere, "pid": 2**22 + 1}, "beat": 3, "done": False}
+    Notes(lake, "_claims/night").put("00000001", note)
+    assert not held(lake, "night").free

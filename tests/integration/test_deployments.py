@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import json
+import re
 import time
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import prefect as prefect_package
 import pytest
 import yaml
 from conftest import REPO
@@ -55,6 +58,29 @@ def test_every_entry_point_is_a_flow_and_takes_its_parameters():
             signature.bind(**deployment.get("parameters", {}))
 
 
+def test_prefect_knows_every_field_of_the_pool_of_pods():
+    found = json.loads((REPO / "kubernetes/pool.json").read_text(encoding="utf-8"))
+    views = Path(prefect_package.__file__).parent / "server/api/collections_data/views/aggregate-worker-metadata.json"
+    known = json.loads(views.read_text(encoding="utf-8"))["prefect-kubernetes"]["kubernetes"]
+    job = known["default_base_job_configuration"]["job_configuration"]
+    assert found["job_configuration"].keys() <= job.keys()
+    ours, theirs = (c["job_manifest"]["spec"]["template"]["spec"] for c in (found["job_configuration"], job))
+    assert theirs.keys() <= ours.keys(), "Prefect's worker refuses a job that lacks one"
+    assert ours["containers"][0]["name"] == theirs["containers"][0]["name"]
+    placeholders = set(re.findall(r"{{ (\w+) }}", json.dumps(found)))
+    assert placeholders == found["variables"]["properties"].keys()
+    assert FILE["definitions"]["pool"]["job_variables"].keys() <= placeholders
+
+
+def test_the_worker_of_the_cluster_is_one_of_our_pool():
+    parts = list(yaml.safe_load_all((REPO / "kubernetes/worker.yaml").read_text(encoding="utf-8")))
+    assert [part["kind"] for part in parts] == ["ServiceAccount", "ServiceAccount", "Role", "RoleBinding", "Deployment"]
+    pod = parts[-1]["spec"]["template"]["spec"]
+    pool = FILE["definitions"]["pool"]["name"]
+    assert pod["containers"][0]["command"][:5] == ["prefect", "worker", "start", "--pool", pool]
+    assert pod["serviceAccountName"] == parts[3]["subjects"][0]["name"] == parts[3]["roleRef"]["name"]
+
+
 def test_the_parameters_of_a_slice_are_those_that_the_command_hands_out():
     from flows.backfill import backfill
 
@@ -77,7 +103,13 @@ def test_without_a_server_setup_and_backfill_say_what_to_start(tmp_path, bucket,
 
 def test_setup_again_changes_nothing_and_scheduled_runs_appear(prefect):
     assert prefect.first["done"]["pool nightscribe"] == "made, of type process"
+    (slices,) = prefect.ask("/deployments/filter", {"deployments": {"name": {"any_": ["backfill"]}}})
+    old = [{"schedule": {"cron": "0 3 * * *", "timezone": "Etc/UTC"}}]  # as of a file that had one
+    prefect.ask(f"/deployments/{slices['id']}/schedules", old)
+    other = prefect.command("setup", "--pool-type", "docker", "--json")
+    assert (other.returncode, json.loads(other.stdout)["error"]["code"]) == (2, "misconfigured")
     again = json.loads(prefect.command("setup", "--json").stdout)
+    assert again["deployments"]["nightly"] == "0 1 * * * Etc/UTC"
     assert set(again["done"].values()) == {"there", "there, of type process"}
     deployed = {d["name"]: d for d in prefect.ask("/deployments/filter")}
     assert sorted(deployed) == sorted(NAMES)

@@ -12,7 +12,7 @@ from s3_server import s3  # noqa: F401
 from sessions import session_on, through
 
 from tasks.bucket import open_bucket
-from tasks.errors import BucketNotFound, LakeNotWritable
+from tasks.errors import BucketNotFound, LakeNotWritable, StorageBusy
 from tasks.lake.commit import commit
 from tasks.lake.maintain import check, maintain
 from tasks.lake.store import Lake
@@ -64,6 +64,8 @@ def test_keys_are_whatever_the_store_says(s3, tmp_path):
         "q?versionId=3#&+%20.mp4",
         "tail .mp4",
         "*.mp4",
+        "bell\x07 and return\r.mp4",
+        f"{'long' * 220}.mp4",
     ]
     for key in keys:
         s3.put_object(Bucket="archive", Key=f"talks/{key}", Body=key.encode())
@@ -158,6 +160,13 @@ def test_commands_work_on_a_lake_on_s3(s3, tmp_path):
     )
     assert say("search", word)["total_videos"] == 1
     assert say("status")["videos"] == {"indexed": 1, "no_audio": 1}
+
+
+def test_a_lake_that_does_not_answer_is_said_so(s3, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(StorageBusy, match="does not answer"):
+        Lake("s3://lake/away").check_version()
 
 
 def test_a_lake_that_may_not_be_made_is_said_so(s3):

@@ -108,6 +108,19 @@ def test_a_prefix_that_may_not_be_read_costs_only_its_videos(archive, faulty, tm
     assert indexed(tmp_path) == FINE | {"secret/talk.mov": ("failed", "access_denied", False)}
 
 
+def test_credentials_that_run_out_during_a_run_are_no_fault_of_the_videos(archive, faulty, tmp_path):
+    # A request for the head of an object says no more than 403.
+    heads = []
+
+    def rule(request):
+        heads.extend([request] if request.method == "HEAD" else [])
+        return Refuse(403, "InvalidAccessKeyId") if heads else None
+
+    faulty.rule = rule
+    due = ("failed", "storage_busy", True)
+    assert indexed(tmp_path) == {"talk.mov": due, "secret/talk.mov": due}
+
+
 def test_an_object_is_fetched_once_though_its_decoding_is_tried_again(archive, faulty, tmp_path, monkeypatch):
     from tasks.errors import StageTimeout
     from tasks.pipeline import prepare

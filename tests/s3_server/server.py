@@ -87,10 +87,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Refuse:
-    """An answer of the proxy's own."""
+    """An answer of the proxy's own; with `done`, after the server has done what was asked."""
 
     status: int
     code: str
+    done: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,9 +138,8 @@ def proxied(target: str) -> Iterator[Proxy]:
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             told = proxy.rule(proxy.note(self.command, self.path, dict(self.headers)))
-            if isinstance(told, Refuse):
-                said = f"<Error><Code>{told.code}</Code><Message>{told.code}</Message></Error>".encode()
-                self._answer(told.status, [("Content-Length", str(len(said)))], said)
+            if isinstance(told, Refuse) and not told.done:
+                self._refuse(told)
                 return
             connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
             with contextlib.closing(connection):
@@ -147,6 +147,9 @@ def proxied(target: str) -> Iterator[Proxy]:
                 answer = connection.getresponse()
                 said = answer.read()
                 headers = [(k, v) for k, v in answer.getheaders() if k.lower() not in ("connection", "date", "server")]
+            if isinstance(told, Refuse):
+                self._refuse(told)
+                return
             if not told:
                 self._answer(answer.status, headers, said)
                 return
@@ -155,6 +158,10 @@ def proxied(target: str) -> Iterator[Proxy]:
             told.then()
             time.sleep(told.pause_s)
             self.close_connection = True
+
+        def _refuse(self, told: Refuse) -> None:
+            said = f"<Error><Code>{told.code}</Code><Message>{told.code}</Message></Error>".encode()
+            self._answer(told.status, [("Content-Length", str(len(said)))], said)
 
         def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
             self.send_response(status)
