@@ -4,8 +4,9 @@ A slice is done when the lake says so. Runs that failed are handed out again, an
 worker leaves its run "running" for ever. Everything here can be killed and started again: what was handed out is found
 again by its slice and its try.
 
-A machine that cannot do any slice (another model, no ffmpeg) refuses all it is given, and faster than others work. A
-refusal is therefore no try of the slice; the backfill ends when there are only refusals.
+A machine that cannot do any slice (another model, no ffmpeg) refuses all it is given, and faster than others work; one
+without the program fails before it can say so. A refusal is therefore no try of the slice, and neither is a run that
+failed before it held the slice; the backfill ends when there is nothing else.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tasks.lake.claims import Held, Watch, held
 
 log = logging.getLogger("nightscribe")
 ENDED = ("FAILED", "CRASHED", "CANCELLED")
+BROKEN = ("FAILED", "CRASHED")
 AT_WORK = ("PENDING", "RUNNING", "CANCELLING")
 REFUSED = "Refused"  # the name of a failed state
 MOST_REFUSALS = 10  # in a row, while nobody is at work
@@ -97,9 +99,9 @@ class Judge:
             now = claim()
             silent = self.watch.silent(f"{slice}", (run.id, run.state, now.number, now.beat))
             return "submit" if silent or (now.free and not now.done and now.beat is not None) else "wait"
-        if run.refused:
+        if run.refused or (run.state in BROKEN and claim().owner.get("attempt") != run.attempt):
             self.refusals += 1
-            self.first[slice] += 1
+            self.first[slice] = min(self.first[slice], run.attempt) + 1
             return "submit"
         if run.state in ENDED:
             return "give up" if run.attempt - self.first[slice] + 1 >= self.tries else "submit"
@@ -142,7 +144,7 @@ def drive(
             for n in left:
                 _handle(backfill, fleet, judge, n, runs.get(n), lost)
             if judge.refusals >= MOST_REFUSALS:
-                said = next((run.message for run in runs.values() if run.refused), "")
+                said = next((run.message for run in runs.values() if run.state in BROKEN), "")
                 lost |= {n: f"No machine takes it. {said}".strip() for n in left}
             quiet = False
         except (OrchestrationUnavailable, StorageBusy) as error:

@@ -144,6 +144,11 @@ def test_order_and_bounds():
 LIVING = Held(1, 7, False, {"host": "elsewhere", "pid": 1, "started": 0.0})
 
 
+def left_by(attempt: int) -> Held:
+    """The claim that a try at a slice left behind."""
+    return Held(attempt, 7, True, {**LIVING.owner, "attempt": attempt})
+
+
 @pytest.mark.parametrize(
     ("state", "attempt", "silence_s", "decision"),
     [
@@ -165,10 +170,20 @@ def test_what_becomes_of_a_slice(state, attempt, silence_s, decision):
 
 def test_a_slice_that_fails_again_and_again_is_given_up_and_a_new_call_tries_again():
     judge = Judge(60, 2)
-    states = [judge.decide(0, run, lambda: LIVING) for run in
-              (None, Run("a", 0, 1, "RUNNING"), Run("a", 0, 1, "FAILED"), Run("b", 0, 2, "FAILED"))]  # fmt: skip
-    assert states == ["submit", "wait", "submit", "give up"]
-    assert Judge(60, 2).decide(0, Run("b", 0, 2, "FAILED"), lambda: LIVING) == "submit"
+    states = [judge.decide(0, run, lambda: left_by(run.attempt)) for run in
+              (Run("a", 0, 1, "RUNNING"), Run("a", 0, 1, "FAILED"), Run("b", 0, 2, "FAILED"))]  # fmt: skip
+    assert states == ["wait", "submit", "give up"]
+    assert Judge(60, 2).decide(0, Run("b", 0, 2, "FAILED"), lambda: left_by(2)) == "submit"
+
+
+@pytest.mark.parametrize("state", ["FAILED", "CRASHED"])
+def test_a_run_that_failed_before_it_held_its_slice_costs_no_try(state):
+    judge = Judge(60, 2)
+    for attempt in range(2, 8):
+        assert judge.decide(0, Run("r", 0, attempt, state), lambda: left_by(1)) == "submit"
+    assert judge.refusals == 6
+    assert judge.decide(0, Run("r", 0, 8, "CANCELLED"), lambda: left_by(1)) == "submit"
+    assert judge.decide(0, Run("r", 0, 9, "CANCELLED"), lambda: left_by(1)) == "give up"
 
 
 @pytest.fixture
