@@ -15,7 +15,7 @@ from typing import Any
 
 from tasks.copies import CONTENT_NAME
 from tasks.errors import Misconfigured, NightscribeError
-from tasks.lake.erase import ID_OF, Erased, Known, bury, erase, gone_before, half_forgotten, known_of, name_of
+from tasks.lake.erase import ID_OF, Erased, Known, bury, erase, gone_before, half_forgotten, known_of, name_of, settle
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.records import Status
@@ -135,7 +135,14 @@ def _forget(
 ) -> None:
     certificate.same_content += _same_content(lake, known)
     bury(lake, known, status)
-    certificate.subtitles += _subtitles(lake, known, folders, certificate)
+    subtitles, stuck = _subtitles(lake, known, folders, certificate)
+    certificate.subtitles += subtitles
+    if stuck:
+        certificate.left.append(
+            f"{stuck} subtitle files that may not be removed: mend the rights of their folders, and run `nightscribe forget` "
+            "again with the video's key."
+        )
+    elsewhere = len(certificate.left)  # what `maintain` could not remove either
     removed, busy = forget_files(settings.scratch, known.ids, known.keys)
     certificate.caches += removed
     if busy:
@@ -143,6 +150,8 @@ def _forget(
     certificate.add(erase(lake, known, grace_h=settings.sweep_grace_h))
     if settings.elasticsearch_url:
         _search(lake, settings, known.ids, certificate)
+    if len(certificate.left) == elsewhere:
+        settle(lake, known)
     certificate.videos += known.ids
     certificate.generations += len(known.rows)
 
@@ -166,10 +175,10 @@ def _same_content(lake: Lake, known: Known) -> list[str]:
     return [video_id for (video_id,) in rows]
 
 
-def _subtitles(lake: Lake, known: Known, folders: Sequence[str], certificate: Certificate) -> int:
+def _subtitles(lake: Lake, known: Known, folders: Sequence[str], certificate: Certificate) -> tuple[int, int]:
     videos = known.objects
     if not videos:
-        return 0
+        return 0, 0
     connection = connect(lake)
     every = connection.execute("SELECT video_id, max(key) FROM _videos WHERE key <> '' GROUP BY ALL").fetchall()
     cues: dict[str, list[str]] = {}
