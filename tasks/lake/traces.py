@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from tasks.lake.rewrite import among, each, rewrite
 from tasks.lake.store import Lake
 from tasks.lake.vocabulary import add_words
 
+_PHRASE = re.compile(r"""\bTo (?:'[^'"]*'|\\?"[^"]*?\\?") the (lake|new index) has""")
 REPORTS = {"runs": "run_id", "syncs": "sync_id", "evaluations": "evaluation_id"}
 
 
@@ -29,17 +31,24 @@ def clean_reports(lake: Lake, connection: duckdb.DuckDBPyConnection, marks: Sequ
         found = [
             identity
             for identity, text in connection.execute(f"SELECT {key}, report_json FROM _{name}").fetchall()
-            if text and cleaned(text, marks) != text
+            if text and cleaned(unquoted(text), marks) != text
         ]
         if found:
             rewrite(
                 lake,
                 name,
                 among(key, found),
-                each(name, lambda row: {**row, "report_json": cleaned(row["report_json"], marks)}),
+                each(
+                    name, lambda row: {**row, "report_json": cleaned(unquoted(row["report_json"] or "") or None, marks)}
+                ),
             )
         counts[name] = len(found)
     return counts
+
+
+def unquoted(text: str) -> str:
+    """Sentences, or a report as JSON, without the phrases of videos by which a new search index was tried."""
+    return _PHRASE.sub(r"To a phrase the \1 has", text)
 
 
 def cleaned(text: str | None, marks: Sequence[str]) -> str | None:

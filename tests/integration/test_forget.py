@@ -360,6 +360,25 @@ def test_reports_keep_the_fields_that_their_readers_ask_for(lake, say, settings)
     assert rows(lake, "SELECT count(*) FROM evaluations") == [(2,)]
 
 
+@pytest.mark.parametrize("phrase", ["the quixotic woman", "she don't say zanzibar"])
+def test_phrases_by_which_a_search_index_was_tried_are_not_kept(lake, say, settings, tmp_path, phrase):
+    from tasks.search.elastic.rebuild import differing
+    from tasks.search.query import make_query
+
+    found = {"total_videos": 1, "total_moments": 1, "videos": [{"video_id": ID, "moments": []}]}
+    said = differing(make_query(phrase, phrase=True), found | {"total_moments": 2}, found)
+    said += differing(make_query(phrase, phrase=True), found | {"videos": [{"video_id": ID, "moments": [1]}]}, found)
+    assert len(said) == 2
+    assert not any(secret in traces.unquoted(" ".join(said)) for secret in SECRETS)
+    say(NOW, key=KEY)
+    for n, body in enumerate(({"notes": said}, {"shortfall": " ".join(said)})):
+        lake.append("syncs", [{"sync_id": f"{n}", "report_json": json.dumps(body)}], batch_id=f"sync {n}")
+    assert forget(lake, settings, [ID]).complete
+    nothing_is_left(lake, tmp_path)
+    ((report,),) = rows(lake, "SELECT report_json FROM syncs WHERE sync_id = '0'")
+    assert json.loads(report)["notes"][0] == "To a phrase the lake has 2 for total_moments, the new index 1."
+
+
 def test_words_of_a_writer_that_has_not_committed_are_named_until_they_are_old(lake, say, settings):
     """Its file is no file of the log yet, and to remove it would break the commit that may follow."""
     say(NOW, key=KEY)
