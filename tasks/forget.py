@@ -85,7 +85,7 @@ class Certificate:
             f"Files        {sum(self.files_rewritten.values())} rewritten, {sum(self.files_removed.values())} removed that "
             "no snapshot names any more",
             f"Log          {self.log_files} files of the transaction log read, {self.log_cleaned} had texts as statistics",
-            f"Vocabulary   {self.vocabulary} words that nobody else says",
+            f"Vocabulary   {self.vocabulary} words that nobody says any more",
             f"Reports      {self.reports} of runs, syncs and evaluations",
             f"Search       {search}",
             f"Subtitles    {self.subtitles} files",
