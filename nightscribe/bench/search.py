@@ -78,6 +78,7 @@ def _measured(syncer: Syncer, folder: Path, rounds: int) -> Table:
                 grown.append(growth)
             index = made[-1]
             ready(syncer.client, index)
+            megabytes = _megabytes(syncer, index, connection)
             write_state(syncer.client, index, 0, "", ["en"])
             latencies = _latencies(connection, syncer, index)
         finally:
@@ -93,6 +94,7 @@ def _measured(syncer: Syncer, folder: Path, rounds: int) -> Table:
     )
     table.add("documents a second into an index", f"{statistics.median(ours):,.0f}", f"{statistics.median(bare):,.0f}")
     table.add("MB that the process grows by from a fifth of them to the last", f"{max(grown):,.0f}", "")
+    table.add("MB of the index for 1,000 hours of media", f"{megabytes:,.0f}", "")
     table.add("**milliseconds to an answer, median / 95th percentile**", "**Elasticsearch**", "**DuckDB**")
     for kind, (elastic, duck) in latencies.items():
         table.add(kind, _both(elastic), _both(duck))
@@ -101,9 +103,18 @@ def _measured(syncer: Syncer, folder: Path, rounds: int) -> Table:
         "ours_per_s": ours,
         "bare_per_s": bare,
         "grown_mb": grown,
+        "mb_for_1000_hours": megabytes,
         "latency_ms": {kind: {"elasticsearch": e, "duckdb": d} for kind, (e, d) in latencies.items()},
     }
     return table
+
+
+def _megabytes(syncer: Syncer, index: str, connection: duckdb.DuckDBPyConnection) -> float:
+    """Of one copy of an index, for each 1,000 hours of its media."""
+    syncer.client.indices.flush(index=index, force=True, wait_if_ongoing=True)
+    size = syncer.client.indices.stats(index=index, metric="store")["_all"]["primaries"]["store"]["size_in_bytes"]
+    (hours,) = connection.execute("SELECT sum(duration_ms) / 3_600_000 FROM videos").fetchone() or (1,)
+    return float(size) / 1e6 / float(hours) * 1000
 
 
 def _both(pair: tuple[float, float]) -> str:
