@@ -296,9 +296,9 @@ def test_words_that_a_killed_writer_was_about_to_add_are_named(lake, say, settin
     assert "1 files of vocabulary that no commit names" in certificate.left[0]
 
 
-def test_subtitles_whose_name_was_shared_go_one_after_the_other(lake, say, settings, tmp_path):
-    say(NOW, key="talk.mp4")
-    say(NOW, key="talk.mov")
+def test_subtitles_whose_name_was_shared_go_one_after_the_other(lake, result, settings, tmp_path):
+    both = [result(NOW, key="talk.mp4", video_id="a" * 20), result(NOW, key="talk.mov", video_id="b" * 20)]
+    commit(lake, both, run_id="r", device="cpu")
     out = tmp_path / "subtitles"
     for form in ("vtt", "srt"):
         write_subtitles(lake, folder=str(out), format=form, settings=settings)
