@@ -15,7 +15,19 @@ from typing import Any
 
 from tasks.copies import CONTENT_NAME
 from tasks.errors import Misconfigured, NightscribeError
-from tasks.lake.erase import ID_OF, Erased, Known, bury, erase, gone_before, half_forgotten, known_of, name_of, settle
+from tasks.lake.erase import (
+    ID_OF,
+    Erased,
+    Known,
+    bury,
+    erase,
+    gone_before,
+    half_forgotten,
+    known_of,
+    name_of,
+    settle,
+    still_gone,
+)
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.records import Status
@@ -120,8 +132,11 @@ def forget(
     lake.create()
     certificate = Certificate(lake.uri, _z(datetime.now(UTC)), why)
     for start in range(0, len(ids), AT_ONCE):
-        known = known_of(lake, ids[start : start + AT_ONCE], names)
-        _forget(lake, settings, known, status, folders, certificate)
+        chunk = ids[start : start + AT_ONCE]
+        if status == "gone":  # some may have come back since they were found
+            chunk = still_gone(connect(lake), chunk)
+        if chunk:
+            _forget(lake, settings, known_of(lake, chunk, names), status, folders, certificate)
     return certificate
 
 

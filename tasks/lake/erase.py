@@ -222,6 +222,15 @@ def gone_before(connection: duckdb.DuckDBPyConnection, when: datetime) -> list[s
     return [video_id for (video_id,) in rows]
 
 
+def still_gone(connection: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> list[str]:
+    """Those of the videos that have not come back to the bucket."""
+    rows = connection.execute(
+        "SELECT video_id FROM videos WHERE status = 'gone' AND video_id IN (SELECT unnest($ids)) ORDER BY 1",
+        {"ids": list(ids)},
+    ).fetchall()
+    return [video_id for (video_id,) in rows]
+
+
 # -- rows and files ----------------------------------------------------------------------------------------------------
 
 

@@ -439,6 +439,18 @@ def test_what_has_been_gone_for_long_enough_is_forgotten_and_comes_back_with_its
     assert forgetting.forget_overdue(lake, wanted, now=datetime.now(UTC) + timedelta(days=31)) == [], "once"
 
 
+def test_what_comes_back_before_its_turn_is_not_forgotten(lake, say, settings, monkeypatch):
+    first = say(NOW, key=KEY)
+    gone = say("", key=KEY, status="gone", last_generation=first)
+    wanted = settings.model_copy(update={"forget_gone_days": 0.0})
+    found = list(forgetting.overdue(lake, wanted))
+    say(NOW, key=KEY, last_generation=gone)
+    monkeypatch.setattr(forgetting, "overdue", lambda *arguments, **options: found)
+    (certificate,) = forgetting.forget_overdue(lake, wanted)
+    assert (certificate.videos, certificate.rows) == ([], {})
+    assert rows(lake, "SELECT status, n_words FROM videos") == [("indexed", 7)]
+
+
 def test_elasticsearch_forgets_in_every_index(
     lake, say, settings, search_server, index_prefix, search_client, long, monkeypatch
 ):
