@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any
 
@@ -78,15 +79,21 @@ def run(session: Session) -> RunReport:
 
 
 def work_through(session: Session) -> None:
-    """Mark what is gone, refresh what needs no audio, then keep a few batches under way until all are committed."""
+    """Mark what is gone, refresh what needs no audio, hear the rest, and last what had the same content as one of these."""
     if session.scan.gone:
         session.committed(mark_gone(session))
     stale = session.refreshed()
     for start in range(0, len(stale), REFRESH_VIDEOS):
         session.committed(refresh_videos(session, stale[start : start + REFRESH_VIDEOS]))
 
+    through(session, session.batches())
+    through(session, session.late_batches())
+
+
+def through(session: Session, batches: Iterable[Batch]) -> None:
+    """Keep a few batches under way until all are committed."""
     under_way: deque[tuple[Batch, PrefectFuture[list[Result]]]] = deque()
-    for batch in session.batches():
+    for batch in batches:
         under_way.append((batch, begin(session, batch)))
         if len(under_way) >= session.settings.look_ahead:
             collect(session, *under_way.popleft())

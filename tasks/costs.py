@@ -107,22 +107,28 @@ def price_of(settings: Settings, device: str | None, hardware: str | None = None
     return settings.price_machine_hour
 
 
-def rates(connection: duckdb.DuckDBPyConnection, settings: Settings, *, newest: int = RUNS_JUDGED) -> list[Rate]:
-    """Rates of the newest runs of `index` by device, hardware and recipe; what heard most media comes first."""
+def rates(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, *, newest: int = RUNS_JUDGED, heard: bool = False
+) -> list[Rate]:
+    """Rates of the newest runs of `index` by device, hardware and recipe; what heard most media comes first.
+
+    With `heard`, without runs that listened to nothing.
+    """
     rows = connection.execute(
         "SELECT report_json FROM runs WHERE command = 'index' ORDER BY started_at DESC LIMIT $n", {"n": newest}
     ).fetchall()
     sums: dict[tuple[str, str | None, str | None], dict[str, Any]] = {}
     for (text,) in rows:
         report = json.loads(text)
+        if heard and not heard_s(report):
+            continue
         # Runs before the ledger was kept do not say where they ran.
         key = report.get("device") or "unknown", report.get("hardware"), report.get("recipe")
         sum_ = sums.setdefault(key, {"runs": 0, "videos": 0, "media": 0.0, "machine": 0.0, "stages": {}})
         seconds = report.get("seconds", {})
         sum_["runs"] += 1
         sum_["videos"] += sum(report.get(status, 0) for status in ("indexed", "no_speech", "no_audio", "failed"))
-        # Words that were taken over cost nothing, and so have no part in what an hour of media costs.
-        sum_["media"] += (report.get("media_ms", 0) - report.get("taken_over_ms", 0)) / 1000
+        sum_["media"] += heard_s(report)
         sum_["machine"] += seconds.get("total", 0.0)
         for stage in STAGES:
             sum_["stages"][stage] = sum_["stages"].get(stage, 0.0) + seconds.get(stage, 0.0)
@@ -143,6 +149,13 @@ def rates(connection: duckdb.DuckDBPyConnection, settings: Settings, *, newest: 
     return sorted(found, key=lambda rate: (-rate.media_s, rate.device, rate.hardware or "", rate.recipe or ""))
 
 
+def heard_s(report: Mapping[str, Any]) -> float:
+    """Seconds of media that a run listened to, by its report. What it only took over, or gave new cues, topics or metadata,
+    cost next to nothing, and what failed came to nothing: neither has a part in what an hour of media costs."""
+    before = report.get("media_ms", 0) - report.get("taken_over_ms", 0)  # reports that do not say
+    return float(report.get("heard_ms", before)) / 1000
+
+
 def ledger(connection: duckdb.DuckDBPyConnection, settings: Settings) -> dict[str, Any]:
     """`costs` of `status --json`: the newest runs by device, and what an hour of media cost them all together."""
     by_device: dict[tuple[str, str | None], list[Rate]] = {}
@@ -151,14 +164,14 @@ def ledger(connection: duckdb.DuckDBPyConnection, settings: Settings) -> dict[st
     devices = [_merged(several) for several in by_device.values()]
     hours = sum(rate.media_s for rate in devices) / 3600
     cost = sum(rate.cost for rate in devices)
-    priced = any(rate.price_hour for rate in devices)
+    priced = sum(rate.media_s for rate in devices if rate.price_hour) / 3600
     return {
         "currency": settings.currency,
         "runs": sum(rate.runs for rate in devices),
         "media_hours": round(hours, 4),
         "machine_hours": round(sum(rate.machine_s for rate in devices) / 3600, 4),
-        "cost": round(cost, 6) if priced else None,
-        "cost_per_media_hour": round(cost / hours, 6) if priced and hours else None,
+        "cost": round(cost, 6) if any(rate.price_hour for rate in devices) else None,
+        "cost_per_media_hour": round(cost / priced, 6) if priced else None,
         "devices": [rate.as_json() for rate in devices],
     }
 
@@ -178,7 +191,7 @@ def estimate(
         recipe: `ledger_recipe(...)` of the models to be used; runs with it are preferred.
         device: `cpu`, `cuda`, or a pattern for hardware; default is where most of the media was heard.
     """
-    known = [] if connection is None else rates(connection, settings)
+    known = [] if connection is None else rates(connection, settings, heard=True)
     rate, how = _chosen(known, recipe, device)
     if rate is None:
         speed, kind, hardware = DEFAULT_SPEED, device, None

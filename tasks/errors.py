@@ -237,7 +237,8 @@ class MissingTool(Misconfigured):
 
 def refuse_password(uri: str, what: str) -> None:
     """Raise Misconfigured when a URI has a password in it: URIs are kept in rows, reports and logs."""
-    if "://" in uri and re.match(r"[^/@]*:[^/@]+@", uri.split("://", 1)[1]):
+    signed = re.search(r"[?&](sig|signature|token|password|secret|x-amz-[a-z-]+)=", uri, re.IGNORECASE)
+    if "://" in uri and (signed or re.match(r"[^/@]*:[^/@]+@", uri.split("://", 1)[1])):
         raise Misconfigured(
             f"The address of the {what} has a password in it.",
             next="Take it out; credentials come from the environment or from where the store's own tools have them.",

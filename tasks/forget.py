@@ -15,7 +15,19 @@ from typing import Any
 
 from tasks.copies import CONTENT_NAME
 from tasks.errors import Misconfigured, NightscribeError
-from tasks.lake.erase import ID_OF, Erased, Known, bury, erase, gone_before, half_forgotten, known_of, name_of
+from tasks.lake.erase import (
+    ID_OF,
+    Erased,
+    Known,
+    bury,
+    erase,
+    gone_before,
+    half_forgotten,
+    known_of,
+    name_of,
+    settle,
+    still_gone,
+)
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.records import Status
@@ -85,7 +97,7 @@ class Certificate:
             f"Files        {sum(self.files_rewritten.values())} rewritten, {sum(self.files_removed.values())} removed that "
             "no snapshot names any more",
             f"Log          {self.log_files} files of the transaction log read, {self.log_cleaned} had texts as statistics",
-            f"Vocabulary   {self.vocabulary} words that nobody else says",
+            f"Vocabulary   {self.vocabulary} words that nobody says any more",
             f"Reports      {self.reports} of runs, syncs and evaluations",
             f"Search       {search}",
             f"Subtitles    {self.subtitles} files",
@@ -120,8 +132,11 @@ def forget(
     lake.create()
     certificate = Certificate(lake.uri, _z(datetime.now(UTC)), why)
     for start in range(0, len(ids), AT_ONCE):
-        known = known_of(lake, ids[start : start + AT_ONCE], names)
-        _forget(lake, settings, known, status, folders, certificate)
+        chunk = ids[start : start + AT_ONCE]
+        if status == "gone":  # some may have come back since they were found
+            chunk = still_gone(connect(lake), chunk)
+        if chunk:
+            _forget(lake, settings, known_of(lake, chunk, names), status, folders, certificate)
     return certificate
 
 
@@ -135,7 +150,14 @@ def _forget(
 ) -> None:
     certificate.same_content += _same_content(lake, known)
     bury(lake, known, status)
-    certificate.subtitles += _subtitles(lake, known, folders, certificate)
+    subtitles, stuck = _subtitles(lake, known, folders, certificate)
+    certificate.subtitles += subtitles
+    if stuck:
+        certificate.left.append(
+            f"{stuck} subtitle files that may not be removed: mend the rights of their folders, and run `nightscribe forget` "
+            "again with the video's key."
+        )
+    elsewhere = len(certificate.left)  # what `maintain` could not remove either
     removed, busy = forget_files(settings.scratch, known.ids, known.keys)
     certificate.caches += removed
     if busy:
@@ -143,6 +165,8 @@ def _forget(
     certificate.add(erase(lake, known, grace_h=settings.sweep_grace_h))
     if settings.elasticsearch_url:
         _search(lake, settings, known.ids, certificate)
+    if len(certificate.left) == elsewhere:
+        settle(lake, known)
     certificate.videos += known.ids
     certificate.generations += len(known.rows)
 
@@ -166,10 +190,10 @@ def _same_content(lake: Lake, known: Known) -> list[str]:
     return [video_id for (video_id,) in rows]
 
 
-def _subtitles(lake: Lake, known: Known, folders: Sequence[str], certificate: Certificate) -> int:
+def _subtitles(lake: Lake, known: Known, folders: Sequence[str], certificate: Certificate) -> tuple[int, int]:
     videos = known.objects
     if not videos:
-        return 0
+        return 0, 0
     connection = connect(lake)
     every = connection.execute("SELECT video_id, max(key) FROM _videos WHERE key <> '' GROUP BY ALL").fetchall()
     cues: dict[str, list[str]] = {}

@@ -35,6 +35,7 @@ class RunReport:
     unchanged: int = 0
     done: Counter[str] = field(default_factory=Counter)
     media_ms: int = 0
+    heard_ms: int = 0
     taken_over: int = 0
     taken_over_ms: int = 0
     words: int = 0
@@ -65,8 +66,10 @@ class RunReport:
                 continue
             self.done[result.status] += 1
             self.media_ms += result.duration_ms or 0
+            if result.status != "failed" and result.work.from_stage in ("audio", "decode"):
+                self.heard_ms += result.duration_ms or 0
             self.words += len(result.words)
-            if result.taken_from is not None and result.work.why in ("new", "changed", "retried"):
+            if result.work.from_stage == "copy":
                 self.taken_over += 1
                 self.taken_over_ms += result.duration_ms or 0
             for stage, seconds in result.seconds.items():
@@ -118,8 +121,8 @@ class RunReport:
 
     @property
     def cost_per_media_hour(self) -> float | None:
-        """None without a price or without media."""
-        return None if self.cost is None or not self.media_ms else self.cost / (self.media_ms / 3_600_000)
+        """None without a price or without media that was listened to."""
+        return None if self.cost is None or not self.heard_ms else self.cost / (self.heard_ms / 3_600_000)
 
     @property
     def exit_code(self) -> int:
@@ -146,6 +149,7 @@ class RunReport:
             **{status: self.done[status] for status in ("indexed", "no_speech", "no_audio", "failed")},
             "taken_over": self.taken_over,
             "media_ms": self.media_ms,
+            "heard_ms": self.heard_ms,
             "taken_over_ms": self.taken_over_ms,
             "words": self.words,
             "seconds": {stage: round(seconds, 3) for stage, seconds in self.seconds.items()},
@@ -184,7 +188,7 @@ class RunReport:
         if self.gone:
             parts.append(f"{self.gone} gone from the bucket")
         total = self.seconds.get("total", 0.0)
-        speed = f", {self.media_ms / 1000 / total:.1f} times real time" if total and self.media_ms else ""
+        speed = f", {self.heard_ms / 1000 / total:.1f} times real time" if total and self.heard_ms else ""
         minutes = self.media_ms / 60_000
         hourly = self.cost_per_media_hour
         money = "" if hourly is None else f", {self.cost:.4f} {self.currency}, {hourly:.4f} an hour of media"

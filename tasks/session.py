@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -67,7 +68,17 @@ class Session:
 
     def batches(self) -> Iterator[Batch]:
         """The fresh work in batches by number and by likely length."""
-        return (Batch(n, chunk) for n, chunk in enumerate(cut_batches(self.fresh(), self.settings)))
+        fresh = self.fresh()
+        sizes = Counter(work.size_bytes for work in fresh)
+        self.pipeline.shared_sizes = frozenset(size for size, n in sizes.items() if n > 1)
+        return (Batch(n, chunk) for n, chunk in enumerate(cut_batches(fresh, self.settings)))
+
+    def late_batches(self) -> Iterator[Batch]:
+        """When all other batches are in the lake: the videos whose content one of those had too. They take over its words, and
+        are heard where it has none."""
+        self.pipeline.hears_all = True
+        late = [item.work for item in self.pipeline.waiting.values()]
+        return (Batch(n, chunk) for n, chunk in enumerate(cut_batches(late, self.settings)))
 
     def committed(self, results: Sequence[Result]) -> None:
         """Count results that are in the lake, and say so."""
@@ -108,7 +119,8 @@ class Session:
             item = Item(batch.work[0], make_metadata(batch.work[0].key, {}, {}))
             self.report.add(self.pipeline.commit([self.pipeline.failed(item, error)]))
         else:
-            self.report.lose(batch.work, error)
+            late = () if self.pipeline.hears_all else self.pipeline.waiting
+            self.report.lose([work for work in batch.work if work.video_id not in late], error)
         self.lost_in_a_row += 1
         if self.lost_in_a_row >= GIVE_UP_AFTER:
             kept = sum(self.report.done.values())

@@ -113,7 +113,9 @@ class Settings(BaseSettings):
     forget_gone_days: Annotated[
         float | None,
         Field(
-            ge=0, description="`maintain` forgets what a video said so long after it left the bucket; default never."
+            ge=0,
+            le=36_500,
+            description="`maintain` forgets what a video said so long after it left the bucket; default never.",
         ),
     ] = None
 
@@ -148,10 +150,11 @@ class Settings(BaseSettings):
     ] = None
 
     price_machine_hour: Annotated[
-        float, Field(ge=0, description="Cost of a machine hour, for reports, where `prices` has none.")
+        float,
+        Field(ge=0, allow_inf_nan=False, description="Cost of a machine hour, for reports, where `prices` has none."),
     ] = 0.0
     prices: Annotated[
-        dict[str, Annotated[float, Field(ge=0)]],
+        dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]],
         Field(
             description='Cost of a machine hour by device or hardware, as patterns: `"*H100*" = 3.0`, `cuda`, `cpu`.'
         ),

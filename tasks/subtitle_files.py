@@ -58,7 +58,7 @@ def write_subtitles(
         # By all videos, not only those asked for: a later run must not give one's name to another.
         names = file_names([(video_id, key) for video_id, _, key, *_ in videos], format)
     wanted = None if video_ids is None else set(video_ids)
-    written, skipped, all_cues = [], [], []
+    written, skipped, all_cues, noted = [], [], [], False
     for video_id, bucket, key, language, made_by in videos:
         if (wanted is not None and video_id not in wanted) or (run_id is not None and made_by != run_id):
             continue
@@ -81,6 +81,9 @@ def write_subtitles(
             continue
         text = to_webvtt(cues, language=language) if format == "vtt" else to_srt(cues)
         try:
+            if folder is not None and not noted:  # before the first, so that none is in a folder nobody knows of
+                noted = True
+                _note_folder(lake, folder)
             if os.path.lexists(path) and not _ours(path):
                 skipped.append(
                     {"video_id": video_id, "key": key, "reason": f"{_shown(path)} was not written by Nightscribe"}
@@ -97,8 +100,6 @@ def write_subtitles(
             ) from error
         written.append({"video_id": video_id, "key": key, "path": _shown(path), "cues": len(cues)})
         all_cues.append(cues)
-    if folder is not None and written:
-        _note_folder(lake, folder)
     checked = lint(all_cues, CueRules.of(settings))
     return {"format": format, "written": written, "skipped": skipped, "lint": asdict(checked)}
 
@@ -125,28 +126,36 @@ def remove_subtitles(
     every: Sequence[tuple[str, str]],
     cues: Mapping[str, Sequence[str]],
     folders: Iterable[Path],
-) -> int:
-    """Remove the subtitle files of some videos, beside them and in `folders`; returns how many there were.
+) -> tuple[int, int]:
+    """Remove the subtitle files of some videos, beside them and in `folders`; returns how many went, and how many there
+    are that cannot be removed.
 
     Args:
         videos: (video_id, URI of the bucket, key) of those to remove.
         every: (video_id, key) of all videos, by which files got their names.
         cues: by video, texts that its file has; a file by a name that several videos share goes only if it has one.
     """
-    removed = 0
+    removed = stuck = 0
     for form in ("vtt", "srt"):
         names = file_names(every, form)
         for video_id, bucket, key in videos:
             plain = file_names([(video_id, key)], form)[video_id]
+            # Of its own even if the video has none today: with whom it shared one may be forgotten already.
+            own = f"{plain.removesuffix(f'.{form}')}.{video_id[:8]}.{form}"
             paths = [path for path in (beside(bucket, key, form),) if path is not None]
             for folder in folders:
-                paths += [folder / names.get(video_id, plain), folder / plain]
+                paths += [folder / names.get(video_id, plain), folder / plain, folder / own]
             for path in dict.fromkeys(paths):
                 shared = path.name == Path(plain).name and names.get(video_id, plain) != plain
-                if path.is_file() and _ours(path) and (not shared or _says(path, cues.get(video_id, ()))):
-                    _remove(path)
-                    removed += 1
-    return removed
+                try:
+                    if _part(path).is_file():  # of a writer that was killed
+                        _part(path).unlink()
+                    if path.is_file() and _ours(path) and (not shared or _says(path, cues.get(video_id, ()))):
+                        _remove(path)
+                        removed += 1
+                except OSError:
+                    stuck += 1
+    return removed, stuck
 
 
 def _says(path: Path, texts: Sequence[str]) -> bool:
@@ -230,9 +239,14 @@ def _ledger(path: Path) -> set[str]:
     return set(ledger.read_text(encoding="utf-8").split("\n")) - {""} if ledger.exists() else set()
 
 
+def _part(path: Path) -> Path:
+    """What a file is called before it is whole."""
+    return path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}.part")
+
+
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}.part")
+    part = _part(path)
     try:
         part.write_text(text, encoding="utf-8", newline="\n")
         os.replace(part, path)

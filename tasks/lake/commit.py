@@ -42,17 +42,19 @@ def commit(
     for result in results:
         for name, rows in content_rows(result).items():
             content[name].extend(rows)
-    said = [(r.language, {part for w in r.words for part in fold_word(w.word).split()}) for r in results]
-    add_words(lake, said, batch_id=batch_id)
     for name, rows in content.items():
         lake.append(name, rows, batch_id=batch_id)
+    # After the passages: who takes a word out of the vocabulary looks whether a passage has it.
+    said = [(r.language, {part for w in r.words for part in fold_word(w.word).split()}) for r in results]
+    add_words(lake, said, batch_id=batch_id)
     videos = [video_row(r, run_id=run_id, device=device, hardware=hardware, now=now) for r in results]
     lake.append("videos", videos, batch_id=batch_id)
     return results
 
 
-def forgotten_meanwhile(lake: Lake, results: Sequence[Result]) -> set[str]:
-    """Videos that were forgotten since their work was found: nothing may be written of them."""
+def forgotten_meanwhile(lake: Lake, results: Sequence[Result], *, copies: bool = True) -> set[str]:
+    """Videos that were forgotten since their work was found, with `copies` also those whose words are taken from such a
+    one: nothing may be written of them."""
     if not results:
         return set()
     connection = connect(lake, Snapshot({"videos": tuple(lake.files("videos"))}, 0))
@@ -60,10 +62,15 @@ def forgotten_meanwhile(lake: Lake, results: Sequence[Result]) -> set[str]:
         connection.execute(
             "SELECT video_id, max(generation) FROM _videos WHERE status = 'forgotten' AND video_id IN (SELECT unnest($ids)) "
             "GROUP BY ALL",
-            {"ids": [result.work.video_id for result in results]},
+            {"ids": [id_ for r in results for id_ in (r.work.video_id, r.work.source_id) if id_]},
         ).fetchall()
     )
-    return {r.work.video_id for r in results if newest.get(r.work.video_id, -1) > r.work.last_generation}
+    return {
+        r.work.video_id
+        for r in results
+        if newest.get(r.work.video_id, -1) > r.work.last_generation
+        or (copies and newest.get(r.work.source_id or "", -1) > (r.work.source_generation or 0))
+    }
 
 
 def content_rows(result: Result) -> dict[str, list[dict[str, Any]]]:

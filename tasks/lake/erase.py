@@ -24,7 +24,7 @@ from tasks.lake.commit import new_generation
 from tasks.lake.log_texts import clean_log, read_bytes, table_files
 from tasks.lake.maintain import STAGED, delete_rows, vacuum
 from tasks.lake.note_texts import clean_notes
-from tasks.lake.rewrite import among
+from tasks.lake.rewrite import among, each, rewrite
 from tasks.lake.schema import CONTENT, TABLES
 from tasks.lake.store import Lake, retry_commit
 from tasks.lake.traces import clean_reports, cleaned, drop_words, restore_words, said_elsewhere, vanishing
@@ -34,6 +34,7 @@ from tasks.scan import SIDECAR_SUFFIXES
 
 ID_OF = "substr(sha256({} || chr(0) || {}), 1, 20)"  # of bucket and key
 BURIED = "status IN ('forgotten', 'gone') AND key = ''"  # a bare row: all that is left of a video
+UNFINISHED = "unfinished"  # the reason of a bare row, as long as something may be left
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,9 @@ def bury(lake: Lake, known: Known, status: Status) -> None:
         last, buried = newest.get(video_id, (0, False))
         if not buried:
             mine = [row for row in known.rows if row["video_id"] == video_id]
-            rows.append(_bare_row(video_id, last, status, mine[-1] if mine else {}, now))
+            # One that has gone before has no hash in its newest row.
+            told = [row for row in mine if row["content_sha256"]] or [row for row in mine if name_of(row)] or mine
+            rows.append(_bare_row(video_id, last, status, told[-1] if told else {}, now))
     lake.append("videos", rows, batch_id=f"forget-{hashlib.sha256(repr(rows).encode()).hexdigest()[:32]}")
 
 
@@ -138,6 +141,7 @@ def _bare_row(video_id: str, last: int, status: Status, row: dict[str, Any], now
         "description": "",
         "tags": [],
         "status": status,
+        "reason": UNFINISHED,
         "attempts": 0,
         "n_cues": 0,
         "n_words": 0,
@@ -191,11 +195,21 @@ def erase(lake: Lake, known: Known, *, grace_h: float) -> Erased:
     return done
 
 
+def settle(lake: Lake, known: Known) -> None:
+    """Say in the bare rows that nothing is left; the last step."""
+    rewrite(
+        lake,
+        "videos",
+        among("video_id", known.ids),
+        each("videos", lambda row: {**row, "reason": None} if row["reason"] == UNFINISHED else row),
+    )
+
+
 def half_forgotten(connection: duckdb.DuckDBPyConnection) -> list[tuple[Status, list[str]]]:
-    """Videos that have their bare row and older rows beside it, by status: of them a try was broken off."""
+    """Videos whose bare row is not settled, or has older rows beside it, by status: of them something was left."""
     return connection.execute(
-        f"SELECT status, list(video_id ORDER BY video_id) FROM videos WHERE {BURIED} AND video_id IN "
-        "(SELECT video_id FROM _videos GROUP BY ALL HAVING count(*) > 1) GROUP BY ALL ORDER BY ALL"
+        f"SELECT status, list(video_id ORDER BY video_id) FROM videos WHERE {BURIED} AND (reason = '{UNFINISHED}' OR video_id IN "
+        "(SELECT video_id FROM _videos GROUP BY ALL HAVING count(*) > 1)) GROUP BY ALL ORDER BY ALL"
     ).fetchall()
 
 
@@ -204,6 +218,15 @@ def gone_before(connection: duckdb.DuckDBPyConnection, when: datetime) -> list[s
     rows = connection.execute(
         f"SELECT video_id FROM videos WHERE status = 'gone' AND NOT ({BURIED}) AND indexed_at <= $when ORDER BY 1",
         {"when": when},
+    ).fetchall()
+    return [video_id for (video_id,) in rows]
+
+
+def still_gone(connection: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> list[str]:
+    """Those of the videos that have not come back to the bucket."""
+    rows = connection.execute(
+        "SELECT video_id FROM videos WHERE status = 'gone' AND video_id IN (SELECT unnest($ids)) ORDER BY 1",
+        {"ids": list(ids)},
     ).fetchall()
     return [video_id for (video_id,) in rows]
 
@@ -265,7 +288,7 @@ def verify(lake: Lake, known: Known, done: Erased) -> None:
         for path in table_files(lake, name):
             if path.rsplit("/", 1)[-1] not in live:
                 done.checked_files += 1
-                strange += _has(lake, name, path, known)
+                strange += _has(lake, name, path, known, connection)
         if strange:
             done.left.append(
                 f"{strange} files of {name} that no commit names: of a run under way, or of one that was killed. They are "
@@ -273,10 +296,10 @@ def verify(lake: Lake, known: Known, done: Erased) -> None:
             )
 
 
-def _has(lake: Lake, name: str, path: str, known: Known) -> bool:
-    """Whether a file may have rows of the videos; one that is not whole may."""
+def _has(lake: Lake, name: str, path: str, known: Known, connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a file may have something of the videos; one that is not whole may."""
     if not path.endswith(".parquet"):
-        return STAGED in path.rsplit("/", 1)[-1] and "video_id" in TABLES[name]
+        return STAGED in path.rsplit("/", 1)[-1]
     import io
 
     import pyarrow.parquet as pq
@@ -292,6 +315,10 @@ def _has(lake: Lake, name: str, path: str, known: Known) -> bool:
         if "report_json" in TABLES[name]:
             texts = file.read(["report_json"])["report_json"].to_pylist()
             return any(mark in text for text in texts if text for mark in known.marks)
+        if "word" in TABLES[name]:  # of whomever: words that the vocabulary has not may be theirs
+            own = connection.cursor()
+            own.register("strange", file.read(["language", "word"]))
+            return bool(own.execute("FROM strange ANTI JOIN _vocabulary USING (language, word) LIMIT 1").fetchall())
     except pa.ArrowException:
         return True
-    return False  # words alone, of whomever: a run that hears one of the videos has other files too
+    return False

@@ -13,18 +13,20 @@ from tasks.lake.log_texts import read_bytes, replace, walk
 from tasks.lake.store import Lake
 
 
-def clean_notes(lake: Lake, keys: Sequence[str], clean: Callable[[str], str]) -> int:
+def clean_notes(lake: Lake, keys: Sequence[str], clean: Callable[[str], str | None]) -> int:
     """Take rows with these keys out of plans, and let `clean` go over every JSON document; returns how many files changed."""
     changed = 0
     for path in walk(lake, lake.uri):
         below = path[len(lake.uri.split("://")[-1]) :].lstrip("/")
-        if not below.startswith("_") or not path.endswith((".json", ".parquet")):
+        # A name that begins with a dot is of a note whose writer was killed.
+        note = path.endswith(".json") or path.rsplit("/", 1)[-1].startswith(".")
+        if not below.startswith("_") or not (note or path.endswith(".parquet")):
             continue
         try:
             data = read_bytes(lake, path)
-            new = clean(data.decode()).encode() if path.endswith(".json") else _without(data, keys)
-        except FileNotFoundError:
-            continue  # what it was for is done
+            new = (clean(data.decode()) or "").encode() if note else _without(data, keys)
+        except (FileNotFoundError, ValueError):
+            continue  # what it was for is done; or it is no note of ours
         if new != data:
             replace(lake, path, new)
             changed += 1

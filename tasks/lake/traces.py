@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from tasks.lake.rewrite import among, each, rewrite
 from tasks.lake.store import Lake
 from tasks.lake.vocabulary import add_words
 
+_PHRASE = re.compile(r"""\bTo (?:'[^'"]*'|\\?"[^"]*?\\?") the (lake|new index) has""")
 REPORTS = {"runs": "run_id", "syncs": "sync_id", "evaluations": "evaluation_id"}
 
 
@@ -29,22 +31,29 @@ def clean_reports(lake: Lake, connection: duckdb.DuckDBPyConnection, marks: Sequ
         found = [
             identity
             for identity, text in connection.execute(f"SELECT {key}, report_json FROM _{name}").fetchall()
-            if text and cleaned(text, marks) != text
+            if text and cleaned(unquoted(text), marks) != text
         ]
         if found:
             rewrite(
                 lake,
                 name,
                 among(key, found),
-                each(name, lambda row: {**row, "report_json": cleaned(row["report_json"], marks)}),
+                each(
+                    name, lambda row: {**row, "report_json": cleaned(unquoted(row["report_json"] or "") or None, marks)}
+                ),
             )
         counts[name] = len(found)
     return counts
 
 
-def cleaned(text: str, marks: Sequence[str]) -> str:
+def unquoted(text: str) -> str:
+    """Sentences, or a report as JSON, without the phrases of videos by which a new search index was tried."""
+    return _PHRASE.sub(r"To a phrase the \1 has", text)
+
+
+def cleaned(text: str | None, marks: Sequence[str]) -> str | None:
     """A report without the entries that name one of the videos; their number stays."""
-    if not any(mark in text for mark in marks):
+    if text is None or not any(mark in text for mark in marks):
         return text
     report = json.loads(text)
     plain = {json.loads(f'"{mark}"') for mark in marks}
@@ -54,11 +63,18 @@ def cleaned(text: str, marks: Sequence[str]) -> str:
             if len(kept) < len(value):
                 report[name] = kept
                 report["forgotten"] = report.get("forgotten", 0) + len(value) - len(kept)
-        elif isinstance(value, dict) and _names(value, plain):
-            report[name] = None
-        elif isinstance(value, str) and name in ("error", "shortfall") and _names(value, plain):
-            report[name] = "It named a video that is forgotten."
+        elif isinstance(value, dict) or name in ("error", "shortfall"):
+            report[name] = _without(value, plain)
     return json.dumps(report)
+
+
+def _without(value: Any, marks: Iterable[str]) -> Any:
+    """The same with other sentences for those that name one of the videos: readers find every field that they ask for."""
+    if isinstance(value, dict):
+        return {name: _without(one, marks) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_without(one, marks) for one in value]
+    return "It named a video that is forgotten." if _names(value, marks) else value
 
 
 def _names(value: Any, marks: Iterable[str]) -> bool:
@@ -72,38 +88,48 @@ def _names(value: Any, marks: Iterable[str]) -> bool:
 # -- vocabulary --------------------------------------------------------------------------------------------------------
 
 
+# Words of all passages but those of some videos, in a language, or by videos whose language is not known yet.
+_OTHERS = """
+SELECT DISTINCT word FROM (
+    SELECT unnest(string_split(trim(p.text), ' ')) AS word FROM _passages p
+    LEFT JOIN (SELECT DISTINCT video_id, language FROM _videos WHERE language IS NOT NULL) v USING (video_id)
+    WHERE p.video_id NOT IN (SELECT unnest($ids)) AND (v.language IS NULL OR v.language IN (SELECT unnest($raw::VARCHAR[])))
+)
+"""
+
+
 def vanishing(connection: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> dict[str, set[str]]:
-    """Words of the vocabulary, by its languages, that only these videos say."""
-    mine: dict[str, set[str]] = {}
-    for language, word in connection.execute(
-        "SELECT DISTINCT v.language, unnest(string_split(trim(p.text), ' ')) FROM _passages p "
-        "JOIN (SELECT video_id, any_value(language) AS language FROM _videos WHERE language IS NOT NULL GROUP BY ALL) v "
-        "USING (video_id) WHERE p.video_id IN (SELECT unnest($ids))",
-        {"ids": list(ids)},
-    ).fetchall():
-        mine.setdefault(stem_language(language) or "", set()).add(word)
-    said = said_elsewhere(connection, ids, mine)
-    return {language: words - said.get(language, set()) for language, words in mine.items()}
+    """Words of the vocabulary, by its languages, that no other video says: of these, also of generations of theirs that
+    have gone since and of writers that were killed."""
+    found = {}
+    for (language,) in connection.execute("SELECT DISTINCT language FROM _vocabulary").fetchall():
+        rows = connection.execute(
+            f"SELECT DISTINCT word FROM _vocabulary ANTI JOIN ({_OTHERS}) USING (word) WHERE language = $language",
+            {"ids": list(ids), "raw": _raw(connection, language), "language": language},
+        ).fetchall()
+        found[language] = {word for (word,) in rows}
+    return found
 
 
 def said_elsewhere(
     connection: duckdb.DuckDBPyConnection, ids: Sequence[str], words: dict[str, set[str]]
 ) -> dict[str, set[str]]:
     """Those of `words` that another video says in the same language, or one whose language is not known yet."""
-    languages = connection.execute("SELECT DISTINCT language FROM _videos").fetchall()
     said = {}
     for language, asked in words.items():
-        raw = [name for (name,) in languages if name is not None and (stem_language(name) or "") == language]
         rows = connection.execute(
-            "SELECT DISTINCT word FROM (SELECT unnest(string_split(trim(p.text), ' ')) AS word FROM _passages p "
-            "LEFT JOIN (SELECT DISTINCT video_id, language FROM _videos WHERE language IS NOT NULL) v USING (video_id) "
-            "WHERE p.video_id NOT IN (SELECT unnest($ids)) AND (v.language IS NULL OR v.language IN (SELECT unnest($raw::VARCHAR[])))) "
-            "SEMI JOIN (SELECT unnest($words::VARCHAR[]) AS word) USING (word)",
-            {"ids": list(ids), "raw": raw, "words": sorted(asked)},
+            f"FROM ({_OTHERS}) SEMI JOIN (SELECT unnest($words::VARCHAR[]) AS word) USING (word)",
+            {"ids": list(ids), "raw": _raw(connection, language), "words": sorted(asked)},
         ).fetchall()
         if rows:
             said[language] = {word for (word,) in rows}
     return said
+
+
+def _raw(connection: duckdb.DuckDBPyConnection, language: str) -> list[str]:
+    """What videos call a language of the vocabulary."""
+    names = connection.execute("SELECT DISTINCT language FROM _videos WHERE language IS NOT NULL").fetchall()
+    return [name for (name,) in names if (stem_language(name) or "") == language]
 
 
 def drop_words(lake: Lake, words: dict[str, set[str]]) -> None:

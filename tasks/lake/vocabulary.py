@@ -1,6 +1,7 @@
 """The archive's vocabulary: distinct words by language, with their stems, from which a search takes what is nearly typed.
 
-It only grows: a word stays when its last video is gone, and then finds nothing.
+A word stays when its last video is gone, and then finds nothing, until some video is forgotten: then all words go that
+nobody says.
 """
 
 from __future__ import annotations

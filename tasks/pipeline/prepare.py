@@ -27,11 +27,26 @@ def prepare(run: Pipeline, batch: Batch) -> Batch:
     """Fetch, probe and decode every video of the batch; faults become results. What is ready already stays so."""
     ready = {item.work.video_id: item for item in batch.items if item.result or _has_audio(item)}
     contents = Contents(run.lake)
+
+    def item_of(work: Work) -> Item:
+        return ready.get(work.video_id) or _waited(run, contents, work) or _prepare_one(run, contents, work)
+
     with ThreadPoolExecutor(THREADS) as threads:
-        batch.items = list(
-            threads.map(lambda work: ready.get(work.video_id) or _prepare_one(run, contents, work), batch.work)
-        )
+        items = list(threads.map(item_of, batch.work))
+    run.waiting.update({item.work.video_id: item for item in items if item.waits})
+    batch.items = [item for item in items if not item.waits]
     return batch
+
+
+def _waited(run: Pipeline, contents: Contents, work: Work) -> Item | None:
+    """A video that waited for another one's words, once they are in the lake: its object is not read again."""
+    item = run.waiting.get(work.video_id)
+    known = copy_of(contents, work, item.sha256, run.recipes) if item and item.sha256 else None
+    if item is None or known is None or known.forgotten:
+        return None
+    item.result = _taken_over(run, item, contents, known)
+    item.waits = item.result is None
+    return None if item.waits else item
 
 
 def _has_audio(item: Item) -> bool:
@@ -82,7 +97,8 @@ def _read(run: Pipeline, item: Item, contents: Contents, kept: contextlib.ExitSt
         started = time.monotonic()
         item.sha256 = sha256_of(path, work.fingerprint)
         item.seconds["fetch"] = item.seconds.get("fetch", 0.0) + time.monotonic() - started
-        known = copy_of(contents, work, item.sha256, run.recipes) if work.same_size else None
+        compared = work.same_size or work.video_id in run.waiting
+        known = copy_of(contents, work, item.sha256, run.recipes) if compared else None
         if known and known.forgotten:
             raise Forgotten("Its content is that of a video that was forgotten, and is not indexed.")
         sidecar = _sidecar(run, item)
@@ -91,6 +107,9 @@ def _read(run: Pipeline, item: Item, contents: Contents, kept: contextlib.ExitSt
         item.metadata = make_metadata(work.key, sidecar, item.probe.tags)
         if known and (taken := _taken_over(run, item, contents, known)):
             item.result = taken
+            return
+        item.waits = run.is_second(work, item.sha256)
+        if item.waits:
             return
         if not item.probe.tracks:
             item.result = run.result(item, "no_audio")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -25,6 +26,8 @@ from tasks.scratch import Room
 from tasks.settings import Settings
 from tasks.speech.pool import DecoderPool
 
+log = logging.getLogger("nightscribe")
+
 if TYPE_CHECKING:  # torch takes four seconds to import, and a run without speech never needs it
     from tasks.speech.acoustic import AcousticModel
     from tasks.topics import TopicModel
@@ -44,6 +47,7 @@ class Item:
     warning: str | None = None
     sha256: str | None = None
     copy: Path | None = None
+    waits: bool = False  # for the words of another video of this run with the same content
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -71,10 +75,14 @@ class Pipeline:
     recipes: Recipes
     run_id: str
     last: bool = False  # steps back for every other run on this machine
+    shared_sizes: frozenset[int] = frozenset()  # of objects, each of several videos that this run hears
+    waiting: dict[str, Item] = field(default_factory=dict)  # by video, what waits until all others are in the lake
+    hears_all: bool = False  # nothing waits any more
     clock: WorkClock = field(default_factory=WorkClock)
     stopped: threading.Event = field(default_factory=threading.Event)
     _pool: DecoderPool | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _first: dict[tuple[int, str], str] = field(default_factory=dict)
 
     @property
     def scratch(self) -> Path:
@@ -114,6 +122,13 @@ class Pipeline:
             return None
         return load_topics(self.models.topics, revision=self.models.topics_revision, device=self.device)
 
+    def is_second(self, work: Work, sha256: str) -> bool:
+        """Whether another video of this run has the same content and came first."""
+        if self.hears_all or not work.size_bytes or work.size_bytes not in self.shared_sizes:
+            return False
+        with self._lock:
+            return self._first.setdefault((work.size_bytes, sha256), work.video_id) != work.video_id
+
     def pool(self) -> DecoderPool:
         """The beam search processes, started on first use."""
         with self._lock:
@@ -141,7 +156,19 @@ class Pipeline:
         forgotten = forgotten_meanwhile(self.lake, kept)
         kept = [result for result in kept if result.work.video_id not in forgotten]
         rows = self._commit(kept) if kept else []
+        # Whoever was forgotten after that look may have come back by these rows; later ones are seen by who forgets.
+        late = forgotten_meanwhile(self.lake, kept, copies=False)
+        if late:
+            self._forget(sorted(late))
+            rows = [result for result in rows if result.work.video_id not in late]
         return [*rows, *(result for result in results if _failed_redo(result))]
+
+    def _forget(self, ids: Sequence[str]) -> None:
+        from tasks.forget import forget  # only here, and it brings much with it
+
+        done = forget(self.lake, self.settings, ids, why="while a run was at work on them")
+        for sentence in done.left:
+            log.warning("Of %d videos that were forgotten meanwhile is left: %s", len(ids), sentence)
 
     def _commit(self, results: Sequence[Result]) -> list[Result]:
         return commit(self.lake, results, run_id=self.run_id, device=self.device, hardware=hardware_of(self.device))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tasks.costs import STAGES, estimate, price_of
+from tasks.costs import STAGES, estimate, heard_s, price_of
 from tasks.lake.schema import TABLES
 from tasks.search.lag import SearchIndex
 from tasks.search.shown import iso
@@ -43,7 +43,7 @@ def _runs(view: View, settings: Settings) -> list[dict[str, Any]]:
     ):
         counts = json.loads(report)
         total_s = float(counts["seconds"].get("total", 0.0))
-        media_s = counts["media_ms"] / 1000
+        media_s = heard_s(counts)
         cost = counts.get("cost")
         if cost is None:
             price = price_of(settings, counts.get("device"), counts.get("hardware"))

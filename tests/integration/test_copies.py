@@ -44,11 +44,13 @@ def heard(monkeypatch) -> list[str]:
 def night(bucket: Path, tmp_path: Path):
     """A run as the flow takes its steps; returns its report."""
     with session_on(bucket, tmp_path) as session:
+        session.pipeline.hears_all = False
         if session.scan.gone:
             session.committed(session.pipeline.commit(session.pipeline.gone(session.scan.gone)))
         session.committed(session.pipeline.commit(refresh(session.pipeline, session.refreshed())))
-        for batch in session.batches():
-            session.committed(pipeline.commit_batch(session.pipeline, through(session, batch)))
+        for batches in (session.batches, session.late_batches):
+            for batch in list(batches()):
+                session.committed(pipeline.commit_batch(session.pipeline, through(session, batch)))
         return session.close("done")
 
 
@@ -60,7 +62,7 @@ def counts(report) -> dict[str, int]:
 def test_each_night_does_only_its_work(tmp_path, heard):
     bucket = tmp_path / "bucket"
     bucket.mkdir()
-    for name, seconds in (("stays.wav", 4), ("renamed.wav", 5), ("copied.wav", 6), ("changes.wav", 4), ("goes.wav", 3)):
+    for name, seconds in (("stays.wav", 4), ("renamed.wav", 5), ("copied.wav", 6), ("changes.wav", 9), ("goes.wav", 3)):
         cut(bucket / name, seconds)
     (bucket / "renamed.json").write_text('{"title": "Its own title"}')
     lake = Lake(str(tmp_path / "lake"))
@@ -101,6 +103,33 @@ def test_each_night_does_only_its_work(tmp_path, heard):
     third = night(bucket, tmp_path)
     assert counts(third) == {"changed": 1, "unchanged": 5, "taken_over": 1, "indexed": 1}
     assert heard == []
+
+
+def test_copies_that_come_together_are_heard_once(tmp_path, heard):
+    bucket = tmp_path / "bucket"
+    bucket.mkdir()
+    cut(bucket / "a.wav", 4)
+    for name in ("b.wav", "c.wav"):
+        shutil.copyfile(bucket / "a.wav", bucket / name)
+    data = (bucket / "a.wav").read_bytes()
+    (bucket / "other.wav").write_bytes(data[:-2] + bytes([data[-2] ^ 1, data[-1]]))
+    (bucket / "b.json").write_text('{"title": "A title"}')
+    for name in ("empty.wav", "also empty.wav"):
+        (bucket / name).write_bytes(b"")
+    for name in ("broken.mp4", "also broken.mp4"):
+        (bucket / name).write_bytes(b"no media")
+    found = night(bucket, tmp_path)
+    assert counts(found) == {"new": 8, "indexed": 4, "taken_over": 2}
+    assert (found.done["failed"], len(found.failures)) == (4, 4)
+    assert len(heard) == 2
+    assert "other.wav" in heard
+    lake = Lake(str(tmp_path / "lake"))
+    assert (
+        len(set(rows(lake, "SELECT text FROM transcripts JOIN videos USING (video_id) WHERE key <> 'other.wav'"))) == 1
+    )
+    assert rows(lake, "SELECT title FROM videos WHERE key = 'b.wav'") == [("A title",)]
+    assert rows(lake, "SELECT count(*), count(taken_from) FROM videos_all WHERE status = 'indexed'") == [(4, 2)]
+    assert counts(night(bucket, tmp_path)) == {"unchanged": 8}
 
 
 def test_another_recipe_or_another_content_of_the_same_size_is_heard(tmp_path, heard):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydantic import ValidationError
 
 from tasks.costs import estimate, ledger, media_hours, price_of
 from tasks.lake.views import connect
+from tasks.report import RunReport
 from tasks.settings import Settings
 
 GPU = "NVIDIA H100 80GB HBM3"
@@ -64,6 +67,35 @@ def test_words_that_were_taken_over_make_no_hour_cheaper(lake, ran):
     ran(2.0, 720, taken_over_ms=HOUR_MS)
     (cpu,) = ledger(connect(lake), Settings())["devices"]
     assert cpu["media_hours"] == 1.0
+
+
+def test_only_media_that_was_listened_to_makes_a_rate(lake, ran, result):
+    """Neither new cues, topics or titles of an hour nor an hour that failed makes another hour cheaper."""
+    report = RunReport("r", lake.uri, "file:///bucket", datetime.now(UTC))
+    hour = replace(result("words"), duration_ms=HOUR_MS)
+    report.add([hour, replace(hour, work=replace(hour.work, why="stale", from_stage="decode"))])
+    for why, stage in (("metadata", "topics"), ("stale", "cues"), ("new", "copy")):
+        report.add([replace(hour, work=replace(hour.work, why=why, from_stage=stage))])
+    report.add([replace(hour, status="failed", reason="too_long")])
+    assert (report.media_ms, report.heard_ms, report.taken_over) == (6 * HOUR_MS, 2 * HOUR_MS, 1)
+    report.price_hour, report.seconds["total"] = 1.0, 3600.0
+    assert report.as_json()["cost_per_media_hour"] == 0.5
+    ran(6.0, 720, heard_ms=2 * HOUR_MS)
+    ran(1000.0, 3600, heard_ms=0)  # titles of a whole archive
+    assert ledger(connect(lake), Settings())["devices"][0]["media_hours"] == 2.0
+    assert estimate(connect(lake), Settings(), media_hours=100, recipe="a/d").machine_hours == 10.0
+
+
+def test_hours_without_a_price_make_no_hour_cheaper(lake, ran):
+    ran(2.0, 3600)
+    ran(10.0, 3600, device="cuda:0", hardware=GPU)
+    assert ledger(connect(lake), Settings(prices={"cpu": 1.0}))["cost_per_media_hour"] == 0.5
+
+
+def test_a_price_without_an_end_is_refused():
+    for name in ("prices", "price_machine_hour"):
+        with pytest.raises(ValidationError):
+            Settings(**{name: {"cpu": float("inf")} if name == "prices" else float("inf")})
 
 
 def test_an_estimate_goes_by_runs_with_the_same_models(lake, ran):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,14 +19,16 @@ from search_server.fixtures import index_prefix, search_client, search_server  #
 
 from tasks import forget as forgetting
 from tasks.care import take_care
+from tasks.copies import veiled
 from tasks.errors import Misconfigured
 from tasks.forget import find_videos, forget
 from tasks.lake import erase, log_texts, traces
 from tasks.lake.commit import commit
-from tasks.lake.maintain import check, compact
+from tasks.lake.maintain import check, compact, expire
 from tasks.lake.schema import TABLES
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
+from tasks.lake.vocabulary import add_words
 from tasks.records import Result
 from tasks.scratch import cache_name
 from tasks.session import open_session
@@ -219,6 +223,18 @@ def test_maintain_finishes_what_was_broken_off(filled, settings, tmp_path, monke
     assert take_care(filled, settings).forgotten == 0
 
 
+def test_maintain_finishes_also_the_last_steps(lake, say, settings, tmp_path, monkeypatch):
+    say(NOW, key=KEY)
+    asked = settings.model_copy(update={"elasticsearch_url": "http://127.0.0.1:9"})
+    with monkeypatch.context() as patched:
+        patched.setattr(forgetting, "_search", lambda *arguments: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            forget(lake, asked, [ID])
+    assert take_care(lake, settings).forgotten == 1
+    nothing_is_left(lake, tmp_path)
+    assert take_care(lake, settings).forgotten == 0
+
+
 def test_a_run_that_was_at_work_on_it_writes_nothing(lake, say, result, settings):
     from tasks.lake.commit import forgotten_meanwhile
 
@@ -229,6 +245,138 @@ def test_a_run_that_was_at_work_on_it_writes_nothing(lake, say, result, settings
     bare = rows(lake, "SELECT generation FROM videos")[0][0]
     asked: Result = result(NOW, key=KEY, video_id=ID, last_generation=bare)
     assert forgotten_meanwhile(lake, [asked]) == set(), "its work was found after that, because somebody asked"
+
+
+def test_what_was_forgotten_between_the_look_and_the_commit_does_not_come_back(
+    lake, say, result, settings, tmp_path, monkeypatch
+):
+    from tasks.pipeline import state
+
+    generation = say(NOW, key=KEY)
+    say("other words", key="other.mp4")
+    (tmp_path / "bucket").mkdir()
+    pipeline = open_session(str(tmp_path / "bucket"), settings).pipeline
+    pipeline.__dict__["device"] = "cpu"
+    write = state.commit
+    monkeypatch.setattr(state, "commit", lambda *a, **o: [forget(lake, settings, [ID]), write(*a, **o)][1])
+    late: Result = result(NOW, key=KEY, video_id=ID, last_generation=generation)
+    assert pipeline.commit([late]) == []
+    assert rows(lake, f"SELECT status, key FROM videos_all WHERE video_id = '{ID}'") == [("forgotten", "")]
+    nothing_is_left(lake, tmp_path)
+
+
+def test_words_taken_from_a_video_that_was_forgotten_meanwhile_are_not_written(lake, say, result, settings):
+    from tasks.lake.commit import forgotten_meanwhile
+
+    source = say(NOW, key=KEY)
+    copy: Result = result(NOW, key="copy.mp4", video_id="c" * 20)
+    copy = replace(copy, work=replace(copy.work, from_stage="copy", source_id=ID, source_generation=source))
+    assert forgotten_meanwhile(lake, [copy]) == set()
+    forget(lake, settings, [ID])
+    assert forgotten_meanwhile(lake, [copy]) == {"c" * 20}
+
+
+def test_words_of_generations_that_have_expired_leave_the_vocabulary_too(lake, say, settings, tmp_path):
+    first = say(EARLIER, key=KEY)
+    say("people", key="other.mp4")
+    second = say("the woman came", key=KEY, last_generation=first)
+    expire(lake, 1)
+    add_words(lake, [("en", {"zebulon"})], batch_id="of a writer that was killed before its rows")
+    assert second
+    assert forget(lake, settings, [ID]).complete
+    nothing_is_left(lake, tmp_path)
+    assert rows(lake, "SELECT word FROM vocabulary") == [("people",)]
+
+
+def test_words_that_a_killed_writer_was_about_to_add_are_named(lake, say, settings):
+    say(NOW, key=KEY)
+    half_done = Path(lake.path("vocabulary"), "part-00000-half-c000.zstd.parquet")
+    half_done.write_bytes(Path(lake.files("vocabulary")[0]).read_bytes())
+    certificate = forget(lake, settings, [ID])
+    assert "1 files of vocabulary that no commit names" in certificate.left[0]
+
+
+def test_subtitles_whose_name_was_shared_go_one_after_the_other(lake, result, settings, tmp_path):
+    both = [result(NOW, key="talk.mp4", video_id="a" * 20), result(NOW, key="talk.mov", video_id="b" * 20)]
+    commit(lake, both, run_id="r", device="cpu")
+    out = tmp_path / "subtitles"
+    for form in ("vtt", "srt"):
+        write_subtitles(lake, folder=str(out), format=form, settings=settings)
+    assert len(list(out.glob("talk.*.*"))) == 4
+    for key in ("talk.mp4", "talk.mov"):
+        forget(lake, settings, find_videos(lake, [key]))
+    assert found(out) == set()
+    assert not list(out.glob("talk.*"))
+
+
+def test_subtitles_of_a_writer_that_was_killed_go_too(lake, say, settings, tmp_path, monkeypatch):
+    say(NOW, key="talk.mp4")
+    out = tmp_path / "subtitles"
+    with monkeypatch.context() as patched:
+        patched.setattr("tasks.subtitle_files.os.replace", lambda *a: (_ for _ in ()).throw(Killed))
+        patched.setattr(Path, "unlink", lambda *a, **o: None)
+        with pytest.raises(Killed):
+            write_subtitles(lake, folder=str(out), format="vtt", settings=settings)
+    assert "zanzibar" in found(out)
+    forget(lake, settings, find_videos(lake, ["talk.mp4"]))
+    assert found(out) == set()
+
+
+def test_subtitles_that_may_not_be_removed_do_not_keep_the_lake_from_forgetting(
+    lake, result, settings, tmp_path, monkeypatch
+):
+    video_id = hashlib.sha256(b"file:///bucket\0talk.mp4").hexdigest()[:20]
+    commit(lake, [result(NOW, video_id=video_id)], run_id="r", device="cpu")
+    out = tmp_path / "subtitles"
+    write_subtitles(lake, folder=str(out), format="vtt", settings=settings)
+    with monkeypatch.context() as patched:
+        patched.setattr("tasks.subtitle_files._remove", lambda path: (_ for _ in ()).throw(PermissionError(13, "no")))
+        certificate = forget(lake, settings, find_videos(lake, ["talk.mp4"]))
+    assert "1 subtitle files that may not be removed" in certificate.left[0]
+    assert found(Path(lake.uri)) == set()
+    assert forget(lake, settings, find_videos(lake, ["talk.mp4"]), names=["talk.mp4"]).complete
+    assert found(out) == set()
+
+
+def test_a_video_that_had_gone_before_is_known_again_by_its_bytes(lake, result, settings):
+    heard = replace(result(NOW, key=KEY, video_id=ID), content_sha256="ab" * 32)
+    (heard,) = commit(lake, [heard], run_id="r", device="cpu")
+    gone: Result = result("", key=KEY, video_id=ID, status="gone", last_generation=heard.generation)
+    commit(lake, [gone], run_id="r", device="cpu")
+    forget(lake, settings, [ID])
+    assert rows(lake, "SELECT status, content_sha256, size_bytes FROM videos") == [("forgotten", veiled("ab" * 32), 1)]
+
+
+def test_reports_keep_the_fields_that_their_readers_ask_for(lake, say, settings):
+    say(NOW, key="a")
+    report = {"seconds": {"total": 1.0}, "search": {"outcome": "failed", "error": "a was refused"}, "failures": []}
+    lake.append("runs", [{"run_id": "abc", "report_json": json.dumps(report)}], batch_id="run")
+    both = [{"evaluation_id": "e", "report_json": '{"manifest": "a.csv"}'}, {"evaluation_id": "e", "group_value": "x"}]
+    lake.append("evaluations", both, batch_id="evaluation")
+    assert forget(lake, settings, find_videos(lake, ["a"])).complete
+    ((kept,),) = rows(lake, "SELECT report_json FROM runs")
+    assert json.loads(kept)["seconds"] == {"total": 1.0}
+    assert json.loads(kept)["search"]["error"] == "It named a video that is forgotten."
+    assert rows(lake, "SELECT count(*) FROM evaluations") == [(2,)]
+
+
+@pytest.mark.parametrize("phrase", ["the quixotic woman", "she don't say zanzibar"])
+def test_phrases_by_which_a_search_index_was_tried_are_not_kept(lake, say, settings, tmp_path, phrase):
+    from tasks.search.elastic.rebuild import differing
+    from tasks.search.query import make_query
+
+    found = {"total_videos": 1, "total_moments": 1, "videos": [{"video_id": ID, "moments": []}]}
+    said = differing(make_query(phrase, phrase=True), found | {"total_moments": 2}, found)
+    said += differing(make_query(phrase, phrase=True), found | {"videos": [{"video_id": ID, "moments": [1]}]}, found)
+    assert len(said) == 2
+    assert not any(secret in traces.unquoted(" ".join(said)) for secret in SECRETS)
+    say(NOW, key=KEY)
+    for n, body in enumerate(({"notes": said}, {"shortfall": " ".join(said)})):
+        lake.append("syncs", [{"sync_id": f"{n}", "report_json": json.dumps(body)}], batch_id=f"sync {n}")
+    assert forget(lake, settings, [ID]).complete
+    nothing_is_left(lake, tmp_path)
+    ((report,),) = rows(lake, "SELECT report_json FROM syncs WHERE sync_id = '0'")
+    assert json.loads(report)["notes"][0] == "To a phrase the lake has 2 for total_moments, the new index 1."
 
 
 def test_words_of_a_writer_that_has_not_committed_are_named_until_they_are_old(lake, say, settings):
@@ -252,8 +400,6 @@ def test_it_is_not_indexed_again_unless_asked(lake, tmp_path, settings, result):
         (bucket / name).write_bytes(b"video")
     first = open_session(str(bucket), settings)
     done = [result("words", video_id=w.video_id, key=w.key, fingerprint=w.fingerprint) for w in first.work]
-    from dataclasses import replace
-
     commit(
         lake,
         [replace(r, bucket=first.bucket.bucket_id, bucket_uri=first.bucket.uri) for r in done],
@@ -291,6 +437,18 @@ def test_what_has_been_gone_for_long_enough_is_forgotten_and_comes_back_with_its
     nothing_is_left(lake, tmp_path)
     assert rows(lake, "SELECT status, key FROM videos ORDER BY key") == [("gone", ""), ("indexed", "other.mp4")]
     assert forgetting.forget_overdue(lake, wanted, now=datetime.now(UTC) + timedelta(days=31)) == [], "once"
+
+
+def test_what_comes_back_before_its_turn_is_not_forgotten(lake, say, settings, monkeypatch):
+    first = say(NOW, key=KEY)
+    gone = say("", key=KEY, status="gone", last_generation=first)
+    wanted = settings.model_copy(update={"forget_gone_days": 0.0})
+    found = list(forgetting.overdue(lake, wanted))
+    say(NOW, key=KEY, last_generation=gone)
+    monkeypatch.setattr(forgetting, "overdue", lambda *arguments, **options: found)
+    (certificate,) = forgetting.forget_overdue(lake, wanted)
+    assert (certificate.videos, certificate.rows) == ([], {})
+    assert rows(lake, "SELECT status, n_words FROM videos") == [("indexed", 7)]
 
 
 def test_elasticsearch_forgets_in_every_index(

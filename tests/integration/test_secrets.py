@@ -33,7 +33,9 @@ def test_settings_that_are_secrets_are_typed_so_and_never_shown():
         assert "kept-close" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
 
 
-@pytest.mark.parametrize("uri", ["s3://me:word@archive/talks", "sftp://me:word@host/talks"])
+@pytest.mark.parametrize(
+    "uri", ["s3://me:word@archive/talks", "sftp://me:word@host/talks", "az://archive/talks?sv=1&sig=word@"]
+)
 def test_an_address_with_a_password_is_refused_without_repeating_it(uri):
     for opened in (lambda: Lake(uri), lambda: open_bucket(uri, Settings())):
         with pytest.raises(Misconfigured) as caught:

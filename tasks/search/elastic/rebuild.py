@@ -11,6 +11,7 @@ import duckdb
 from elasticsearch import ApiError, TransportError
 
 from tasks.errors import Misconfigured, NightscribeError
+from tasks.lake.traces import unquoted
 from tasks.lake.views import Snapshot, connect
 from tasks.lake.vocabulary import spoken_languages
 from tasks.search import duck
@@ -60,7 +61,7 @@ def rebuild(syncer: Syncer) -> SyncReport:
             problems = [] if report.failed else gate(syncer, connection, index, golden)
         if problems or (report.failed and not first):
             report.outcome = "failed"
-            report.shortfall = " ".join([report.shortfall, *problems]).strip()
+            report.shortfall = unquoted(" ".join([report.shortfall, *problems]).strip())
             report.notes += [*problems, f"So no alias was changed; {index} is left to be looked at."]
             with reached("a note on the new index"):
                 give_up(syncer.client, index)

@@ -16,6 +16,7 @@ from elasticsearch import Elasticsearch
 
 from tasks.errors import Misconfigured, NightscribeError
 from tasks.lake.store import Lake
+from tasks.lake.traces import unquoted
 from tasks.lake.views import Snapshot, connect
 from tasks.lake.vocabulary import spoken_languages
 from tasks.search.elastic.changes import changed_since, fingerprint, unhealed
@@ -185,6 +186,7 @@ def recorded(syncer: Syncer, report: SyncReport) -> Iterator[None]:
 
 def _record(syncer: Syncer, report: SyncReport, started: datetime, failure: BaseException | None) -> None:
     body = asdict(report) | {"failed": report.failed[:100], "error": str(failure) if failure else None}
+    body["notes"] = [unquoted(note) for note in report.notes]  # what was said is for those who look on, not for keeping
     row = {
         "sync_id": uuid.uuid4().hex,
         "kind": report.kind,
