@@ -170,7 +170,7 @@ def test_what_becomes_of_a_slice(state, attempt, silence_s, decision):
 
 def test_a_slice_that_fails_again_and_again_is_given_up_and_a_new_call_tries_again():
     judge = Judge(60, 2)
-    states = [judge.decide(0, run, lambda: left_by(run.attempt)) for run in
+    states = [judge.decide(0, run, lambda run=run: left_by(run.attempt)) for run in
               (Run("a", 0, 1, "RUNNING"), Run("a", 0, 1, "FAILED"), Run("b", 0, 2, "FAILED"))]  # fmt: skip
     assert states == ["wait", "submit", "give up"]
     assert Judge(60, 2).decide(0, Run("b", 0, 2, "FAILED"), lambda: left_by(2)) == "submit"
