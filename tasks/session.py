@@ -117,6 +117,7 @@ class Session:
             discard(item)
         if len(batch.work) == 1 and _blames_a_video(error):
             item = Item(batch.work[0], make_metadata(batch.work[0].key, {}, {}))
+            self.pipeline.waiting.pop(item.work.video_id, None)
             self.report.add(self.pipeline.commit([self.pipeline.failed(item, error)]))
         else:
             late = () if self.pipeline.hears_all else self.pipeline.waiting

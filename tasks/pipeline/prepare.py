@@ -33,8 +33,10 @@ def prepare(run: Pipeline, batch: Batch) -> Batch:
 
     with ThreadPoolExecutor(THREADS) as threads:
         items = list(threads.map(item_of, batch.work))
-    run.waiting.update({item.work.video_id: item for item in items if item.waits})
     batch.items = [item for item in items if not item.waits]
+    for item in batch.items:
+        run.waiting.pop(item.work.video_id, None)
+    run.waiting.update({item.work.video_id: item for item in items if item.waits})
     return batch
 
 

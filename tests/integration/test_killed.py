@@ -143,7 +143,7 @@ def sound(archive: Archive) -> None:
 
 
 def test_a_run_that_is_killed_again_and_again_ends_as_an_unbroken_one(tmp_path, long):
-    kills, early = (50, 10) if long else (9, 3)
+    kills, early = (50, 10) if long else (6, 2)
     rng = random.Random(4)
     archive = Archive(tmp_path)
     started = time.monotonic()

@@ -1,4 +1,4 @@
-"""Prefect's server on Postgres: setup, a backfill by a worker, and the database away in its middle."""
+"""Prefect's server on Postgres: setup, a backfill by a worker, and the database away in its middle. With `--long` only."""
 
 from __future__ import annotations
 
@@ -79,8 +79,10 @@ class Postgres:
         return asyncio.run(asked())
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
+@pytest.fixture
+def postgres(long: bool) -> Iterator[Postgres]:
+    if not long:
+        pytest.skip("a server of its own takes a minute: --long")
     found = programs()
     if found is None:
         pytest.skip("Postgres is not installed")

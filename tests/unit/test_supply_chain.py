@@ -21,7 +21,7 @@ def locked(path) -> dict[str, str]:
 
 
 def test_there_are_locks():
-    assert [path.name for path in LOCKS] == ["requirements-test.lock", "requirements.lock"]
+    assert [path.name for path in LOCKS] == ["requirements-image.lock", "requirements-test.lock", "requirements.lock"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
@@ -41,10 +41,22 @@ def test_what_the_project_asks_for_is_locked(lock):
     assert names <= {name.split("[")[0] for name in locked(lock)}
 
 
+def test_all_locks_have_the_same_versions():
+    plain, *others = (
+        {name: line.partition(" ")[0] for name, line in locked(REPO / f"requirements{which}.lock").items()}
+        for which in ("", "-test", "-image")
+    )
+    for other in others:
+        assert plain.items() <= other.items()
+
+
 def test_images_have_a_version():
     for name, service in yaml.safe_load((REPO / "compose.yaml").read_text(encoding="utf-8"))["services"].items():
         tag = service["image"].partition(":")[2]
         assert re.match(r"\d+\.\d+", tag), name
+    bases = re.findall(r"^FROM (\S+)", (REPO / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert bases
+    assert all(re.search(r":\d+\.\d+", base) for base in bases)
 
 
 def test_what_maven_builds_has_a_version():
