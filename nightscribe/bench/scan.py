@@ -84,9 +84,9 @@ def fill(lake: Lake, total: int) -> None:
     for first in range(0, total, CHUNK):
         numbers = list(range(first, min(total, first + CHUNK)))
         keys = [key_of(i) for i in numbers]
-        rows: Any = connection.execute(
+        rows: Any = connection.sql(
             f"SELECT {columns} FROM (SELECT unnest($i) AS i, unnest($keys) AS key) ORDER BY video_id",
-            {**values, "i": numbers, "keys": keys},
+            params={**values, "i": numbers, "keys": keys},
         ).to_arrow_table()
         write_deltalake(
             lake.path("videos"), rows.cast(schema), mode="append", writer_properties=writer_properties("videos")
