@@ -24,13 +24,13 @@ from tasks.orchestrated import (
     sync_search,
 )
 from tasks.pipeline import Batch
-from tasks.records import Result
 from tasks.report import RunReport
 from tasks.scratch import going_first, run_folder
 from tasks.session import Session, open_session
 from tasks.settings import Settings
 
 log = logging.getLogger("nightscribe")
+Steps = tuple[PrefectFuture[Any], ...]
 RUNNER: Any = ThreadPoolTaskRunner(max_workers=8)
 REFRESH_VIDEOS = 200  # their words are in memory together
 
@@ -92,7 +92,7 @@ def work_through(session: Session) -> None:
 
 def through(session: Session, batches: Iterable[Batch]) -> None:
     """Keep a few batches under way until all are committed."""
-    under_way: deque[tuple[Batch, PrefectFuture[list[Result]]]] = deque()
+    under_way: deque[tuple[Batch, Steps]] = deque()
     for batch in batches:
         under_way.append((batch, begin(session, batch)))
         if len(under_way) >= session.settings.look_ahead:
@@ -101,20 +101,20 @@ def through(session: Session, batches: Iterable[Batch]) -> None:
         collect(session, *under_way.popleft())
 
 
-def begin(session: Session, batch: Batch) -> PrefectFuture[list[Result]]:
+def begin(session: Session, batch: Batch) -> Steps:
     """Start the steps of a batch, each when the one before is done."""
     ready = prepare_batch.submit(session, batch)
     heard = listen_batch.submit(session, ready)  # type: ignore[call-overload]
     finished = finish_batch.submit(session, heard)
-    made: PrefectFuture[list[Result]] = commit_batch.submit(session, finished)  # type: ignore[call-overload]
-    return made
+    return ready, heard, finished, commit_batch.submit(session, finished)  # type: ignore[call-overload]
 
 
-def collect(session: Session, batch: Batch, future: PrefectFuture[list[Result]]) -> None:
+def collect(session: Session, batch: Batch, steps: Steps) -> None:
     """Wait for a batch. One that failed over one of its videos is done again, each video alone."""
     try:
         with foreseen():
-            results = future.result()
+            # All of them: after a step that failed, Prefect knows of the later ones only that they never began.
+            *_, results = [step.result() for step in steps]
     except NightscribeError as error:
         singles = session.apart(batch, error)
         for single in singles:
