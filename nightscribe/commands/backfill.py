@@ -108,7 +108,7 @@ def _say_plan(slices: list[Any], planned: Any, *, as_json: bool, begin: bool) ->
     said = planned.text()
     if slices:
         said = said.replace("Nothing was done. Without --plan this is carried out.", "").rstrip()
-        said += f"\n{len(slices)} slices of about {sum(hours) / len(slices):.2f} hours of media."
+        said += f"\nSlices: {len(slices)}, of about {sum(hours) / len(slices):.2f} hours of media."
         said += "" if begin else "\nNothing was done. Without --plan this is carried out."
     print(said, file=sys.stderr if begin else sys.stdout)
 
