@@ -1,6 +1,6 @@
 """A backfill over a real Prefect server and real workers: slices shared, a worker killed, the server away for a while.
 
-`--long` takes 2,000 clips, without it 40.
+`--long` takes 2,000 clips, without it 24.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def clips(folder: Path, n: int) -> Path:
 
 
 def test_a_backfill_survives_a_killed_worker_a_restarted_server_and_its_own_end(prefect, tmp_path, long):
-    n, slices = (2000, 40) if long else (40, 4)
+    n, slices = (2000, 40) if long else (24, 4)
     bucket = clips(tmp_path / "bucket", n)
     lake = Lake(str(tmp_path / "lake"))
     own = {"NIGHTSCRIBE_LAKE": lake.uri, "NIGHTSCRIBE_BATCH_VIDEOS": "2", "NIGHTSCRIBE_SILENCE_S": "20"}
