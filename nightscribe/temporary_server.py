@@ -11,7 +11,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tasks.errors import OrchestrationUnavailable
+from tasks.lifetime import end_with
 
 START_S = 120.0
 
@@ -85,12 +85,7 @@ def answers(url: str, *, timeout: float = 5) -> bool:
 
 
 def _serve(listener: int, parent: int) -> None:
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
+    end_with(parent)
     import uvicorn
     from filelock import FileLock
     from prefect.server.api.server import create_app

@@ -45,8 +45,8 @@ NOT_COVERED = (
 )
 
 
-@dataclass
-class Certificate:
+@dataclass(kw_only=True)
+class Certificate(Erased):
     """What was removed, as numbers: it has none of what is forgotten. What `forget --json` prints."""
 
     lake: str
@@ -54,32 +54,14 @@ class Certificate:
     why: str
     videos: list[str] = field(default_factory=list)
     generations: int = 0
-    rows: dict[str, int] = field(default_factory=dict)
-    files_rewritten: dict[str, int] = field(default_factory=dict)
-    files_removed: dict[str, int] = field(default_factory=dict)
-    vocabulary: int = 0
-    reports: int = 0
-    log_files: int = 0
-    log_cleaned: int = 0
-    checked_files: int = 0
     subtitles: int = 0
     caches: int = 0
     search: dict[str, Any] | None = None
     same_content: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
         return not self.left
-
-    def add(self, erased: Erased) -> None:
-        for name in ("rows", "files_rewritten", "files_removed"):
-            mine = getattr(self, name)
-            for table, n in getattr(erased, name).items():
-                mine[table] = mine.get(table, 0) + n
-        for name in ("vocabulary", "reports", "log_files", "log_cleaned", "checked_files"):
-            setattr(self, name, getattr(self, name) + getattr(erased, name))
-        self.left += erased.left
 
     def as_json(self) -> dict[str, Any]:
         return {"schema": 1, "complete": self.complete, **asdict(self), "not_covered": list(NOT_COVERED)}
@@ -130,7 +112,7 @@ def forget(
         StorageBusy: the lake did not take a commit. LakeNotWritable.
     """
     lake.create()
-    certificate = Certificate(lake.uri, _z(datetime.now(UTC)), why)
+    certificate = Certificate(lake=lake.uri, forgotten_at=_z(datetime.now(UTC)), why=why)
     for start in range(0, len(ids), AT_ONCE):
         chunk = ids[start : start + AT_ONCE]
         if status == "gone":  # some may have come back since they were found

@@ -38,8 +38,8 @@ class Plan:
     def as_json(self) -> dict[str, Any]:
         return {"estimate": asdict(self)}
 
-    def text(self) -> str:
-        """The plan for people."""
+    def text(self, *more: str, begins: bool = False) -> str:
+        """The plan for people, with `more` lines; its last one says that nothing was done, unless the work `begins`."""
         if not self.files and not self.gone:
             return f"Nothing to do.{f' {self.stale} videos were made by an older recipe: --refresh.' if self.stale else ''}"
         lines = [f"{n:>8} {why}" for why, n in self.files.items()]
@@ -52,7 +52,8 @@ class Plan:
             + ("." if self.cost is None else f", {self.cost:.2f} {self.currency}."),
             *self.assumptions,
             "First: " + ", ".join(self.first_keys),
-            "Nothing was done. Without --plan this is carried out.",
+            *more,
+            *(() if begins else ("Nothing was done. Without --plan this is carried out.",)),
         ]
         return "\n".join(lines)
 

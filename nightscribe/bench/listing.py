@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tasks.lifetime import end_with
 
 PAGE = 1000
 BUCKET = "s3://archive"
@@ -61,14 +61,7 @@ def _serve(total: int, changed: int) -> None:
         def log_message(self, format: str, *args: Any) -> None:
             return
 
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
+    end_with(os.getppid())
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
     server.serve_forever()

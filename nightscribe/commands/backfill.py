@@ -105,12 +105,8 @@ def _say_plan(slices: list[Any], planned: Any, *, as_json: bool, begin: bool) ->
         found = {"slices": [{"videos": len(s.work), "media_hours": round(s.media_s / 3600, 4)} for s in slices]}
         print_json({**planned.as_json(), **found})
         return
-    said = planned.text()
-    if slices:
-        said = said.replace("Nothing was done. Without --plan this is carried out.", "").rstrip()
-        said += f"\nSlices: {len(slices)}, of about {sum(hours) / len(slices):.2f} hours of media."
-        said += "" if begin else "\nNothing was done. Without --plan this is carried out."
-    print(said, file=sys.stderr if begin else sys.stdout)
+    cut_into = [f"Slices: {len(slices)}, of about {sum(hours) / len(slices):.2f} hours of media."] if slices else []
+    print(planned.text(*cut_into, begins=begin), file=sys.stderr if begin else sys.stdout)
 
 
 def _call_off(job: Any) -> int:

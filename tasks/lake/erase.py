@@ -84,6 +84,22 @@ class Erased:
     checked_files: int = 0
     left: list[str] = field(default_factory=list)
 
+    def add(self, other: Erased) -> None:
+        """Count what went another time."""
+        for mine, more in (
+            (self.rows, other.rows),
+            (self.files_rewritten, other.files_rewritten),
+            (self.files_removed, other.files_removed),
+        ):
+            for table, n in more.items():
+                mine[table] = mine.get(table, 0) + n
+        self.vocabulary += other.vocabulary
+        self.reports += other.reports
+        self.log_files += other.log_files
+        self.log_cleaned += other.log_cleaned
+        self.checked_files += other.checked_files
+        self.left += other.left
+
 
 def known_of(lake: Lake, ids: Sequence[str], names: Sequence[str] = ()) -> Known:
     """Everything that rows of `videos` say of these videos, history included. Of `names` that are keys of videos which are

@@ -6,13 +6,13 @@ import logging
 import os
 import signal
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
 from tasks.errors import DecoderDied
+from tasks.lifetime import end_with
 from tasks.records import Word
 from tasks.speech.decode import DecoderSpec, Utterance, build_decoder, decode_many
 
@@ -71,19 +71,5 @@ def gather(futures: Sequence[Future[list[list[Word]]]]) -> tuple[Word, ...]:
 def _start(spec: DecoderSpec, parent: int) -> None:
     """In a new pool process: leave Ctrl-C to the parent, end when it ends, load the language model."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _end_with(parent)
+    end_with(parent)
     build_decoder(spec)
-
-
-def _end_with(parent: int) -> None:
-    """End this process soon after its parent, however that died.
-
-    Not prctl(PR_SET_PDEATHSIG): that fires when the *thread* that started the process ends, and threads come and go.
-    """
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="watch-parent").start()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from typing import Any
+
+from tasks.lifetime import end_with
 
 
 def serve() -> None:
@@ -36,14 +37,7 @@ def serve() -> None:
         def log(self, type: str, message: str, *args: Any) -> None:
             return
 
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
+    end_with(os.getppid())
     server = make_server("127.0.0.1", 0, door, threaded=True, request_handler=Quiet)
     print(f"http://127.0.0.1:{server.server_port}", flush=True)
     server.serve_forever()
