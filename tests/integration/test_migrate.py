@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -191,6 +192,7 @@ def test_a_lake_on_s3_is_migrated_and_forgets(first, s3, tmp_path):
     assert certificate.complete
     assert certificate.rows["words"] == 100
     left = said()
-    assert not any(word in left for word in ("café".encode(), b"caf\\u00e9", b"cafe", b"gare"))
+    assert not any(word in left for word in ("café".encode(), b"caf\\u00e9", b"gare"))
+    assert not re.search(rb"(?<![0-9a-f-])cafe(?![0-9a-f-])", left)  # it may also be a part of a file's random name
     assert b"INTEREST" in left
     assert check(lake) == []
