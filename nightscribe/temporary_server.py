@@ -75,8 +75,8 @@ class TemporaryServer:
             self._process.wait()
 
 
-def answers(url: str, *, timeout: float = 5) -> bool:
-    """Whether a Prefect API answers at `url`."""
+def answers(url: str, *, timeout: float = 30) -> bool:
+    """Whether a Prefect API answers at `url` within `timeout` seconds, which a busy one may need; at once if nothing is there."""
     try:
         with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=timeout) as answer:  # noqa: S310 - the user's own
             return bool(answer.status == 200)

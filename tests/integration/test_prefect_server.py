@@ -7,8 +7,10 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from conftest import BUCKET, command_environment
@@ -107,3 +109,26 @@ def test_the_address_in_prefects_active_profile_counts(tmp_path, monkeypatch):
     assert profile_url() == "http://127.0.0.1:4200/api"
     monkeypatch.setenv("PREFECT_PROFILE", "other")
     assert profile_url() is None
+
+
+def test_a_server_that_is_busy_is_waited_for(environment):
+    """One that had workers to serve on a loaded machine took longer than five seconds to say that it was there."""
+
+    class Busy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            time.sleep(6)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/api"
+        assert answers(url)
+        assert not answers(url, timeout=0.2)
+        server.shutdown()
+    started = time.monotonic()
+    assert not answers(url)
+    assert time.monotonic() - started < 1, "nobody waits for a server that is not there"

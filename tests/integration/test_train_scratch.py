@@ -68,6 +68,19 @@ def saved(folder: Path, **shape) -> str:
     return str(folder)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has another way")
+@pytest.mark.parametrize(("precision", "chosen"), [("bf16", "eager"), ("fp32", "sdpa")])
+def test_attention_on_a_cpu_is_made_of_its_parts_in_bf16_and_learns_the_same(clips, tmp_path, precision, chosen):
+    run = trainer(clips, tmp_path / "as it comes", replace(QUICK, precision=precision))
+    other = trainer(clips, tmp_path / "fused", replace(QUICK, precision=precision))
+    assert run.model.config._attn_implementation == chosen
+    other.model.set_attn_implementation("sdpa")
+    batch = batch_of(run, clips)
+    losses = [[trained.train_step(step, batch) for step in range(6)] for trained in (run, other)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+    assert losses[0][-1] < losses[0][0]
+
+
 # -- the shape ------------------------------------------------------------------------------------------------------
 
 
