@@ -8,8 +8,9 @@ runs by the media they heard. Start and end of a run are part of its time, so th
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -114,14 +115,11 @@ def rates(
 
     With `heard`, without runs that listened to nothing.
     """
-    rows = connection.execute(
-        "SELECT report_json FROM runs WHERE command = 'index' ORDER BY started_at DESC LIMIT $n", {"n": newest}
-    ).fetchall()
+    sql = "SELECT report_json FROM runs WHERE command = 'index' ORDER BY started_at DESC"
+    reports = _reports(connection.execute(sql))
+    judged = itertools.islice((r for r in reports if not heard or heard_s(r)), newest)
     sums: dict[tuple[str, str | None, str | None], dict[str, Any]] = {}
-    for (text,) in rows:
-        report = json.loads(text)
-        if heard and not heard_s(report):
-            continue
+    for report in judged:
         # Runs before the ledger was kept do not say where they ran.
         key = report.get("device") or "unknown", report.get("hardware"), report.get("recipe")
         sum_ = sums.setdefault(key, {"runs": 0, "videos": 0, "media": 0.0, "machine": 0.0, "stages": {}})
@@ -147,6 +145,11 @@ def rates(
         for (device, hardware, recipe), s in sums.items()
     ]
     return sorted(found, key=lambda rate: (-rate.media_s, rate.device, rate.hardware or "", rate.recipe or ""))
+
+
+def _reports(found: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
+    while rows := found.fetchmany(RUNS_JUDGED):
+        yield from (json.loads(text) for (text,) in rows)
 
 
 def heard_s(report: Mapping[str, Any]) -> float:

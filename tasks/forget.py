@@ -221,7 +221,7 @@ def find_videos(lake: Lake, names: Sequence[str]) -> list[str]:
     ids: dict[str, None] = {}
     for name in names:
         rows = connection.execute(
-            "SELECT video_id FROM videos WHERE video_id = $name OR key = $name OR video_id IN (SELECT "
+            "SELECT video_id FROM videos WHERE video_id = $name OR (key = $name AND key <> '') OR video_id IN (SELECT "
             f"{ID_OF.format('bucket', '$name')} FROM (SELECT DISTINCT bucket FROM videos)) ORDER BY 1",
             {"name": name},
         ).fetchall()

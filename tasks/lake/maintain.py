@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from tasks.scratch import sweep as sweep_scratch
 TARGET_BYTES = 128 << 20
 STAGED = "#"  # in names of files that a writer has not finished
 SMALL_FILES = 8  # fewer are not worth a rewrite
+SORTED_BYTES = 256 << 20  # a larger table is not sorted as a whole: that reads and writes all of it, in memory
 
 
 @dataclass
@@ -122,16 +124,20 @@ def delete_rows(lake: Lake, name: str, predicate: str) -> tuple[int, int]:
 
 
 def compact(lake: Lake, name: str) -> int:
-    """Join small files into ones of about 128 MB, sorted by video; returns how many files went."""
-    table = lake.table(name)
-    small = [size for size in _sizes(table) if size < TARGET_BYTES // 2]
+    """Join small files into ones of about 128 MB; returns how many files went.
+
+    A small table is written anew, sorted by video. Of a large one the small files only are joined, in the order in which
+    they came: time and memory do not grow with the archive.
+    """
+    sizes = _sizes(lake.table(name))
+    small = [size for size in sizes if size < TARGET_BYTES // 2]
     if len(small) < SMALL_FILES:
         return 0
     properties, written = CommitProperties(max_commit_retries=15), writer_properties(name)
 
     def act() -> dict[str, Any]:
         optimizer = lake.table(name).optimize
-        if name in EVENTS_ONLY:
+        if name in EVENTS_ONLY or sum(sizes) > SORTED_BYTES:
             return optimizer.compact(target_size=TARGET_BYTES, writer_properties=written, commit_properties=properties)
         return optimizer.z_order(
             ["video_id"], target_size=TARGET_BYTES, writer_properties=written, commit_properties=properties
@@ -150,7 +156,7 @@ def vacuum(lake: Lake, name: str, grace_h: float) -> list[str]:
     """Remove files that no snapshot of the last `grace_h` hours names, those of killed writers too."""
     files: list[str] = retry_commit(
         lambda: lake.table(name).vacuum(
-            retention_hours=max(0, round(grace_h)), dry_run=False, enforce_retention_duration=False, full=True
+            retention_hours=max(0, math.ceil(grace_h)), dry_run=False, enforce_retention_duration=False, full=True
         ),
         what=f"vacuum of {name}",
     )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from tasks.costs import estimate, ledger, media_hours, price_of
+from tasks.costs import estimate, ledger, media_hours, price_of, rates
 from tasks.lake.views import connect
 from tasks.report import RunReport
 from tasks.settings import Settings
@@ -84,6 +84,16 @@ def test_only_media_that_was_listened_to_makes_a_rate(lake, ran, result):
     ran(1000.0, 3600, heard_ms=0)  # titles of a whole archive
     assert ledger(connect(lake), Settings())["devices"][0]["media_hours"] == 2.0
     assert estimate(connect(lake), Settings(), media_hours=100, recipe="a/d").machine_hours == 10.0
+
+
+def test_runs_that_heard_nothing_do_not_hide_those_that_did(lake, ran, monkeypatch):
+    monkeypatch.setattr("tasks.costs.RUNS_JUDGED", 2)
+    ran(2.0, 720)
+    for _ in range(5):
+        ran(0.0, 3)
+    (rate,) = rates(connect(lake), Settings(), newest=2, heard=True)
+    assert (rate.runs, rate.media_s) == (1, 7200.0)
+    assert rates(connect(lake), Settings(), newest=2)[0].media_s == 0
 
 
 def test_hours_without_a_price_make_no_hour_cheaper(lake, ran):

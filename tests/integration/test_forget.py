@@ -296,6 +296,14 @@ def test_words_that_a_killed_writer_was_about_to_add_are_named(lake, say, settin
     assert "1 files of vocabulary that no commit names" in certificate.left[0]
 
 
+def test_a_name_that_is_empty_names_no_video(lake, say, settings):
+    """Rows of what is forgotten have no key."""
+    say(NOW, key="talk.mp4")
+    forget(lake, settings, find_videos(lake, ["talk.mp4"]))
+    with pytest.raises(Misconfigured, match="no video ''"):
+        find_videos(lake, [""])
+
+
 def test_subtitles_whose_name_was_shared_go_one_after_the_other(lake, result, settings, tmp_path):
     both = [result(NOW, key="talk.mp4", video_id="a" * 20), result(NOW, key="talk.mov", video_id="b" * 20)]
     commit(lake, both, run_id="r", device="cpu")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tasks.lake.commit import commit, new_generation
-from tasks.lake.maintain import check, expire, maintain
+from tasks.lake.maintain import check, compact, expire, maintain
 from tasks.lake.views import connect
 
 
@@ -94,6 +96,22 @@ def test_maintain_compacts_without_changing_an_answer(lake, result):
     assert len(lake.files("words")) == 1
     assert rows(lake, "SELECT * FROM words ORDER BY video_id, word_no") == before
     assert done.problems == []
+
+
+def test_of_a_large_table_only_small_files_are_joined(lake, say, monkeypatch):
+    """Sorting read and wrote the whole table, in memory that grew with it."""
+    for n in range(9):
+        say(" ".join(f"word{n}{i}" for i in range(200)), f"{n}.mp4")
+    assert compact(lake, "words") == 9
+    (large,) = lake.files("words")
+    monkeypatch.setattr("tasks.lake.maintain.SORTED_BYTES", 0)
+    monkeypatch.setattr("tasks.lake.maintain.TARGET_BYTES", Path(large).stat().st_size)
+    for n in range(9, 30):
+        say("hello", f"{n}.mp4")
+    assert compact(lake, "words") == 21
+    assert large in lake.files("words"), "it has the size that files should have"
+    assert connect(lake).execute("SELECT count(*) FROM words").fetchone() == (9 * 200 + 21,)
+    assert check(lake) == []
 
 
 def test_expiring_a_generation_spares_another_video_that_shares_it(lake, result):
