@@ -22,7 +22,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed
 
-from tasks.backfill.drive import Run
+from tasks.backfill.drive import WITHDRAWN, Run
 from tasks.errors import Misconfigured, NotSetUp, OrchestrationUnavailable
 
 POOL = "nightscribe"
@@ -133,12 +133,12 @@ class PrefectFleet:
     def tag(self) -> str:
         return f"backfill-{self.backfill}"
 
-    def limit(self, at_once: int | None) -> None:
-        """How many slices may be at work at one time, over all workers."""
+    def lift_limit(self) -> None:
+        """Take away a limit of the queue, as earlier versions set one: dead runs keep its places for ever."""
         with _answering() as client:
             queue = client.read_work_queue_by_name("backfill", work_pool_name=POOL)
-            if queue.concurrency_limit != at_once:
-                client.update_work_queue(queue.id, concurrency_limit=at_once)
+            if queue.concurrency_limit is not None:
+                client.update_work_queue(queue.id, concurrency_limit=None)
 
     def runs(self) -> dict[int, Run]:
         """The newest try at every slice that was handed out."""
@@ -168,9 +168,15 @@ class PrefectFleet:
             )
 
     def bury(self, run: Run, message: str) -> None:
-        """Take a run for crashed: it no longer counts against the limit."""
+        """Take a run for crashed."""
         with _answering() as client:
             client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+
+    def withdraw(self, run: Run) -> None:
+        """Take back a run that has not begun; its slice can be handed out again."""
+        with _answering() as client:
+            message = "Fewer slices are to be at work at a time."
+            client.set_flow_run_state(run.id, Cancelled(name=WITHDRAWN, message=message), force=True)
 
     def call_off(self) -> int:
         """Cancel what has not begun; returns how many runs that were."""

@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows.index import run_session
+from tasks.backfill.state import leave_to_backfill
 from tasks.bucket import open_bucket
 from tasks.errors import ClaimedElsewhere, Misconfigured
 from tasks.lake.claims import claimed, of_bucket
@@ -39,6 +40,10 @@ def nightly(
         with claimed(Lake(settings.lake), name, silence_s=settings.silence_s) as claim:
             session = open_session(where, settings, retry_failed=retry_failed)
             session.listeners.append(claim.still_ours)
+            if left := leave_to_backfill(session):
+                log.warning(
+                    "%d videos are left to the backfill that is under way: nightscribe backfill %s", left, where
+                )
             return run_session(session, where)
     except ClaimedElsewhere as error:
         log.warning("The last night is not over. %s", error)

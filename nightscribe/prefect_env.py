@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from nightscribe.temporary_server import TemporaryServer, answers
-from tasks.errors import NotSetUp, OrchestrationUnavailable
+from tasks.errors import NotSetUp, OrchestrationUnavailable, refuse_password
 
 log = logging.getLogger("nightscribe")
 
@@ -21,9 +21,12 @@ def orchestration(meanwhile: Callable[[], None]) -> Iterator[None]:
 
     Nothing phones home, and little is printed. Import flows inside this context only. `meanwhile` is called while a
     temporary server starts, which takes seconds.
+
+    Raises:
+        Misconfigured: there is a password in the address.
     """
     _be_quiet()
-    url = os.environ.get("PREFECT_API_URL") or profile_url()
+    url = _address()
     if url and answers(url):
         yield
         return
@@ -45,10 +48,10 @@ def server_that_is_set() -> Iterator[str]:
     """The address of the server that is set, for what needs one that stays. Import flows inside this context only.
 
     Raises:
-        NotSetUp: none is set. OrchestrationUnavailable: it does not answer.
+        NotSetUp: none is set. OrchestrationUnavailable: it does not answer. Misconfigured: a password is in the address.
     """
     _be_quiet()
-    url = os.environ.get("PREFECT_API_URL") or profile_url()
+    url = _address()
     if not url:
         raise NotSetUp(
             "No Prefect server is set.",
@@ -57,6 +60,13 @@ def server_that_is_set() -> Iterator[str]:
     if not answers(url):
         raise OrchestrationUnavailable(f"The Prefect server {url} does not answer.", next="Start it.")
     yield url
+
+
+def _address() -> str | None:
+    url = os.environ.get("PREFECT_API_URL") or profile_url()
+    if url:
+        refuse_password(url, "Prefect server (PREFECT_API_URL)")
+    return url
 
 
 def _be_quiet() -> None:

@@ -31,13 +31,13 @@ def following(session: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def counting(what: str) -> Iterator[Callable[..., None]]:
-    """A function (done, total, remark="") that shows how far `what` is, with the remaining time.
+def counting(what: str, *, timed: bool = True) -> Iterator[Callable[..., None]]:
+    """A function (done, total, remark="") that shows how far `what` is, with the remaining time unless the remark has it.
 
     A bar is there from the first call until all is done, so that several may follow each other.
     """
     started, said, first = time.monotonic(), -EVERY_S, 0
-    bar, row = (_bar() if sys.stderr.isatty() else None), None
+    bar, row = (_bar(timed=timed) if sys.stderr.isatty() else None), None
 
     def line(done: int, total: int, remark: str) -> None:
         nonlocal started, said, first
@@ -48,7 +48,11 @@ def counting(what: str) -> Iterator[Callable[..., None]]:
             return
         said = now
         left = (now - started) / max(1, done - first) * (total - done)
-        parts = [f"{what}: {done} of {total}", remark, f"{left / 60:.0f} min left" if first < done < total else ""]
+        parts = [
+            f"{what}: {done} of {total}",
+            remark,
+            f"{left / 60:.0f} min left" if timed and first < done < total else "",
+        ]
         print(", ".join(filter(None, parts)), file=sys.stderr, flush=True)
 
     def show(done: int, total: int, remark: str = "") -> None:
@@ -70,7 +74,7 @@ def counting(what: str) -> Iterator[Callable[..., None]]:
             bar.stop()
 
 
-def _bar() -> Any:
+def _bar(*, timed: bool = True) -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
@@ -79,7 +83,7 @@ def _bar() -> Any:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        *([TimeRemainingColumn()] if timed else []),
     )
     return Progress(*columns, console=Console(stderr=True), transient=True)
 

@@ -34,7 +34,8 @@ def command(bucket: str, lake: str | None, models: str | None, plan: bool, at_on
     """Index all of BUCKET in slices that the workers of the pool share. Says first what it will take.
 
     A backfill of this bucket that is under way is gone on with, as it was planned. Stop this command and start it again
-    at will: workers go on meanwhile, but a slice whose worker died waits for it.
+    at will: workers go on meanwhile, but a slice whose worker died waits for it. With --at-once, workers end what they
+    have and get no more until it is started again.
 
     \b
     Exit code 0: all done. 1: some videos failed or slices were given up.
@@ -64,7 +65,7 @@ def command(bucket: str, lake: str | None, models: str | None, plan: bool, at_on
         from flows.fleet import PrefectFleet
 
         if call_off:
-            return _call_off(job)
+            return _call_off(job, settings)
         PrefectFleet(kept.uri, "")  # says what is missing before anything is written
         # One call at a time for a bucket: two would plan the same videos into slices of their own.
         with claimed(kept, of_bucket("backfill", bucket_id), silence_s=settings.silence_s):
@@ -77,8 +78,8 @@ def command(bucket: str, lake: str | None, models: str | None, plan: bool, at_on
             else:
                 print(f"Going on with the backfill {job.id}.", file=sys.stderr)
             fleet = PrefectFleet(kept.uri, job.id)
-            fleet.limit(at_once)
-            return _see_it_done(job, fleet, settings, as_json=as_json)
+            fleet.lift_limit()
+            return _see_it_done(job, fleet, settings, at_once, as_json=as_json)
 
 
 def _planned(bucket: str, settings: Any, options: dict[str, Any], *, create: bool) -> tuple[Any, list[Any], Any]:
@@ -109,27 +110,37 @@ def _say_plan(slices: list[Any], planned: Any, *, as_json: bool, begin: bool) ->
     print(planned.text(*cut_into, begins=begin), file=sys.stderr if begin else sys.stdout)
 
 
-def _call_off(job: Any) -> int:
+def _call_off(job: Any, settings: Any) -> int:
     from flows.fleet import PrefectFleet
+    from tasks.backfill.drive import Judge, see_off
+    from tasks.backfill.state import FOLDER, HEADER
+    from tasks.lake.notes import Notes
 
     if job is None:
         print("No backfill of this bucket is under way.")
         return 0
     fleet = PrefectFleet(job.lake.uri, job.id)
-    job.clear()  # before its runs are cancelled: a call that still watches them would hand them out again
-    n = fleet.call_off()
-    print(f"The backfill {job.id} is called off; {n} slices were not begun. Those under way come to their end.")
+    # Before its runs are cancelled: a call that still watches them would hand them out again. The claims tell who lives.
+    Notes(job.lake, f"{FOLDER}/{job.id}").remove(HEADER)
+    try:
+        n = fleet.call_off()
+        print(f"The backfill {job.id} is called off; {n} slices were not begun. Those under way come to their end.")
+        sys.stdout.flush()
+        if dead := see_off(job, fleet, Judge(settings.silence_s, 1), range(len(job.slices))):
+            print(f"{dead} were in the hands of dead workers, and end here.")
+    finally:
+        job.clear()
     return 0
 
 
-def _see_it_done(job: Any, fleet: Any, settings: Any, *, as_json: bool) -> int:
+def _see_it_done(job: Any, fleet: Any, settings: Any, at_once: int | None, *, as_json: bool) -> int:
     from nightscribe.progress import counting
     from tasks.backfill.drive import drive
     from tasks.backfill.report import keep, report_of, sentence
 
     started = time.monotonic()
-    with counting("backfill") as show:
-        lost = drive(job, fleet, silence_s=settings.silence_s, tries=settings.slice_tries, show=show)
+    with counting("backfill", timed=False) as show:
+        lost = drive(job, fleet, silence_s=settings.silence_s, tries=settings.slice_tries, at_once=at_once, show=show)
     # By the clock of its beginning, where this is not the first call for it.
     begun = datetime.fromtimestamp(job.header["created_ms"] / 1000, UTC)
     report = report_of(

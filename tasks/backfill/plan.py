@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from tasks.costs import media_hours
+from tasks.errors import Misconfigured
 from tasks.records import Work
 
 if TYPE_CHECKING:
@@ -51,6 +53,9 @@ def cut(work: Sequence[Work], lengths: Sequence[float], hours: float | None) -> 
     """Slices of `hours` of media, one after the other; every one has a video at least.
 
     Without `hours`: two, or as many as it takes to have no more than 2,000 slices.
+
+    Raises:
+        Misconfigured: `hours` would make more.
     """
     weights = [VIDEO_S + length for length in lengths]
     total = sum(weights)
@@ -69,6 +74,13 @@ def cut(work: Sequence[Work], lengths: Sequence[float], hours: float | None) -> 
         passed += weight
     if len(chunks) > 1 and filled < part / 2:
         chunks[-2:] = [chunks[-2] + chunks[-1]]
+    if hours and len(chunks) > MOST_SLICES:
+        least = total / 3600 / MOST_SLICES
+        unit = 10.0 ** (math.floor(math.log10(least)) - 2)
+        raise Misconfigured(
+            f"Slices of {hours:g} hours would be {len(chunks):,}, and {MOST_SLICES:,} are the most that Prefect bears.",
+            next=f"--slice-hours {math.ceil(least / unit) * unit:g} or more, or leave it out.",
+        )
     return [
         Slice(number, tuple(work[n] for n in chunk), sum(lengths[n] for n in chunk))
         for number, chunk in enumerate(chunks)

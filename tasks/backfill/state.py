@@ -185,6 +185,27 @@ def open_slice(lake: Lake, id: str, slice: int, settings: Settings) -> tuple[Bac
     return job, session
 
 
+def leave_to_backfill(session: Session) -> int:
+    """Drop from a session's work what a backfill of its bucket that is under way has yet to do; returns how many videos.
+
+    An object that changed since the plan was made, or that the lake has a newer generation of, stays.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    job = find(session.lake, session.bucket.bucket_id)
+    if job is None:
+        return 0
+    rows = job._read(None, columns=["slice", "key", "fingerprint", "generation", "sidecar"])
+    done = pa.array(sorted(job.done()), pa.int32())
+    rows = rows.filter(pc.invert(pc.or_(rows["sidecar"], pc.is_in(rows["slice"], value_set=done))))
+    seen = zip(rows["fingerprint"].to_pylist(), rows["generation"].to_pylist(), strict=True)
+    planned = dict(zip(rows["key"].to_pylist(), seen, strict=True))
+    before = len(session.work)
+    session.work = [w for w in session.work if planned.get(w.key) != (w.fingerprint, w.last_generation)]
+    return before - len(session.work)
+
+
 def tidy(lake: Lake, id: str) -> None:
     """Remove what its slices leave behind of a backfill that has ended or was called off before they did."""
     left = Backfill(lake, id, {})

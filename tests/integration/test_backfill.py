@@ -79,7 +79,7 @@ def test_a_backfill_survives_a_killed_worker_a_restarted_server_and_its_own_end(
     three = prefect.worker("three", "--limit", "1", **own)
     until(n // 2)
     prefect.restart(after_s=2)
-    again = prefect.begin("again", *order, **own)
+    again = prefect.begin("again", *order, "--at-once", "2", **own)
     assert again.wait(600 + 2 * n) == 0, [prefect.log(name) for name in ("again", "two", "three")]
     report = json.loads((prefect.folder / "again.out").read_text())
     for worker in (two, three):
@@ -129,6 +129,14 @@ def test_a_video_longer_than_a_slice_is_a_slice():
 def test_a_huge_archive_has_no_more_slices_than_prefect_bears():
     items = [work(f"{n}") for n in range(20_000)]
     assert len(cut(items, [3600.0] * 20_000, None)) == 2000
+
+
+def test_hours_that_would_make_more_slices_than_prefect_bears_are_refused():
+    items, lengths = [work(f"{n}") for n in range(20_000)], [3600.0] * 20_000
+    with pytest.raises(Misconfigured, match="Slices of 1 hours would be 20,000, and 2,000") as caught:
+        cut(items, lengths, hours=1)
+    assert caught.value.next == "--slice-hours 10.1 or more, or leave it out."
+    assert len(cut(items, lengths, hours=10.1)) <= 2000
 
 
 def test_order_and_bounds():

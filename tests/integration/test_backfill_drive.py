@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 
 import pytest
 from sessions import session_on
 
-from tasks.backfill.drive import REFUSED, Judge, Run, drive
+from tasks.backfill.drive import REFUSED, WITHDRAWN, Judge, Pace, Run, drive
 from tasks.backfill.plan import cut
 from tasks.backfill.report import report_of
 from tasks.backfill.state import begin, find, open_slice
@@ -46,6 +47,15 @@ class Workers:
     def bury(self, run, message):
         self.found[run.slice] = replace(run, state="CRASHED")
 
+    def withdraw(self, run):
+        self.found[run.slice] = replace(run, state="CANCELLED", name=WITHDRAWN)
+
+    def call_off(self):
+        return 0
+
+    def open(self):
+        return [run for run in self.found.values() if run.state in ("SCHEDULED", "RUNNING")]
+
 
 def drove(job, fleet, **more):
     return drive(job, fleet, silence_s=60, tries=3, poll_s=0.01, **more)
@@ -65,6 +75,123 @@ def test_a_backfill_that_is_called_off_hands_out_nothing_more(planned):
     assert fleet.handed_out == [(0, 1), (1, 1)]
     job.finish(0, {})  # by a worker that comes to its end
     assert Notes(job.lake, "_backfills").names() == []
+
+
+@pytest.fixture
+def many(planned, monkeypatch):
+    """A backfill of six slices that nobody works on, and how one of them comes to be done."""
+    job, _ = planned
+    job.header["slices"] = [{"videos": 1, "bytes": 1, "media_s": 3600.0 * (n + 1)} for n in range(6)]
+    monkeypatch.setattr("tasks.backfill.drive.PATIENCE_AT_THE_END_S", 0.05)
+    return job
+
+
+def test_with_a_limit_slices_are_handed_out_as_others_are_done(many):
+    fleet = Workers(lambda slice, attempt: "RUNNING")
+    most, dead = 0, 2  # whose worker dies after the note was written, before its run ended
+
+    def work(done, total, remark):
+        nonlocal most
+        most = max(most, sum(run.slice not in many.done() for run in fleet.open()))
+        for run in fleet.open()[-2:]:
+            if run.slice != dead:
+                fleet.found[run.slice] = replace(run, state="COMPLETED")
+            many.finish(run.slice, {})
+
+    assert drove(many, fleet, at_once=2, show=work) == {}
+    assert most == 2
+    assert fleet.handed_out == [(n, 1) for n in range(6)]
+    assert fleet.found[dead].state == "CRASHED", "or Prefect would show it as running for ever"
+
+
+def test_a_lower_limit_takes_back_what_has_not_begun_and_costs_no_try(many):
+    fleet = Workers()
+    for n in range(6):
+        fleet.submit(n, 1)
+    fleet.found[4] = replace(fleet.found[4], state="RUNNING")
+
+    def work(done, total, remark):
+        if len(fleet.handed_out) == 6 and not [run for run in fleet.found.values() if run.state == "CANCELLED"]:
+            return  # nothing was looked at yet
+        assert len([run for run in fleet.open() if run.slice not in many.done()]) <= 2
+        for run in fleet.open():
+            fleet.found[run.slice] = replace(run, state="COMPLETED")
+            many.finish(run.slice, {})
+
+    assert drove(many, fleet, at_once=2, show=work) == {}
+    assert fleet.handed_out[6:] == [(1, 2), (2, 2), (3, 2), (5, 2)], "the first had not to wait"
+    judge = Judge(60, 1)
+    for attempt in range(1, 5):
+        assert judge.decide(0, Run("r", 0, attempt, "SCHEDULED"), Held) == "wait"
+        assert judge.decide(0, Run("r", 0, attempt, "CANCELLED", name=WITHDRAWN), Held) == "submit"
+
+
+def test_with_a_limit_the_next_slice_does_not_wait_for_the_next_look(many, monkeypatch):
+    from tasks.backfill import drive as module
+
+    monkeypatch.setattr(module, "LOOK_S", 0.01)
+    fleet = Workers()
+
+    def submit(slice, attempt):
+        fleet.found[slice] = Run(f"{slice}-{attempt}", slice, attempt, "COMPLETED")
+        threading.Timer(0.05, many.finish, (slice, {})).start()
+
+    monkeypatch.setattr(fleet, "submit", submit)
+    began = time.monotonic()
+    drive(many, fleet, silence_s=60, tries=3, poll_s=30, at_once=1)
+    assert time.monotonic() - began < 20
+
+
+def test_a_server_takes_a_run_back_and_hands_its_slice_out_again(prefect):
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.fleet import POOL, PrefectFleet
+
+    with temporary_settings({PREFECT_API_URL: prefect.url}), get_client(sync_client=True) as client:
+        queue = client.read_work_queue_by_name("backfill", work_pool_name=POOL)
+        client.update_work_queue(queue.id, concurrency_limit=1)
+        fleet = PrefectFleet("lake", "of no lake")
+        fleet.lift_limit()
+        assert client.read_work_queue(queue.id).concurrency_limit is None
+        fleet.submit(0, 1)
+        fleet.withdraw(fleet.runs()[0])
+        assert fleet.runs()[0].withdrawn
+        fleet.submit(0, 2)
+        assert (fleet.runs()[0].attempt, fleet.runs()[0].state) == (2, "SCHEDULED")
+        fleet.bury(fleet.runs()[0], "dead")
+        assert fleet.runs()[0].state == "CRASHED"
+
+
+def test_what_is_called_off_leaves_no_dead_run_and_no_living_one_is_ended(many, monkeypatch):
+    import flows.fleet
+    from nightscribe.commands import backfill as command
+    from tasks.settings import Settings
+
+    monkeypatch.setattr("tasks.lake.claims._died_here", lambda owner: owner.get("pid") == 0)
+    fleet = Workers(lambda slice, attempt: "RUNNING")
+    for n in range(3):
+        fleet.submit(n, 1)
+    for n, pid in ((0, 0), (1, 1)):  # the second one's machine is away
+        owner = {"host": "", "pid": pid, "started": 0.0, "attempt": 1}
+        Notes(many.lake, f"_claims/{many.claim(n)}").put("00000001", {"owner": owner, "beat": 7, "done": False})
+    monkeypatch.setattr(flows.fleet, "PrefectFleet", lambda lake, backfill: fleet)
+    with claimed(many.lake, many.claim(2), silence_s=0.6, attempt=1):
+        assert command._call_off(many, Settings(silence_s=1.5)) == 0
+    assert [fleet.found[n].state for n in range(3)] == ["CRASHED", "CRASHED", "RUNNING"]
+    assert find(many.lake, id=many.id) is None
+
+
+def test_the_time_left_is_that_of_the_media_done_since_the_start(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    pace = Pace([{"videos": 0, "media_s": float(length)} for length in (9000, 100, 300, 600)])
+    assert pace.left({0}, [1, 2, 3]) == "", "what an earlier call did tells nothing of the speed"
+    now[0] += 60
+    assert pace.left({0, 1}, [2, 3]) == ", 9 min left"
+    now[0] += 60
+    assert pace.left({0, 1}, [2, 3]) == ", 8 min left"
+    assert pace.left({0, 1}, []) == ""
 
 
 def test_a_machine_that_refuses_everything_costs_no_slice_its_tries(planned):

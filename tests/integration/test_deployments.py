@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import inspect
 import json
@@ -9,6 +10,7 @@ import re
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import prefect as prefect_package
@@ -30,17 +32,33 @@ def keys_of(model: type) -> set[str]:
     return set(model.model_fields) | {field.alias for field in model.model_fields.values() if field.alias}
 
 
-def test_prefect_knows_every_key_of_the_file():
+def unknown_keys(file: dict[str, Any]) -> set[str]:
     # Prefect leaves out what it does not know without a word.
     from prefect.cli.deploy._models import DeploymentConfig, PrefectYamlModel, RawScheduleConfig, WorkPoolConfig
 
-    assert FILE.keys() - keys_of(PrefectYamlModel) == {"definitions"}
-    for deployment in FILE["deployments"]:
-        assert deployment.keys() <= keys_of(DeploymentConfig)
-        assert deployment["work_pool"].keys() <= keys_of(WorkPoolConfig)
+    unknown = file.keys() - keys_of(PrefectYamlModel)
+    for deployment in file["deployments"]:
+        unknown |= deployment.keys() - keys_of(DeploymentConfig)
+        unknown |= deployment["work_pool"].keys() - keys_of(WorkPoolConfig)
         for schedule in deployment.get("schedules", ()):
-            assert schedule.keys() <= keys_of(RawScheduleConfig)
+            unknown |= schedule.keys() - keys_of(RawScheduleConfig)
+    return unknown
+
+
+def test_prefect_knows_every_key_of_the_file():
+    assert unknown_keys(FILE) == {"definitions"}  # an anchor of YAML
+    for deployment in FILE["deployments"]:
+        for schedule in deployment.get("schedules", ()):
             ZoneInfo(schedule["timezone"])
+
+
+@pytest.mark.parametrize("where", ["", "deployment", "work_pool", "schedule"])
+def test_a_key_that_prefect_does_not_know_is_found(where):
+    file = copy.deepcopy(FILE)
+    nightly = file["deployments"][0]
+    places = {"": file, "deployment": nightly, "work_pool": nightly["work_pool"], "schedule": nightly["schedules"][0]}
+    places[where]["made_up"] = 1
+    assert unknown_keys(file) == {"definitions", "made_up"}
 
 
 def test_every_entry_point_is_a_flow_and_takes_its_parameters():
@@ -99,6 +117,18 @@ def test_without_a_server_setup_and_backfill_say_what_to_start(tmp_path, bucket,
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     with pytest.raises(OrchestrationUnavailable, match="does not answer"), server_that_is_set():
         pass
+
+
+def test_an_address_of_the_server_with_a_password_is_refused_and_not_said(tmp_path, monkeypatch):
+    from nightscribe.prefect_env import orchestration, server_that_is_set
+    from tasks.errors import Misconfigured
+
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.setenv("PREFECT_API_URL", "http://me:word@127.0.0.1:9/api")
+    for context in (server_that_is_set(), orchestration(lambda: None)):
+        with pytest.raises(Misconfigured, match="has a password in it") as caught, context:
+            pass
+        assert "word@" not in f"{caught.value} {caught.value.next}"
 
 
 def test_setup_again_changes_nothing_and_scheduled_runs_appear(prefect):

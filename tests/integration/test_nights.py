@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from prefect.states import State
 from prefect.testing.utilities import prefect_test_harness
-from sessions import cut
+from sessions import cut, session_on
 
 from flows.nightly import nightly
+from tasks.backfill.plan import cut as cut_into
+from tasks.backfill.state import begin
 from tasks.errors import Misconfigured
 from tasks.lake.claims import claimed
 from tasks.lake.store import Lake
@@ -65,6 +67,26 @@ def test_each_night_does_only_its_own_work(nights):
         state = nightly(return_state=True)
     assert isinstance(state, State)
     assert (state.type.value, state.name) == ("COMPLETED", "Skipped")
+
+
+def test_a_night_leaves_to_a_backfill_what_that_has_yet_to_do(nights, tmp_path):
+    """It would do the whole archive else, alone and in its own order, while the slices step back for it."""
+    bucket, lake = nights
+    with session_on(str(bucket), tmp_path) as session:
+        slices = cut_into(session.work, [4.0, 4.0, 4.0, 36.0], hours=26 / 3600)
+        job = begin(session, slices, options={"retry_failed": False, "refresh": False}, estimate={})
+    assert counts(nightly()) == {"new": 4}
+    assert generations(lake) == {}
+
+    cut(bucket / "d.wav", 5)  # came since the plan was made
+    cut(bucket / "a.wav", 6)  # is not what the plan saw
+    assert counts(nightly()) == {"new": 5, "indexed": 2}
+    assert generations(lake) == {"a.wav": 1, "d.wav": 1}
+
+    job.finish(0, {})  # what a slice that is done has left is the night's again
+    assert counts(nightly()) == {"new": 3, "unchanged": 2, "indexed": 2}
+    job.clear()
+    assert counts(nightly()) == {"new": 1, "unchanged": 4, "indexed": 1}
 
 
 def test_nights_without_a_bucket_say_what_to_set(tmp_path, monkeypatch):
