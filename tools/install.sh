@@ -52,6 +52,15 @@ if [ "$lock" = requirements-test.lock ] && ! command -v chromium >/dev/null && !
     fi
 fi
 
+# So is what lmplz, the estimator of language models, is built with.
+boost=(libboost-program-options-dev libboost-system-dev libboost-thread-dev libboost-test-dev zlib1g-dev libbz2-dev liblzma-dev)
+if [ "$lock" = requirements-test.lock ] && ! command -v lmplz >/dev/null && ! dpkg -s "${boost[@]}" >/dev/null 2>&1; then
+    if [ "$root" = none ] || ! { DEBIAN_FRONTEND=noninteractive $root apt-get update -qq &&
+        DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends "${boost[@]}" >/dev/null; }; then
+        say "Boost is not here and cannot be installed: the tests that estimate a language model are skipped."
+    fi
+fi
+
 stamp=".venv/.installed-$(cat "$lock" pyproject.toml | sha256sum | cut -c1-16)-${TORCH_BACKEND:-default}"
 if [ -e "$stamp" ] && .venv/bin/python -c 'import sys' 2>/dev/null; then
     exit 0
