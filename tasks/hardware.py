@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import re
 from functools import cache
@@ -37,16 +36,3 @@ def hardware_of(device: str) -> str:
 def cpu_has_bf16() -> bool:
     """Whether the processor multiplies bf16 itself; without that it is slower than fp32."""
     return bool({"avx512_bf16", "amx_bf16"} & cpu_flags())
-
-
-def keep_freed_memory() -> None:
-    """Let this process keep what it frees, up to its peak.
-
-    glibc gives large blocks back to the kernel as soon as they are free. Every tensor of a training step is one: each is
-    faulted in again, page by page, at the next step. Elsewhere than with glibc nothing happens.
-    """
-    trim_threshold, mmap_max = -1, -4  # of malloc.h
-    with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(mmap_max, 0)
-        libc.mallopt(trim_threshold, 2**31 - 1)

@@ -81,6 +81,17 @@ class Backfill:
         found = self._read(slice, columns=["key", "generation", "sidecar"])
         return found.filter(pc.invert(found["sidecar"])).select(["key", "generation"])
 
+    def left(self) -> dict[str, tuple[str, int]]:
+        """Of each video of a slice that is not done, by its key: fingerprint and generation as the plan saw them."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        rows = self._read(None, columns=["slice", "key", "fingerprint", "generation", "sidecar"])
+        done = pa.array(sorted(self.done()), pa.int32())
+        rows = rows.filter(pc.invert(pc.or_(rows["sidecar"], pc.is_in(rows["slice"], value_set=done))))
+        seen = zip(rows["fingerprint"].to_pylist(), rows["generation"].to_pylist(), strict=True)
+        return dict(zip(rows["key"].to_pylist(), seen, strict=True))
+
     def _read(self, slice: int | None, columns: list[str] | None = None) -> pa.Table:
         import pyarrow.parquet as pq
 
@@ -190,17 +201,10 @@ def leave_to_backfill(session: Session) -> int:
 
     An object that changed since the plan was made, or that the lake has a newer generation of, stays.
     """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     job = find(session.lake, session.bucket.bucket_id)
     if job is None:
         return 0
-    rows = job._read(None, columns=["slice", "key", "fingerprint", "generation", "sidecar"])
-    done = pa.array(sorted(job.done()), pa.int32())
-    rows = rows.filter(pc.invert(pc.or_(rows["sidecar"], pc.is_in(rows["slice"], value_set=done))))
-    seen = zip(rows["fingerprint"].to_pylist(), rows["generation"].to_pylist(), strict=True)
-    planned = dict(zip(rows["key"].to_pylist(), seen, strict=True))
+    planned = job.left()
     before = len(session.work)
     session.work = [w for w in session.work if planned.get(w.key) != (w.fingerprint, w.last_generation)]
     return before - len(session.work)

@@ -26,7 +26,7 @@ from transformers import PreTrainedModel
 
 from tasks.arrays import Array
 from tasks.errors import Misconfigured
-from tasks.hardware import cpu_has_bf16, keep_freed_memory
+from tasks.hardware import cpu_has_bf16
 from tasks.training.batch_norm import RunningStatistics
 from tasks.training.batches import Batch, epoch_batches, make_batch, training_batches
 from tasks.training.checkpoints import (
@@ -43,16 +43,6 @@ from tasks.training.clips import ClipStore
 from tasks.training.folders import recover, write_whole
 from tasks.training.inputs import ModelInputs
 from tasks.training.options import Progress, TrainingOptions, learning_rate_at
-
-
-def _speed_up(model: PreTrainedModel, precision: str) -> None:
-    """For a CPU: memory is kept from step to step, and attention is made of its parts in bf16.
-
-    The backward pass of torch's fused kernel takes several times as long as theirs there.
-    """
-    keep_freed_memory()
-    if precision == "bf16" and model.config._attn_implementation == "sdpa":
-        model.set_attn_implementation("eager")
 
 
 class Trainer:
@@ -94,8 +84,9 @@ class Trainer:
                 part.requires_grad_(True)
         if options.gradient_checkpointing:
             model.gradient_checkpointing_enable()
-        if not torch.cuda.is_available():
-            _speed_up(model, precision)
+        # On a CPU in bf16, the backward pass of torch's fused attention takes longer than those of its parts.
+        if precision == "bf16" and not torch.cuda.is_available() and model.config._attn_implementation == "sdpa":
+            model.set_attn_implementation("eager")
         decay = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
         rest = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
         groups = [{"params": decay, "weight_decay": options.weight_decay}, {"params": rest, "weight_decay": 0.0}]
