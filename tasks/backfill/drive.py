@@ -240,12 +240,15 @@ def _pause(backfill: Backfill, poll_s: float, done: int | None) -> None:
 
 def see_off(backfill: Backfill, fleet: Fleet, judge: Judge, slices: Collection[int], *, poll_s: float = LOOK_S) -> int:
     """Wait until no run of these slices is at work but those seen to live; returns how many were taken for dead."""
-    dead = 0
+    dead, told = 0, False
     while True:
         buried, unknown = _bury_dead(backfill, fleet, judge, slices, fleet.runs())
         dead += buried
         if not unknown:
             return dead
+        if not told:
+            log.warning("%d runs have not ended; waiting to see whether their workers live.", unknown)
+            told = True
         time.sleep(poll_s)
 
 

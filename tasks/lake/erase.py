@@ -330,7 +330,7 @@ def _has(lake: Lake, name: str, path: str, known: Known, connection: duckdb.Duck
             return bool(pc.any(pc.is_in(file.read(["video_id"])["video_id"], value_set=pa.array(known.ids))).as_py())
         if "report_json" in TABLES[name]:
             texts = file.read(["report_json"])["report_json"].to_pylist()
-            return any(mark in text for text in texts if text for mark in known.marks)
+            return any(cleaned(text, known.marks) != text for text in texts if text)
         if "word" in TABLES[name]:  # of whomever: words that the vocabulary has not may be theirs
             own = connection.cursor()
             own.register("strange", file.read(["language", "word"]))

@@ -82,7 +82,12 @@ def _names(value: Any, marks: Iterable[str]) -> bool:
         return any(_names(one, marks) for one in value.values())
     if isinstance(value, list):
         return any(_names(one, marks) for one in value)
-    return isinstance(value, str) and any(mark in value for mark in marks)
+    return isinstance(value, str) and any(_mentions(value, mark) for mark in marks)
+
+
+def _mentions(text: str, mark: str) -> bool:
+    """Whether `mark` stands in a text as a name of its own: `1.mp4` does in `talks/1.mp4`, and does not in `11.mp4`."""
+    return mark in text and re.search(rf"(?<!\w){re.escape(mark)}(?!\w)", text) is not None
 
 
 # -- vocabulary --------------------------------------------------------------------------------------------------------

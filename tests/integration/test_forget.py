@@ -304,6 +304,16 @@ def test_a_name_that_is_empty_names_no_video(lake, say, settings):
         find_videos(lake, [""])
 
 
+def test_a_name_that_is_a_part_of_another_takes_no_entry_of_it(lake, say, settings):
+    for key in ("1.mp4", "11.mp4"):
+        say(NOW, key=key)
+    failures = [{"key": key, "error": f"{key} is cut off"} for key in ("1.mp4", "11.mp4", "1.mp42", "\n1.mp4")]
+    lake.append("runs", [{"run_id": "abc", "report_json": json.dumps({"failures": failures})}], batch_id="run")
+    assert forget(lake, settings, find_videos(lake, ["1.mp4"])).complete
+    ((report,),) = rows(lake, "SELECT report_json FROM runs")
+    assert json.loads(report) == {"failures": failures[1:3], "forgotten": 2}
+
+
 def test_subtitles_whose_name_was_shared_go_one_after_the_other(lake, result, settings, tmp_path):
     both = [result(NOW, key="talk.mp4", video_id="a" * 20), result(NOW, key="talk.mov", video_id="b" * 20)]
     commit(lake, both, run_id="r", device="cpu")
