@@ -11,6 +11,7 @@ import yaml
 from conftest import REPO
 
 LOCKS = sorted(REPO.glob("requirements*.lock"))
+SPARK = REPO / "requirements-spark.lock"  # holds no more than Spark
 
 
 def locked(path) -> dict[str, str]:
@@ -21,7 +22,12 @@ def locked(path) -> dict[str, str]:
 
 
 def test_there_are_locks():
-    assert [path.name for path in LOCKS] == ["requirements-image.lock", "requirements-test.lock", "requirements.lock"]
+    assert [path.name for path in LOCKS] == [
+        "requirements-image.lock",
+        "requirements-spark.lock",
+        "requirements-test.lock",
+        "requirements.lock",
+    ]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
@@ -34,7 +40,7 @@ def test_every_package_is_one_version_with_hashes_and_from_the_registry(lock):
         assert "://" not in line, f"{name} comes from an address of its own"
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
+@pytest.mark.parametrize("lock", [lock for lock in LOCKS if lock != SPARK], ids=lambda path: path.name)
 def test_what_the_project_asks_for_is_locked(lock):
     wanted = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
     names = {re.split(r"[\[<>=! ;]", item, maxsplit=1)[0].lower() for item in wanted}
@@ -48,6 +54,8 @@ def test_all_locks_have_the_same_versions():
     )
     for other in others:
         assert plain.items() <= other.items()
+    spark = {name: line.partition(" ")[0] for name, line in locked(SPARK).items()}
+    assert {name for name in plain.keys() & spark.keys() if plain[name] != spark[name]} == set()
 
 
 def test_images_have_a_version():
