@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows.index import run_session
-from tasks.backfill.state import leave_to_backfill
+from tasks.backfill.state import leave_to_backfill, yet_to_do
 from tasks.bucket import open_bucket
 from tasks.errors import ClaimedElsewhere, Misconfigured
 from tasks.lake.claims import claimed, of_bucket
@@ -35,12 +35,13 @@ def nightly(
     where = bucket or settings.bucket
     if not where:
         raise Misconfigured("No bucket is set for the nights.", next='Set bucket = "s3://..." in nightscribe.toml.')
-    name = of_bucket("nightly", open_bucket(where, settings).bucket_id)
+    kept, bucket_id = Lake(settings.lake), open_bucket(where, settings).bucket_id
     try:
-        with claimed(Lake(settings.lake), name, silence_s=settings.silence_s) as claim:
+        with claimed(kept, of_bucket("nightly", bucket_id), silence_s=settings.silence_s) as claim:
+            planned = yet_to_do(kept, bucket_id)
             session = open_session(where, settings, retry_failed=retry_failed)
             session.listeners.append(claim.still_ours)
-            if left := leave_to_backfill(session):
+            if left := leave_to_backfill(session, planned):
                 log.warning(
                     "%d videos are left to the backfill that is under way: nightscribe backfill %s", left, where
                 )

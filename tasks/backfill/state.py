@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -196,15 +196,18 @@ def open_slice(lake: Lake, id: str, slice: int, settings: Settings) -> tuple[Bac
     return job, session
 
 
-def leave_to_backfill(session: Session) -> int:
-    """Drop from a session's work what a backfill of its bucket that is under way has yet to do; returns how many videos.
+def yet_to_do(lake: Lake, bucket_id: str) -> dict[str, tuple[str, int]]:
+    """What a backfill of a bucket that is under way has yet to do, as `Backfill.left` has it; empty where there is none."""
+    job = find(lake, bucket_id)
+    return job.left() if job else {}
 
-    An object that changed since the plan was made, or that the lake has a newer generation of, stays.
+
+def leave_to_backfill(session: Session, planned: Mapping[str, tuple[str, int]]) -> int:
+    """Drop `planned` from a session's work; returns how many videos.
+
+    An object that changed since the plan was made, or that the lake has a newer generation of, stays. `planned` must be
+    older than the session: what a slice finishes after the session has looked would be done again.
     """
-    job = find(session.lake, session.bucket.bucket_id)
-    if job is None:
-        return 0
-    planned = job.left()
     before = len(session.work)
     session.work = [w for w in session.work if planned.get(w.key) != (w.fingerprint, w.last_generation)]
     return before - len(session.work)

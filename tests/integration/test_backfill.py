@@ -1,6 +1,6 @@
 """A backfill over a real Prefect server and real workers: slices shared, a worker killed, the server away for a while.
 
-`--long` takes 2,000 clips, without it 24.
+`--long` takes 2,000 clips, without it 16.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def clips(folder: Path, n: int) -> Path:
 
 def test_a_backfill_survives_a_killed_worker_a_restarted_server_and_its_own_end(prefect, tmp_path, long):
     # Whoever looks more often takes the machine from the workers.
-    n, slices, batch, look_s = (2000, 25, 8, 10.0) if long else (24, 4, 2, 0.2)
+    n, slices, batch, look_s = (2000, 25, 8, 10.0) if long else (16, 3, 2, 0.2)
     bucket = clips(tmp_path / "bucket", n)
     lake = Lake(str(tmp_path / "lake"))
     own = {"NIGHTSCRIBE_LAKE": lake.uri, "NIGHTSCRIBE_BATCH_VIDEOS": str(batch), "NIGHTSCRIBE_SILENCE_S": "20"}
@@ -58,7 +58,7 @@ def test_a_backfill_survives_a_killed_worker_a_restarted_server_and_its_own_end(
     order = ("backfill", str(bucket), "--yes", "--slice-hours", hours, "--json")
     planned = json.loads(prefect.command(*order, "--plan", **own).stdout)
     slices = len(planned["slices"])
-    assert slices >= 4
+    assert slices >= 3
     assert sum(part["videos"] for part in planned["slices"]) == n
     assert not lake.exists(), "a plan writes nothing"
 

@@ -9,7 +9,7 @@ from sessions import cut, session_on
 
 from flows.nightly import nightly
 from tasks.backfill.plan import cut as cut_into
-from tasks.backfill.state import begin
+from tasks.backfill.state import begin, leave_to_backfill, yet_to_do
 from tasks.errors import Misconfigured
 from tasks.lake.claims import claimed
 from tasks.lake.store import Lake
@@ -83,7 +83,12 @@ def test_a_night_leaves_to_a_backfill_what_that_has_yet_to_do(nights, tmp_path):
     assert counts(nightly()) == {"new": 5, "indexed": 2}
     assert generations(lake) == {"a.wav": 1, "d.wav": 1}
 
-    job.finish(0, {})  # what a slice that is done has left is the night's again
+    planned = yet_to_do(lake, job.header["bucket_id"])
+    job.finish(0, {})  # while a night looks at the bucket
+    with session_on(str(bucket), tmp_path) as session:
+        assert leave_to_backfill(session, planned) == 3
+
+    # What a slice that is done has left is the next night's again.
     assert counts(nightly()) == {"new": 3, "unchanged": 2, "indexed": 2}
     job.clear()
     assert counts(nightly()) == {"new": 1, "unchanged": 4, "indexed": 1}
