@@ -65,7 +65,7 @@ def cleaned(text: str | None, marks: Sequence[str]) -> str | None:
                 report["forgotten"] = report.get("forgotten", 0) + len(value) - len(kept)
         elif isinstance(value, dict) or name in ("error", "shortfall"):
             report[name] = _without(value, plain)
-    return json.dumps(report)
+    return text if report == json.loads(text) else json.dumps(report)
 
 
 def _without(value: Any, marks: Iterable[str]) -> Any:

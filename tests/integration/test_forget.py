@@ -309,9 +309,13 @@ def test_a_name_that_is_a_part_of_another_takes_no_entry_of_it(lake, say, settin
         say(NOW, key=key)
     failures = [{"key": key, "error": f"{key} is cut off"} for key in ("1.mp4", "11.mp4", "1.mp42", "\n1.mp4")]
     lake.append("runs", [{"run_id": "abc", "report_json": json.dumps({"failures": failures})}], batch_id="run")
-    assert forget(lake, settings, find_videos(lake, ["1.mp4"])).complete
-    ((report,),) = rows(lake, "SELECT report_json FROM runs")
+    others = json.dumps({"failures": failures[1:2], "bucket": "file:///été"}, ensure_ascii=False)
+    lake.append("runs", [{"run_id": "def", "report_json": others}], batch_id="another run")
+    certificate = forget(lake, settings, find_videos(lake, ["1.mp4"]))
+    assert (certificate.complete, certificate.reports) == (True, 1)
+    report, untouched = [text for (text,) in rows(lake, "SELECT report_json FROM runs ORDER BY run_id")]
     assert json.loads(report) == {"failures": failures[1:3], "forgotten": 2}
+    assert untouched == others
 
 
 def test_subtitles_whose_name_was_shared_go_one_after_the_other(lake, result, settings, tmp_path):
