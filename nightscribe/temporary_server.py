@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -32,6 +33,8 @@ class TemporaryServer:
         self._socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/api"
         self._process: subprocess.Popen[bytes] | None = None
+        # What a server says that is ended in the middle of its work is no news to a user.
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed on exit
 
     def __enter__(self) -> TemporaryServer:
         environment = {**os.environ, "PREFECT_UI_ENABLED": "false"}
@@ -40,7 +43,13 @@ class TemporaryServer:
         command = [sys.executable, "-P", "-m", "nightscribe.temporary_server", str(listener), str(os.getpid())]
         # A session of its own: Ctrl-C in the terminal must not end it before the run has said that it was interrupted.
         self._process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=[listener]
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self._said,
+            stderr=self._said,
+            start_new_session=True,
+            pass_fds=[listener],
         )
         self._socket.close()
         return self
@@ -58,21 +67,27 @@ class TemporaryServer:
                 return
             time.sleep(0.1)
         raise OrchestrationUnavailable(
-            "Prefect's temporary server did not start; nothing was begun.",
+            f"Prefect's temporary server did not start{self._cause()}; nothing was begun.",
             next="Run the same command again, or set PREFECT_API_URL to a server that runs.",
         )
+
+    def _cause(self) -> str:
+        """The last line that the server wrote, in brackets."""
+        self._said.seek(0)
+        lines = self._said.read().decode("utf-8", "replace").strip().splitlines()
+        return f" ({lines[-1].strip()[:300]})" if lines else ""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._said.close()
 
 
 def answers(url: str, *, timeout: float = 30) -> bool:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
+from nightscribe.temporary_server import TemporaryServer
 from tasks.lake.commit import commit
 from tasks.lake.maintain import check
 from tasks.lake.store import MARKER, Lake
@@ -20,16 +25,47 @@ REPO = Path(__file__).resolve().parent.parent
 BUCKET = REPO / "data" / "bucket"
 TESTDATA = Path(os.environ.get("NIGHTSCRIBE_TESTDATA", REPO.parent / "shared" / "testdata"))
 
+# Two test processes with torch's threads in each: threads that spin while they wait take the processors from one another
+# (a third of the time of the training tests). Read when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-def command_environment(folder: Path, **more: str) -> dict[str, str]:
-    """Variables for a command of its own: lake, scratch and Prefect's files in `folder`, nothing of the caller's."""
+_at_the_end = contextlib.ExitStack()
+
+
+@functools.cache
+def shared_prefect() -> str:
+    """The address of a Prefect server for the commands of this process's tests.
+
+    The first of them starts it: a server for every command would take longer than what most of them do.
+    """
+    home = _at_the_end.enter_context(
+        tempfile.TemporaryDirectory(prefix="nightscribe-prefect-", ignore_cleanup_errors=True)
+    )
+    with mock.patch.dict(os.environ, {"PREFECT_HOME": home}):
+        server = _at_the_end.enter_context(TemporaryServer())
+    server.wait()
+    return server.url
+
+
+def pytest_sessionfinish() -> None:
+    _at_the_end.close()
+
+
+def command_environment(folder: Path, **more: str | None) -> dict[str, str]:
+    """Variables for a command of its own: lake, scratch and Prefect's files in `folder`, nothing of the caller's.
+
+    None takes a variable out: without PREFECT_API_URL a command starts a Prefect server of its own, as a user's does who
+    has none.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "NIGHTSCRIBE_"))}
     own = {
         "NIGHTSCRIBE_LAKE": str(folder / "lake"),
         "NIGHTSCRIBE_SCRATCH": str(folder / "scratch"),
         "PREFECT_HOME": str(folder / "prefect"),
     }
-    return kept | own | more
+    if "PREFECT_API_URL" not in more:
+        own["PREFECT_API_URL"] = shared_prefect()
+    return {name: value for name, value in (kept | own | more).items() if value is not None}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -265,7 +265,8 @@ def test_without_a_server_a_backfill_says_what_to_start_and_plans_nothing_into_t
 
     done = subprocess.run(
         [sys.executable, "-m", "nightscribe", "backfill", str(bucket), "--yes", "--json"],
-        env=command_environment(tmp_path), capture_output=True, text=True, timeout=120, check=False,
+        env=command_environment(tmp_path, PREFECT_API_URL=None), capture_output=True, text=True, timeout=120,
+        check=False,
     )  # fmt: skip
     assert done.returncode == 2
     assert json.loads(done.stdout)["error"]["code"] == "not_set_up"

@@ -86,15 +86,16 @@ def test_a_holder_that_was_taken_for_dead_learns_of_it(tmp_path, monkeypatch):
 
 
 def test_of_many_that_want_it_at_once_one_gets_it(place):
-    got, refused = [], []
+    got, refused, answered = [], [], threading.Barrier(6, timeout=60)
 
     def want(n: int) -> None:
         try:
-            with claimed(place, "night", silence_s=3):
+            with claimed(place, "night", silence_s=10):
                 got.append(n)
-                time.sleep(2)
+                answered.wait()  # not a time: on a busy machine, the last to ask may come when the first has gone
         except ClaimedElsewhere:
             refused.append(n)
+            answered.wait()
 
     threads = [threading.Thread(target=want, args=(n,)) for n in range(6)]
     for thread in threads:

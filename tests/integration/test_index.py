@@ -29,7 +29,7 @@ class Archive:
         self.folder, self.bucket, self.lake = folder, folder / "bucket", folder / "lake"
         self.stderr = ""
 
-    def run(self, *arguments: str, code: int = 0, **environment: str):
+    def run(self, *arguments: str, code: int = 0, **environment: str | None):
         given = command_environment(self.folder, NIGHTSCRIBE_BUCKET_ID="sample", **environment)
         command = [sys.executable, "-m", "nightscribe", *arguments, "--json"]
         done = subprocess.run(command, env=given, capture_output=True, text=True, timeout=300, check=False)
@@ -38,7 +38,7 @@ class Archive:
         assert "Traceback" not in done.stderr
         return json.loads(done.stdout)
 
-    def index(self, *arguments: str, code: int = 0, **environment: str):
+    def index(self, *arguments: str, code: int = 0, **environment: str | None):
         return self.run("index", str(self.bucket), *arguments, code=code, **environment)
 
     def rows(self, sql: str):
@@ -47,10 +47,10 @@ class Archive:
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory) -> tuple[Archive, dict]:
-    """The sample archive, indexed once."""
+    """The sample archive, indexed once, with no Prefect server set."""
     archive = Archive(tmp_path_factory.mktemp("archive"))
     shutil.copytree(BUCKET, archive.bucket)
-    return archive, archive.index()
+    return archive, archive.index(PREFECT_API_URL=None)
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_no_scratch_file_and_no_process_is_left(first):
 
 def test_a_second_run_does_nothing_and_starts_no_prefect(archive):
     started = time.monotonic()
-    report = archive.index()
+    report = archive.index(PREFECT_API_URL=None)
     assert time.monotonic() - started < 30
     assert {name: report[name] for name in ("new", "changed", "indexed", "failed", "gone")} == dict.fromkeys(
         ("new", "changed", "indexed", "failed", "gone"), 0

@@ -30,7 +30,7 @@ def ask(url: str, path: str) -> list[dict]:
 @pytest.fixture
 def environment(tmp_path, monkeypatch) -> dict[str, str]:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
-    return command_environment(tmp_path)
+    return command_environment(tmp_path, PREFECT_API_URL=None)
 
 
 def test_a_server_that_is_set_gets_the_run_its_tasks_and_the_report(environment):
@@ -96,7 +96,9 @@ def test_a_server_that_cannot_start_is_a_sentence_and_nothing_is_begun(tmp_path,
     assert done.returncode == 1
     error = json.loads(done.stdout)["error"]
     assert error["code"] == "orchestration_unavailable"
+    assert "a-file" in error["message"]
     assert "PREFECT_API_URL" in error["next"]
+    assert "Traceback" not in done.stderr
 
 
 def test_the_address_in_prefects_active_profile_counts(tmp_path, monkeypatch):

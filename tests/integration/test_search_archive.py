@@ -24,7 +24,7 @@ from tasks.search.elastic.verify import verify
 from tasks.search.query import make_query
 from tasks.settings import Settings
 
-QUESTIONS = 100
+QUESTIONS = 50
 
 
 class Archive:

@@ -49,7 +49,7 @@ def test_a_run_writes_no_secret_anywhere(tmp_path):
     bucket = tmp_path / "bucket"
     bucket.mkdir()
     (bucket / "not a video.mp4").write_text("text")
-    environment = command_environment(tmp_path, **SECRETS)
+    environment = command_environment(tmp_path, PREFECT_API_URL=None, **SECRETS)
     command = [sys.executable, "-m", "nightscribe", "-v", "index", str(bucket), "--json"]
     done = subprocess.run(command, cwd=REPO, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1

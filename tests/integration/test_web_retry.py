@@ -23,7 +23,8 @@ def test_failed_videos_are_tried_again_from_the_page(tmp_path, monkeypatch):
         [sys.executable, "-m", "nightscribe", "index", str(bucket)], env=environment, capture_output=True, check=False
     )
     assert first.returncode == 1, first.stderr
-    monkeypatch.setenv("PREFECT_HOME", environment["PREFECT_HOME"])
+    for name in ("PREFECT_HOME", "PREFECT_API_URL"):
+        monkeypatch.setenv(name, environment[name])
     settings = Settings(lake=str(tmp_path / "lake"), scratch=tmp_path / "scratch", web_retry=True)
     with serving(settings) as address, httpx.Client(base_url=address, timeout=30) as client:
         assert "Try the failed videos again" in client.get("/operations").text
