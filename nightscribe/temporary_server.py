@@ -7,6 +7,7 @@ its migrations are no work for two at once, so servers start one after the other
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import subprocess
@@ -20,6 +21,8 @@ from types import TracebackType
 
 from tasks.errors import OrchestrationUnavailable
 from tasks.lifetime import end_with
+
+log = logging.getLogger("nightscribe")
 
 START_S = 120.0
 
@@ -81,6 +84,8 @@ class TemporaryServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._process is not None:
+            if self._process.poll() is not None and not isinstance(error, OrchestrationUnavailable):
+                log.warning("Prefect's temporary server ended before the run did%s.", self._cause())
             self._process.terminate()
             try:
                 self._process.wait(timeout=5)

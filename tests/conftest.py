@@ -25,8 +25,8 @@ REPO = Path(__file__).resolve().parent.parent
 BUCKET = REPO / "data" / "bucket"
 TESTDATA = Path(os.environ.get("NIGHTSCRIBE_TESTDATA", REPO.parent / "shared" / "testdata"))
 
-# Two test processes with torch's threads in each: threads that spin while they wait take the processors from one another
-# (a third of the time of the training tests). Read when torch is imported.
+# Two test processes with torch's threads in each: threads that spin while they wait take the processors from one another.
+# Read when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _at_the_end = contextlib.ExitStack()
@@ -41,7 +41,7 @@ def shared_prefect() -> str:
     home = _at_the_end.enter_context(
         tempfile.TemporaryDirectory(prefix="nightscribe-prefect-", ignore_cleanup_errors=True)
     )
-    with mock.patch.dict(os.environ, {"PREFECT_HOME": home}):
+    with mock.patch.dict(os.environ, command_environment(Path(home), PREFECT_API_URL=None), clear=True):
         server = _at_the_end.enter_context(TemporaryServer())
     server.wait()
     return server.url

@@ -1,13 +1,12 @@
 """SIGKILL of a whole run at any moment, again and again: what is in the lake at the end is what an unbroken run makes.
 
-`--long` kills sixty times, without it four times. Every run is the command that a user types; every other one has a
-Prefect server of its own, as without PREFECT_API_URL.
+`--long` kills sixty times, without it five times. Every run is the command that a user types; one that is killed has a
+Prefect server of its own.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import random
@@ -18,7 +17,7 @@ import threading
 import time
 from pathlib import Path
 
-from conftest import BUCKET, command_environment
+from conftest import BUCKET, command_environment, shared_prefect
 from filelock import FileLock
 
 from tasks.lake.maintain import check, maintain
@@ -38,7 +37,6 @@ class Archive:
         self.folder, self.bucket = folder, folder / "bucket"
         self.bucket.mkdir(parents=True)
         self.number = 0
-        self.runs = itertools.count()
         sources = ["sport/cup-final.mov", "business/interest-rates.mp4", "entertainment/street-music.webm"]
         for n in range(9):
             out = self.bucket / f"clip {n}.wav"
@@ -64,10 +62,9 @@ class Archive:
         self.number += 1
         self.lake = Lake(str(self.folder / f"lake {self.number}"))
 
-    def start(self) -> subprocess.Popen:
-        environment = command_environment(self.folder, NIGHTSCRIBE_LAKE=self.lake.uri, NIGHTSCRIBE_BATCH_VIDEOS="2")
-        if next(self.runs) % 2 == 0:
-            del environment["PREFECT_API_URL"]
+    def start(self, server: str | None = None) -> subprocess.Popen:
+        own = {"NIGHTSCRIBE_LAKE": self.lake.uri, "NIGHTSCRIBE_BATCH_VIDEOS": "2", "PREFECT_API_URL": server}
+        environment = command_environment(self.folder, **own)
         command = [sys.executable, "-m", "nightscribe", "index", str(self.bucket), "--json"]
         return subprocess.Popen(
             command,
@@ -85,7 +82,7 @@ class Archive:
 
     def finish(self) -> dict:
         """Run to the end."""
-        process = self.start()
+        process = self.start(shared_prefect())
         out, err = process.communicate(timeout=300)
         assert "Traceback" not in err, err
         assert process.returncode in (0, 1), err
@@ -148,7 +145,7 @@ def sound(archive: Archive) -> None:
 
 
 def test_a_run_that_is_killed_again_and_again_ends_as_an_unbroken_one(tmp_path, long):
-    kills, early = (50, 10) if long else (3, 1)
+    kills, early = (50, 10) if long else (4, 1)
     rng = random.Random(4)
     archive = Archive(tmp_path)
     started = time.monotonic()

@@ -17,6 +17,7 @@ from conftest import BUCKET, command_environment
 
 from nightscribe.prefect_env import profile_url
 from nightscribe.temporary_server import TemporaryServer, answers
+from tasks.errors import OrchestrationUnavailable
 
 
 def ask(url: str, path: str) -> list[dict]:
@@ -99,6 +100,23 @@ def test_a_server_that_cannot_start_is_a_sentence_and_nothing_is_begun(tmp_path,
     assert "a-file" in error["message"]
     assert "PREFECT_API_URL" in error["next"]
     assert "Traceback" not in done.stderr
+
+
+def test_why_a_server_ended_by_itself_is_said_once(tmp_path, monkeypatch, caplog):
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\necho a long story >&2\necho the disk is full >&2\nexit 3\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("nightscribe.temporary_server.sys.executable", str(program))
+    with (
+        pytest.raises(OrchestrationUnavailable, match=r"did not start \(the disk is full\); nothing"),
+        TemporaryServer() as server,
+    ):
+        server.wait()
+    assert caplog.messages == []
+    with TemporaryServer() as server:
+        assert server._process is not None
+        server._process.wait()
+    assert caplog.messages == ["Prefect's temporary server ended before the run did (the disk is full)."]
 
 
 def test_the_address_in_prefects_active_profile_counts(tmp_path, monkeypatch):
