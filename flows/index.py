@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any
 
+import httpx
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from tasks.errors import NightscribeError, foreseen
+from tasks.errors import NightscribeError, OrchestrationUnavailable, first_line, foreseen
 from tasks.orchestrated import (
     commit_batch,
     finish_batch,
@@ -129,7 +130,22 @@ _opened: dict[str, Session] = {}
 
 
 def run_session(session: Session, bucket: str) -> dict[str, Any]:
-    """Run a session that is open already as the flow `index`."""
+    """Run a session that is open already as the flow `index`.
+
+    Raises:
+        OrchestrationUnavailable: the Prefect server went away. What is in the lake stays there; `session.outcome` says
+            whether that is all.
+    """
     _opened[bucket] = session
-    report: dict[str, Any] = index(bucket)
+    try:
+        report: dict[str, Any] = index(bucket)
+    except (
+        httpx.TransportError
+    ) as error:  # what is asked of buckets, lakes and Elasticsearch goes through other libraries
+        n = sum(session.report.done.values())
+        raise OrchestrationUnavailable(
+            f"The Prefect server went away ({first_line(error)}). {n} video{'s' * (n != 1)} of this run "
+            f"{'is' if n == 1 else 'are'} in the lake.",
+            next="The same command goes on from there.",
+        ) from error
     return report

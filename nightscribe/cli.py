@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from nightscribe.prefect_env import leave
+
 COMMANDS = {
     "index": "Scan a bucket and index what is new (the main job).",
     "backfill": "Index a whole archive in slices that many machines share.",
@@ -117,7 +119,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
         said = damaged or Unexpected.of(error)
         say_error(said.code, str(said), said.next, as_json="--json" in given)
         code = 2 if damaged else 1
-    sys.exit(code if isinstance(code, int) else 0)
+    leave(code if isinstance(code, int) else 0)
 
 
 def say_error(code: str, message: str, following: str, *, as_json: bool) -> None:

@@ -1,18 +1,21 @@
 """A Prefect server for one run, where none is set: on loopback, over Prefect's own database, ended with its parent.
 
 Prefect's own temporary server outlives a parent that was killed. This one looks every second whether the parent still
-lives, and it starts while the parent is still importing. Runs that start at the same moment share Prefect's database:
-its migrations are no work for two at once, so servers start one after the other.
+lives, and it starts while the parent is still importing. One that dies is started again on the same port, where what was
+asked meanwhile waits for it. Runs that start at the same moment share Prefect's database: its migrations are no work for
+two at once, so servers start one after the other.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -25,21 +28,29 @@ from tasks.lifetime import end_with
 log = logging.getLogger("nightscribe")
 
 START_S = 120.0
+RESTARTS = 3
 
 
 class TemporaryServer:
-    """Starts on entry without waiting; `wait()` returns when it answers."""
+    """Starts on entry without waiting; `wait()` returns when it answers. From then on it is kept up."""
 
     def __init__(self) -> None:
-        # Bound here and handed down: a port that is only looked up may be another's by the time the server starts.
+        # Bound here and handed down: a port that is only looked up may be another's by the time the server starts. Kept
+        # open, so that what asks while there is no server waits for the next one.
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/api"
         self._process: subprocess.Popen[bytes] | None = None
+        self._keeper = threading.Thread(target=self._keep_up, daemon=True)
+        self._ending, self._changing = False, threading.Lock()
         # What a server says that is ended in the middle of its work is no news to a user.
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed on exit
 
     def __enter__(self) -> TemporaryServer:
+        self._start()
+        return self
+
+    def _start(self) -> None:
         environment = {**os.environ, "PREFECT_UI_ENABLED": "false"}
         environment.pop("PREFECT_API_URL", None)
         listener = self._socket.fileno()
@@ -54,8 +65,6 @@ class TemporaryServer:
             start_new_session=True,
             pass_fds=[listener],
         )
-        self._socket.close()
-        return self
 
     def wait(self) -> None:
         """Return when the server answers.
@@ -67,6 +76,7 @@ class TemporaryServer:
         limit = time.monotonic() + START_S
         while time.monotonic() < limit and self._process.poll() is None:
             if answers(self.url, timeout=1):
+                self._keeper.start()
                 return
             time.sleep(0.1)
         raise OrchestrationUnavailable(
@@ -74,24 +84,44 @@ class TemporaryServer:
             next="Run the same command again, or set PREFECT_API_URL to a server that runs.",
         )
 
+    def _keep_up(self) -> None:
+        for restarts in range(RESTARTS + 1):
+            assert self._process is not None
+            self._process.wait()
+            with self._changing:
+                if self._ending:
+                    return
+                following = "it is started again" if restarts < RESTARTS else "it is not started again"
+                log.warning("Prefect's temporary server ended by itself%s; %s.", self._cause(), following)
+                if restarts < RESTARTS:
+                    self._start()
+        self._socket.close()  # who asks now is told at once
+
     def _cause(self) -> str:
-        """The last line that the server wrote, in brackets."""
+        """The signal that ended the server, or the last line that it wrote, in brackets."""
+        code = self._process.returncode if self._process else None
+        if code is not None and code < 0:
+            return f" ({signal.strsignal(-code) or f'signal {-code}'})"
         self._said.seek(0)
         lines = self._said.read().decode("utf-8", "replace").strip().splitlines()
-        return f" ({lines[-1].strip()[:300]})" if lines else ""
+        told = [line for line in lines if not line.startswith("(Background on")]  # SQLAlchemy's last word, a link
+        return f" ({told[-1].strip()[:300]})" if told else ""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with self._changing:
+            self._ending = True
         if self._process is not None:
-            if self._process.poll() is not None and not isinstance(error, OrchestrationUnavailable):
-                log.warning("Prefect's temporary server ended before the run did%s.", self._cause())
             self._process.terminate()
             try:
                 self._process.wait(timeout=5)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        if self._keeper.ident is not None:
+            self._keeper.join()
+        self._socket.close()
         self._said.close()
 
 

@@ -30,7 +30,7 @@ BYTES_PER_S = 60_000.0  # a guess at a video's rate, only to cut batches
 
 @dataclass
 class Session:
-    """One index run. `work` is what remains after --limit."""
+    """One index run. `work` is what remains after --limit; `outcome` is there from its end on."""
 
     settings: Settings
     bucket: Bucket
@@ -44,6 +44,7 @@ class Session:
     listeners: list[Callable[[Sequence[Result]], None]] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     lost_in_a_row: int = 0
+    outcome: str | None = None
 
     @property
     def run_id(self) -> str:
@@ -143,6 +144,7 @@ class Session:
 
     def close(self, outcome: str) -> RunReport:
         """End the decoders, clean up scratch, write the row of `runs` (a run that did nothing writes none)."""
+        self.outcome = outcome
         self.pipeline.close()
         total = time.monotonic() - self.started
         self.report.seconds["overhead"] = total - self.pipeline.clock.seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -9,6 +10,8 @@ import click
 
 from nightscribe.cli import print_json
 from nightscribe.common import console, json_option, lake_option, settings_from
+
+log = logging.getLogger("nightscribe")
 
 
 @click.command("index")
@@ -86,14 +89,21 @@ def command(
 
 
 def _run(session: Any, bucket: str) -> None:
-    from nightscribe.prefect_env import orchestration
+    from nightscribe.prefect_env import leave_at_the_end, orchestration
     from nightscribe.progress import following
+    from tasks.errors import OrchestrationUnavailable
 
     with orchestration(meanwhile=session.warm_up):
         from flows.index import run_session
 
-        with following(session):
-            run_session(session, bucket)
+        try:
+            with following(session):
+                run_session(session, bucket)
+        except OrchestrationUnavailable as error:
+            leave_at_the_end()
+            if session.outcome != "done":
+                raise
+            log.warning("%s That is all there was to do; the server was not told.", error)
 
 
 def _sync(lake: str, settings: Any) -> dict[str, Any]:

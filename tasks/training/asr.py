@@ -42,6 +42,7 @@ from tasks.training.checkpoints import (
 from tasks.training.clips import ClipStore
 from tasks.training.folders import recover, write_whole
 from tasks.training.inputs import ModelInputs
+from tasks.training.losses import Targets, ctc, disagreement, log_probabilities
 from tasks.training.options import Progress, TrainingOptions, learning_rate_at
 
 
@@ -84,6 +85,8 @@ class Trainer:
                 part.requires_grad_(True)
         if options.gradient_checkpointing:
             model.gradient_checkpointing_enable()
+        if options.mask_time is not None:
+            model.config.mask_time_prob = options.mask_time
         # On a CPU in bf16, the backward pass of torch's fused attention takes longer than those of its parts.
         if precision == "bf16" and not torch.cuda.is_available() and model.config._attn_implementation == "sdpa":
             model.set_attn_implementation("eager")
@@ -181,31 +184,30 @@ class Trainer:
             torch.cuda.empty_cache()
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        """CTC loss a character, on the last layer and by `intermediate_ctc` on the middle one (Lee & Watanabe 2021)."""
+        """CTC loss a character, on the last layer and by `intermediate_ctc` on the middle one (Lee & Watanabe 2021).
+
+        With `consistency`, every clip is heard twice under masks of their own, and what the two say is drawn together.
+        """
         device = self.accelerator.device
         bare = self.accelerator.unwrap_model(self.model)
         inputs, frames = self.inputs(bare, batch, device)
+        views = 2 if self.options.consistency > 0 else 1
+        inputs = {name: torch.cat([value] * views) for name, value in inputs.items()}
         deep = self.options.intermediate_ctc > 0
         with self.accelerator.autocast():
             outputs = self.model(**inputs, output_hidden_states=deep)
-        targets = [self.tokenizer(text).input_ids for text in batch.texts]
-        sizes = torch.tensor([len(t) for t in targets])
-        flat = torch.tensor([i for t in targets for i in t], device=device)
-
-        def ctc(logits: torch.Tensor) -> torch.Tensor:
-            log_probs = functional.log_softmax(logits.float(), dim=-1).transpose(0, 1)
-            blank = bare.config.pad_token_id
-            each = functional.ctc_loss(
-                log_probs, flat, frames, sizes, blank=blank, reduction="none", zero_infinity=True
-            )
-            return each.sum() / sizes.sum().clamp(min=1)
-
-        loss = ctc(outputs.logits)
+        targets = Targets.of(batch.texts, frames, self.tokenizer, device)
+        said = log_probabilities(outputs.logits).chunk(views)
+        blank = bare.config.pad_token_id
+        loss = torch.stack([ctc(view, targets, blank) for view in said]).mean()
         if deep:
             middle = outputs.hidden_states[len(outputs.hidden_states) // 2]
             with self.accelerator.autocast():
                 logits = bare.lm_head(functional.layer_norm(middle, middle.shape[-1:]))
-            loss = (1 - self.options.intermediate_ctc) * loss + self.options.intermediate_ctc * ctc(logits)
+            inner = torch.stack([ctc(view, targets, blank) for view in log_probabilities(logits).chunk(views)]).mean()
+            loss = (1 - self.options.intermediate_ctc) * loss + self.options.intermediate_ctc * inner
+        if views == 2:
+            loss = loss + self.options.consistency * disagreement(*said, targets)
         return loss
 
     # -- validation ---------------------------------------------------------------------------------------------

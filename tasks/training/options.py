@@ -12,7 +12,9 @@ from tasks.training.augment import Augmentation
 class TrainingOptions:
     """Settings of a run; the defaults are those of the reference work (wav2vec2 on Mini LibriSpeech).
 
-    `average` is how many of the last validated checkpoints are averaged at the end, `half` keeps the best model in fp16.
+    `consistency` weighs what two views of a clip disagree (`tasks.training.losses`), `mask_time` is the share of frames that
+    SpecAugment masks (None: as the model has it), `average` is how many of the last validated checkpoints are averaged at
+    the end, `half` keeps the best model in fp16.
     """
 
     learning_rate: float = 1e-4
@@ -29,6 +31,8 @@ class TrainingOptions:
     freeze_feature_encoder: bool = True
     gradient_checkpointing: bool = False
     intermediate_ctc: float = 0.0
+    consistency: float = 0.0
+    mask_time: float | None = None
     clip_norm: float = 1.0
     average: int = 0
     half: bool = False

@@ -43,8 +43,10 @@ def secret(tmp_path: Path) -> Path:
     return path
 
 
-def ask(lake: Lake, sql: str, *, seconds: float = 20, memory_mb: int = 512, rows: int = 100) -> Answer:
-    return run_query(lake, sql, seconds=seconds, memory_mb=memory_mb, rows=rows)
+def ask(
+    lake: Lake, sql: str, *, seconds: float = 20, memory_mb: int = 512, rows: int = 100, answer_mb: int | None = None
+) -> Answer:
+    return run_query(lake, sql, seconds=seconds, memory_mb=memory_mb, rows=rows, answer_mb=answer_mb)
 
 
 def values(lake: Lake, sql: str, **limits: float) -> list[tuple]:
@@ -141,9 +143,10 @@ def test_a_cross_join_of_ten_billion_rows_is_cut_too(filled):
     assert (answer.rows.num_rows, answer.cut) == (10, True)
 
 
-def test_an_answer_larger_than_the_memory_is_refused(filled):
-    message = refused(filled, "SELECT repeat('x', 2000) FROM range(200000)", rows=200_000, memory_mb=256)
-    assert message == "The answer is larger than 256 MB."
+def test_a_larger_answer_than_may_be_held_is_refused(filled):
+    many = "SELECT repeat('x', 2000) FROM range(200000)"
+    message = refused(filled, many, rows=200_000, memory_mb=256, answer_mb=64)
+    assert message == "The answer is larger than 64 MB."
 
 
 def test_a_cross_join_that_counts_is_stopped(filled):

@@ -20,6 +20,7 @@ from nightscribe.commands.train.asr import command
 from tasks.errors import Misconfigured
 from tasks.training.asr import Trainer
 from tasks.training.base_model import load_for_training
+from tasks.training.batches import Batch, make_batch
 from tasks.training.checkpoints import average, keep_recent, recent
 from tasks.training.clips import ClipStore, Source, open_store
 from tasks.training.fit import SCRATCH, Shape, fit, from_scratch
@@ -290,13 +291,32 @@ def test_the_command_says_in_the_card_how_it_was_called(corpus, tmp_path):
     assert str(tmp_path) not in card
 
 
-# -- steps that are skipped -----------------------------------------------------------------------------------------
+# -- two views of a clip --------------------------------------------------------------------------------------------
 
 
-def batch_of(run: Trainer, clips: ClipStore):
-    from tasks.training.batches import make_batch
-
+def batch_of(run: Trainer, clips: ClipStore) -> Batch:
     return make_batch(clips, np.arange(2), step=0, seed=0, options=None, recorded=[], do_normalise=True)
+
+
+def first_loss(clips: ClipStore, folder: Path, consistency: float, mask_time: float) -> float:
+    run = trainer(clips, folder, replace(QUICK, consistency=consistency, mask_time=mask_time))
+    run.model.config.mask_feature_prob = 0.0
+    return run.train_step(0, batch_of(run, clips))
+
+
+def test_two_views_without_masks_cost_what_one_does(clips, tmp_path):
+    one = first_loss(clips, tmp_path / "one", 0.0, 0.0)
+    two = first_loss(clips, tmp_path / "two", 5.0, 0.0)
+    assert two == pytest.approx(one, rel=1e-4)
+
+
+def test_what_two_views_disagree_is_paid_for_by_its_weight(clips, tmp_path):
+    light, heavy, heavier = (first_loss(clips, tmp_path / f"{weight}", weight, 0.5) for weight in (1.0, 101.0, 201.0))
+    assert heavy > light
+    assert heavier - heavy == pytest.approx(heavy - light, rel=1e-2)
+
+
+# -- steps that are skipped -----------------------------------------------------------------------------------------
 
 
 def state_of(run: Trainer) -> dict[str, torch.Tensor]:

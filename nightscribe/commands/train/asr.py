@@ -57,6 +57,16 @@ from nightscribe.progress import counting
 @click.option(
     "--intermediate-ctc", type=click.FloatRange(0, 0.9), help="Share of a middle block's loss; from scratch 0.3."
 )
+@click.option(
+    "--consistency",
+    type=click.FloatRange(0, 5),
+    default=0.0,
+    show_default=True,
+    help="Hear each clip twice under other masks, and weigh by this what the two disagree; twice the time a step.",
+)
+@click.option(
+    "--mask-time", type=click.FloatRange(0, 0.9), help="Share of the frames to mask; default the model's own."
+)
 @click.option("--noise", type=click.Path(path_type=Path), help="Folder of recordings to mix in as noise.")
 @click.option("--hidden", type=click.IntRange(min=64), default=256, show_default=True, help="Width, from scratch.")
 @click.option("--layers", type=click.IntRange(min=1), default=6, show_default=True, help="Blocks, from scratch.")
@@ -96,6 +106,8 @@ def command(
     train_encoder: bool,
     no_augment: bool,
     intermediate_ctc: float | None,
+    consistency: float,
+    mask_time: float | None,
     noise: Path | None,
     hidden: int,
     layers: int,
@@ -141,6 +153,8 @@ def command(
         freeze_feature_encoder=not train_encoder,
         gradient_checkpointing=gradient_checkpointing,
         intermediate_ctc=(0.3 if scratch else 0.0) if intermediate_ctc is None else intermediate_ctc,
+        consistency=consistency,
+        mask_time=mask_time,
         average=(5 if scratch else 0) if average is None else average,
         half=half,
         augmentation=None if no_augment else Augmentation(),
