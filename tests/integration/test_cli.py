@@ -5,65 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pyarrow.parquet
 import pytest
+from command_line import error_of, filled, home, run  # noqa: F401
 
 from nightscribe.cli import COMMANDS
 from tasks.lake.commit import commit
-from tasks.lake.schema import LAKE_VERSION
 from tasks.lake.store import Lake
-from tasks.records import Result
 
 HEAVY = {"prefect", "torch", "transformers", "elasticsearch", "fastapi"}
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A working folder with an empty bucket."""
-    made = tmp_path / "home"
-    (made / "bucket").mkdir(parents=True)
-    return made
-
-
-@pytest.fixture
-def run(home: Path) -> Callable[..., subprocess.CompletedProcess]:
-    """Runs `nightscribe` in the working folder, with no settings from outside."""
-    clean = {
-        name: value for name, value in os.environ.items() if not name.startswith(("NIGHTSCRIBE_", "ELASTICSEARCH_"))
-    }
-
-    def call(*arguments: str, text: bool = True, env: dict[str, str] | None = None, options: tuple[str, ...] = ()):
-        command = [sys.executable, *options, "-m", "nightscribe", *arguments]
-        done = subprocess.run(
-            command,
-            cwd=home,
-            env={**clean, "COLUMNS": "100", **(env or {})},
-            capture_output=True,
-            text=text,
-            timeout=120,
-        )
-        said = done.stderr if text else done.stderr.decode()
-        assert "Traceback" not in said, said
-        return done
-
-    return call
-
-
-@pytest.fixture
-def filled(lake: Lake, result: Callable[..., Result]) -> Lake:
-    """A lake of two videos; one title tries what a terminal, a table and a CSV file make of it."""
-    first = result("interest rates rise", key="talks/a.mp4", video_id="a" * 20, topic="Economy", title="Rates")
-    second = result("hello there world", key="b.mp4", video_id="b" * 20, title='[red]"quoted", ü[/red]')
-    commit(lake, [first, second], run_id="r", device="cpu")
-    return lake
 
 
 def imported(stderr: str) -> set[str]:
@@ -71,13 +26,6 @@ def imported(stderr: str) -> set[str]:
     return {
         line.rsplit("|", 1)[1].strip().split(".")[0] for line in stderr.splitlines() if line.startswith("import time:")
     }
-
-
-def error_of(done: subprocess.CompletedProcess) -> dict[str, str]:
-    document = json.loads(done.stdout)
-    assert list(document) == ["error"]
-    assert list(document["error"]) == ["code", "message", "next"]
-    return document["error"]
 
 
 # -- help ---------------------------------------------------------------------------------------------------------------
@@ -111,184 +59,6 @@ def test_search_imports_nothing_heavy(run, filled):
 
 def test_the_version_is_told(run):
     assert run("--version").stdout.startswith("nightscribe, version ")
-
-
-# -- wrong configuration ------------------------------------------------------------------------------------------------
-
-
-def test_a_bucket_that_is_missing_is_refused(run, home):
-    done = run("index", "nowhere", "--plan", "--models", "bucket")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        f"Error: The bucket {home / 'nowhere'} does not exist.\nName a folder, or a URI such as s3://bucket/prefix.\n"
-    )
-
-
-def test_a_bucket_that_is_missing_is_refused_as_json(run, home):
-    done = run("index", "nowhere", "--json", "--models", "bucket")
-    assert done.returncode == 2
-    assert error_of(done) == {
-        "code": "bucket_not_found",
-        "message": f"The bucket {home / 'nowhere'} does not exist.",
-        "next": "Name a folder, or a URI such as s3://bucket/prefix.",
-    }
-    assert not (home / "data").exists(), "nothing is made before all is checked"
-
-
-def test_an_unknown_model_set_is_refused(run):
-    done = run("index", "bucket", "--models", "klingon", "--json")
-    assert done.returncode == 2
-    error = error_of(done)
-    assert error["code"] == "unknown_model_set"
-    assert error["message"].startswith("There is no model set 'klingon'. Known: demo, english, ")
-    assert error["next"].startswith("Use --models with one of them")
-
-
-def test_a_lake_that_cannot_be_made_is_refused(run, home):
-    (home / "file").write_text("no folder")
-    for lake in ("file", "file/inner", "/proc/nowhere"):
-        done = run("index", "bucket", "--models", "bucket", "--lake", lake, "--json")
-        assert done.returncode == 2, lake
-        assert error_of(done)["code"] in ("lake_not_writable", "misconfigured"), lake
-
-
-@pytest.mark.parametrize("command", [["search", "x"], ["sql", "SELECT 1"], ["status"], ["subtitles"], ["maintain"]])
-def test_without_a_lake_every_command_says_how_to_get_one(run, home, command):
-    done = run(*command, "--lake", "nowhere", "--json")
-    assert done.returncode == 2
-    assert error_of(done) == {
-        "code": "misconfigured",
-        "message": f"There is no lake at {home / 'nowhere'}.",
-        "next": "Index something first: nightscribe index BUCKET",
-    }
-    assert not (home / "nowhere").exists()
-
-
-def test_an_error_for_people_is_one_sentence_and_the_next_step(run, home):
-    done = run("search", "x")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        f"Error: There is no lake at {home}/data/lake.\nIndex something first: nightscribe index BUCKET\n"
-    )
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (b"lake = \n", "nightscribe.toml cannot be read: Invalid value"),
-        (b"\xff\xfe", "nightscribe.toml cannot be read: "),
-        (b"lak = 'x'\n", "The setting lak is wrong: Extra inputs are not permitted."),
-        (b"batch_videos = 0\n", "The setting batch_videos is wrong: Input should be greater than or equal to 1."),
-        (b"sql_rows = 'many'\n", "The setting sql_rows is wrong: "),
-    ],
-)
-def test_a_bad_settings_file_is_refused(run, home, content, says):
-    (home / "nightscribe.toml").write_bytes(content)
-    done = run("status", "--json")
-    assert done.returncode == 2
-    error = error_of(done)
-    assert (error["code"], error["message"][: len(says)]) == ("misconfigured", says)
-
-
-def test_a_bad_variable_is_called_by_its_name_and_not_taken_for_the_file(run):
-    done = run("status", "--json", env={"NIGHTSCRIBE_INCLUDE": "*.mp4"})
-    assert done.returncode == 2
-    message = error_of(done)["message"]
-    assert '"include"' in message
-    assert "nightscribe.toml" not in message
-
-
-def test_settings_come_from_the_file_and_flags_go_before_it(run, home, filled):
-    (home / "nightscribe.toml").write_text(f"lake = {json.dumps(filled.uri)}\n")
-    assert run("sql", "SELECT count(*) AS n FROM videos", "--json").stdout == '[\n {\n  "n": 2\n }\n]\n'
-    done = run("status", "--lake", "elsewhere", "--json")
-    assert error_of(done)["message"] == f"There is no lake at {home / 'elsewhere'}."
-
-
-@pytest.mark.broken_lake
-def test_a_lake_by_a_newer_version_is_left_alone(run, filled):
-    marker = Path(filled.uri, "nightscribe-lake.json")
-    marker.write_text('{"version": 99}')
-    for command in (["search", "x"], ["maintain"], ["index", "bucket", "--models", "bucket"]):
-        done = run(*command, "--lake", filled.uri, "--json")
-        assert done.returncode == 2, command
-        assert error_of(done) == {
-            "code": "lake_too_new",
-            "message": f"The lake {filled.uri} has version 99; this Nightscribe knows {LAKE_VERSION}. Nothing was changed.",
-            "next": "Update Nightscribe on this machine.",
-        }
-    assert marker.read_text() == '{"version": 99}'
-
-
-@pytest.mark.broken_lake
-@pytest.mark.parametrize(
-    "content", [b"{", b"\xff\xfe\x00", b"[1]", b'"text"', b'{"version": "new"}', b'{"version": null}', b""]
-)
-def test_a_damaged_marker_is_named(run, filled, content):
-    Path(filled.uri, "nightscribe-lake.json").write_bytes(content)
-    done = run("search", "x", "--lake", filled.uri, "--json")
-    assert done.returncode == 2
-    assert error_of(done)["message"] == f"{filled.uri}/nightscribe-lake.json is damaged."
-
-
-def test_a_lake_that_is_a_file_is_refused(run, home):
-    (home / "file").write_text("no folder")
-    done = run("search", "x", "--lake", "file", "--json")
-    assert (done.returncode, error_of(done)["message"]) == (2, f"The lake {home / 'file'} is not a folder.")
-
-
-@pytest.mark.broken_lake
-def test_a_damaged_table_is_named(run, filled):
-    for entry in Path(filled.uri, "videos", "_delta_log").glob("*.json"):
-        entry.write_text("no log")
-    done = run("search", "x", "--lake", filled.uri, "--json")
-    assert done.returncode == 2
-    error = error_of(done)
-    assert error["code"] == "lake_unreadable"
-    assert error["message"].startswith(f"The table {filled.uri}/videos cannot be read: ")
-    assert "\n" not in error["message"]
-
-
-@pytest.mark.broken_lake
-@pytest.mark.parametrize("damage", ["removed", "overwritten"])
-def test_a_damaged_file_of_a_table_is_named(run, filled, damage):
-    path = Path(filled.files("words")[0])
-    path.unlink() if damage == "removed" else path.write_bytes(b"no parquet")
-    for command in (["search", "hello"], ["maintain", "--check"]):
-        done = run(*command, "--lake", filled.uri, "--json")
-        assert done.returncode == 2
-        error = error_of(done)
-        assert error["code"] == "lake_unreadable"
-        assert error["message"].startswith("The lake cannot be read: ")
-        assert path.name in error["message"]
-        assert "\n" not in error["message"]
-
-
-@pytest.mark.broken_lake
-def test_damaged_data_in_a_file_is_named(run, filled):
-    path = Path(filled.files("words")[0])
-    content = bytearray(path.read_bytes())
-    for i in range(4, len(content) - 8 - int.from_bytes(content[-8:-4], "little")):
-        content[i] ^= 0x5A
-    path.write_bytes(content)
-    done = run("search", "hello", "--lake", filled.uri, "--json")
-    assert (done.returncode, error_of(done)["code"]) == (2, "lake_unreadable")
-
-
-@pytest.mark.parametrize(
-    "arguments", [["search", "--json"], ["sql", "--json", "--limit", "0", "x"], ["status", "--josn", "--json"]]
-)
-def test_wrong_usage_is_exit_code_2_and_json_where_asked(run, arguments):
-    done = run(*arguments)
-    assert done.returncode == 2
-    assert error_of(done)["code"] == "usage"
-
-
-def test_wrong_usage_for_people_shows_the_usage(run):
-    done = run("search")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("Usage: nightscribe search [OPTIONS] WORDS...")
-    assert run("nosuch").returncode == 2
 
 
 # -- search -------------------------------------------------------------------------------------------------------------
