@@ -14,6 +14,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.server import is_away
 from tasks.errors import NightscribeError, OrchestrationUnavailable, first_line, foreseen
 from tasks.orchestrated import (
     commit_batch,
@@ -56,7 +57,12 @@ def index(
         bucket, Settings(**given), limit=limit, retry_failed=retry_failed, refresh=refresh
     )
     report = run(session)
-    create_markdown_artifact(report.markdown(), key="index-report", description=report.sentence())
+    try:
+        create_markdown_artifact(report.markdown(), key="index-report", description=report.sentence())
+    except (httpx.HTTPError, RuntimeError) as error:
+        if not is_away(error):
+            raise
+        log.warning("Prefect did not take the report of this run: %s", first_line(error))
     return report.as_json()
 
 
@@ -64,14 +70,14 @@ def run(session: Session) -> RunReport:
     """All of a session: its work, then Elasticsearch (not after a slice: a backfill syncs once), and its row of `runs`."""
     first = nullcontext() if session.pipeline.last else going_first(session.settings.scratch, session.run_id)
     with run_folder(session.settings.scratch, session.run_id), first:
-        outcome = "failed"
         try:
             work_through(session)
             if not session.pipeline.last:
                 session.let_search_follow(sync_search)
             outcome = "done"
-        except KeyboardInterrupt:
-            outcome = "interrupted"
+        except BaseException as error:
+            outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            session.failure = error
             raise
         finally:
             session.pipeline.stop()
@@ -132,20 +138,28 @@ _opened: dict[str, Session] = {}
 def run_session(session: Session, bucket: str) -> dict[str, Any]:
     """Run a session that is open already as the flow `index`.
 
+    A Prefect server that went away when all was done has missed the end of the run, and nothing else is amiss.
+
     Raises:
-        OrchestrationUnavailable: the Prefect server went away. What is in the lake stays there; `session.outcome` says
-            whether that is all.
+        OrchestrationUnavailable: it went away before; what is in the lake stays there.
     """
     _opened[bucket] = session
     try:
         report: dict[str, Any] = index(bucket)
-    except (
-        httpx.TransportError
-    ) as error:  # what is asked of buckets, lakes and Elasticsearch goes through other libraries
+        return report
+    except (httpx.HTTPError, RuntimeError) as error:
+        if session.failure is not None:  # which Prefect could not tell its server
+            raise session.failure from None
+        if not is_away(error):
+            raise
+        gone = f"The Prefect server went away ({first_line(error)})."
+        if session.outcome == "done":
+            log.warning("%s The run had come to its end; the server was not told.", gone)
+            return session.report.as_json()
         n = sum(session.report.done.values())
         raise OrchestrationUnavailable(
-            f"The Prefect server went away ({first_line(error)}). {n} video{'s' * (n != 1)} of this run "
-            f"{'is' if n == 1 else 'are'} in the lake.",
+            f"{gone} {n} video{'s' * (n != 1)} of this run {'is' if n == 1 else 'are'} in the lake.",
             next="The same command goes on from there.",
         ) from error
-    return report
+    finally:
+        _opened.pop(bucket, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import logging
@@ -11,8 +12,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-
-from nightscribe.prefect_env import leave
 
 COMMANDS = {
     "index": "Scan a bucket and index what is new (the main job).",
@@ -32,6 +31,9 @@ COMMANDS = {
     "bench": "Measure this machine: the figures of the README.",
     "models": "List the model sets; fetch one for offline use.",
 }
+
+
+_waits_for_prefect = True
 
 
 class LazyGroup(click.Group):
@@ -119,7 +121,27 @@ def run(arguments: Sequence[str] | None = None) -> None:
         said = damaged or Unexpected.of(error)
         say_error(said.code, str(said), said.next, as_json="--json" in given)
         code = 2 if damaged else 1
-    leave(code if isinstance(code, int) else 0)
+    _leave(code if isinstance(code, int) else 0)
+
+
+def do_not_wait_for_prefect() -> None:
+    """Say that the server of this run is gone.
+
+    Prefect's threads hold what it was not told, and Python waits for them at the end: minutes of asking again.
+    """
+    global _waits_for_prefect
+    _waits_for_prefect = False
+
+
+def _leave(code: int) -> None:
+    if _waits_for_prefect:
+        sys.exit(code)
+    try:
+        with contextlib.suppress(OSError):  # a reader that has gone
+            sys.stdout.flush()
+            sys.stderr.flush()
+    finally:
+        os._exit(code)
 
 
 def say_error(code: str, message: str, following: str, *, as_json: bool) -> None:

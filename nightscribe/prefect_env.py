@@ -5,17 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
 
 from nightscribe.temporary_server import TemporaryServer, answers
 from tasks.errors import NotSetUp, OrchestrationUnavailable, refuse_password
 
 log = logging.getLogger("nightscribe")
-_server_is_gone = False
 
 
 @contextlib.contextmanager
@@ -63,24 +60,6 @@ def server_that_is_set() -> Iterator[str]:
     if not answers(url):
         raise OrchestrationUnavailable(f"The Prefect server {url} does not answer.", next="Start it.")
     yield url
-
-
-def leave_at_the_end() -> None:
-    """Say that the server of this run is gone for good.
-
-    Prefect's threads hold what it was not told, and Python waits for them to the end: minutes of trying again.
-    """
-    global _server_is_gone
-    _server_is_gone = True
-
-
-def leave(code: int) -> NoReturn:
-    """End the process, without waiting for Prefect's threads if their server is gone."""
-    if _server_is_gone:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
 
 
 def _address() -> str | None:

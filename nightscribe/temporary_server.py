@@ -41,24 +41,26 @@ class TemporaryServer:
         self._socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/api"
         self._process: subprocess.Popen[bytes] | None = None
+        self._environment = {**os.environ, "PREFECT_UI_ENABLED": "false"}
+        self._environment.pop("PREFECT_API_URL", None)
         self._keeper = threading.Thread(target=self._keep_up, daemon=True)
         self._ending, self._changing = False, threading.Lock()
         # What a server says that is ended in the middle of its work is no news to a user.
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed on exit
+        self._said_before = 0
 
     def __enter__(self) -> TemporaryServer:
         self._start()
         return self
 
     def _start(self) -> None:
-        environment = {**os.environ, "PREFECT_UI_ENABLED": "false"}
-        environment.pop("PREFECT_API_URL", None)
         listener = self._socket.fileno()
         command = [sys.executable, "-P", "-m", "nightscribe.temporary_server", str(listener), str(os.getpid())]
+        self._said_before = self._said.seek(0, os.SEEK_END)
         # A session of its own: Ctrl-C in the terminal must not end it before the run has said that it was interrupted.
         self._process = subprocess.Popen(
             command,
-            env=environment,
+            env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=self._said,
             stderr=self._said,
@@ -85,24 +87,28 @@ class TemporaryServer:
         )
 
     def _keep_up(self) -> None:
-        for restarts in range(RESTARTS + 1):
-            assert self._process is not None
-            self._process.wait()
-            with self._changing:
-                if self._ending:
-                    return
-                following = "it is started again" if restarts < RESTARTS else "it is not started again"
-                log.warning("Prefect's temporary server ended by itself%s; %s.", self._cause(), following)
-                if restarts < RESTARTS:
-                    self._start()
-        self._socket.close()  # who asks now is told at once
+        try:
+            for restarts in range(RESTARTS + 1):
+                assert self._process is not None
+                self._process.wait()
+                with self._changing:
+                    if self._ending:
+                        return
+                    following = "it is started again" if restarts < RESTARTS else "it is not started again"
+                    log.warning("Prefect's temporary server ended by itself%s; %s.", self._cause(), following)
+                    if restarts < RESTARTS:
+                        self._start()
+        except OSError as error:
+            log.warning("Prefect's temporary server cannot be started again: %s", error)
+        finally:
+            self._socket.close()  # who asks now is told at once
 
     def _cause(self) -> str:
         """The signal that ended the server, or the last line that it wrote, in brackets."""
         code = self._process.returncode if self._process else None
         if code is not None and code < 0:
             return f" ({signal.strsignal(-code) or f'signal {-code}'})"
-        self._said.seek(0)
+        self._said.seek(self._said_before)
         lines = self._said.read().decode("utf-8", "replace").strip().splitlines()
         told = [line for line in lines if not line.startswith("(Background on")]  # SQLAlchemy's last word, a link
         return f" ({told[-1].strip()[:300]})" if told else ""

@@ -30,7 +30,7 @@ BYTES_PER_S = 60_000.0  # a guess at a video's rate, only to cut batches
 
 @dataclass
 class Session:
-    """One index run. `work` is what remains after --limit; `outcome` is there from its end on."""
+    """One index run. `work` is what remains after --limit; `outcome` is there from its end on, `failure` is what broke it off."""
 
     settings: Settings
     bucket: Bucket
@@ -45,6 +45,7 @@ class Session:
     started: float = field(default_factory=time.monotonic)
     lost_in_a_row: int = 0
     outcome: str | None = None
+    failure: BaseException | None = None
 
     @property
     def run_id(self) -> str:
@@ -144,7 +145,6 @@ class Session:
 
     def close(self, outcome: str) -> RunReport:
         """End the decoders, clean up scratch, write the row of `runs` (a run that did nothing writes none)."""
-        self.outcome = outcome
         self.pipeline.close()
         total = time.monotonic() - self.started
         self.report.seconds["overhead"] = total - self.pipeline.clock.seconds
@@ -159,6 +159,7 @@ class Session:
                 if outcome == "done":
                     raise
                 log.warning("The row of this run is missing in the table runs: %s", error)  # what ended it says more
+        self.outcome = outcome
         return self.report
 
 

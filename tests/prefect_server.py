@@ -28,6 +28,23 @@ QUICK = {
 }
 
 
+def ask(url: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    """What a Prefect server answers to a POST."""
+    request = urllib.request.Request(
+        f"{url}{path}", data=json.dumps(body or {}).encode(), headers={"Content-Type": "application/json"}
+    )
+    for tries in range(10):
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                text = answer.read()
+            return json.loads(text) if text else None
+        except urllib.error.HTTPError as error:  # a busy database says 503
+            if error.code != 503 or tries == 9:
+                raise
+            time.sleep(1)
+    raise AssertionError("unreachable")
+
+
 class PrefectServer:
     """One on a port and a database of its own; the same ones after `restart`."""
 
@@ -110,19 +127,7 @@ class PrefectServer:
         )
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        request = urllib.request.Request(
-            f"{self.url}{path}", data=json.dumps(body or {}).encode(), headers={"Content-Type": "application/json"}
-        )
-        for tries in range(10):
-            try:
-                with urllib.request.urlopen(request, timeout=30) as answer:
-                    text = answer.read()
-                return json.loads(text) if text else None
-            except urllib.error.HTTPError as error:  # a busy database says 503
-                if error.code != 503 or tries == 9:
-                    raise
-                time.sleep(1)
-        raise AssertionError("unreachable")
+        return ask(self.url, path, body)
 
     def flow_runs(self, name: str) -> list[dict[str, Any]]:
         """The runs of a deployment that are past being scheduled, the oldest first."""

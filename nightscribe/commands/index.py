@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
+import os
 import sys
 from typing import Any
 
 import click
 
-from nightscribe.cli import print_json
+from nightscribe.cli import do_not_wait_for_prefect, print_json
 from nightscribe.common import console, json_option, lake_option, settings_from
-
-log = logging.getLogger("nightscribe")
 
 
 @click.command("index")
@@ -89,9 +87,9 @@ def command(
 
 
 def _run(session: Any, bucket: str) -> None:
-    from nightscribe.prefect_env import leave_at_the_end, orchestration
+    from nightscribe.prefect_env import orchestration
     from nightscribe.progress import following
-    from tasks.errors import OrchestrationUnavailable
+    from nightscribe.temporary_server import answers
 
     with orchestration(meanwhile=session.warm_up):
         from flows.index import run_session
@@ -99,11 +97,9 @@ def _run(session: Any, bucket: str) -> None:
         try:
             with following(session):
                 run_session(session, bucket)
-        except OrchestrationUnavailable as error:
-            leave_at_the_end()
-            if session.outcome != "done":
-                raise
-            log.warning("%s That is all there was to do; the server was not told.", error)
+        finally:
+            if not answers(os.environ["PREFECT_API_URL"], timeout=5):
+                do_not_wait_for_prefect()
 
 
 def _sync(lake: str, settings: Any) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from tasks.training.checkpoints import (
 )
 from tasks.training.clips import ClipStore
 from tasks.training.folders import recover, write_whole
-from tasks.training.inputs import ModelInputs
+from tasks.training.inputs import ModelInputs, settle_masks
 from tasks.training.losses import Targets, ctc, disagreement, log_probabilities
 from tasks.training.options import Progress, TrainingOptions, learning_rate_at
 
@@ -85,8 +85,7 @@ class Trainer:
                 part.requires_grad_(True)
         if options.gradient_checkpointing:
             model.gradient_checkpointing_enable()
-        if options.mask_time is not None:
-            model.config.mask_time_prob = options.mask_time
+        settle_masks(model, options)
         # On a CPU in bf16, the backward pass of torch's fused attention takes longer than those of its parts.
         if precision == "bf16" and not torch.cuda.is_available() and model.config._attn_implementation == "sdpa":
             model.set_attn_implementation("eager")
@@ -192,7 +191,8 @@ class Trainer:
         bare = self.accelerator.unwrap_model(self.model)
         inputs, frames = self.inputs(bare, batch, device)
         views = 2 if self.options.consistency > 0 else 1
-        inputs = {name: torch.cat([value] * views) for name, value in inputs.items()}
+        if views > 1:
+            inputs = {name: torch.cat([value] * views) for name, value in inputs.items()}
         deep = self.options.intermediate_ctc > 0
         with self.accelerator.autocast():
             outputs = self.model(**inputs, output_hidden_states=deep)

@@ -20,7 +20,7 @@ class Targets:
     @classmethod
     def of(cls, texts: list[str], frames: torch.Tensor, tokenizer: Any, device: torch.device) -> Targets:
         labels = [tokenizer(text).input_ids for text in texts]
-        flat = torch.tensor([i for clip in labels for i in clip], device=device)
+        flat = torch.tensor([i for clip in labels for i in clip], dtype=torch.long, device=device)
         return cls(flat, torch.tensor([len(clip) for clip in labels]), frames)
 
     @property
@@ -58,6 +58,6 @@ def disagreement(one: torch.Tensor, other: torch.Tensor, targets: Targets) -> to
 
     def towards(taught: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
         divergence = functional.kl_div(taught, teacher.detach(), reduction="none", log_target=True)
-        return (divergence * real).sum()
+        return torch.where(real, divergence, 0.0).sum()
 
     return (towards(one, other) + towards(other, one)) / 2 / targets.characters

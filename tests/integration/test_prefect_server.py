@@ -4,35 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
-from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
 
-import httpx
 import pytest
 from conftest import BUCKET, command_environment
+from prefect_server import ask
 
-from flows.index import run_session
 from nightscribe.prefect_env import profile_url
 from nightscribe.temporary_server import TemporaryServer, answers
 from tasks.errors import OrchestrationUnavailable
-from tasks.lake.store import Lake
-from tasks.lake.views import connect
-
-
-def ask(url: str, path: str) -> list[dict]:
-    request = urllib.request.Request(
-        f"{url}{path}", data=json.dumps({}).encode(), headers={"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        return json.load(answer)
 
 
 @pytest.fixture
@@ -120,91 +105,6 @@ def test_why_a_server_did_not_start_is_said_once(tmp_path, monkeypatch, caplog):
     ):
         server.wait()
     assert caplog.messages == []
-
-
-def test_a_server_that_dies_is_started_again_and_who_asked_meanwhile_is_answered(environment, caplog):
-    with TemporaryServer() as server:
-        server.wait()
-        for _ in range(2):
-            server._process.kill()
-            assert answers(server.url), "the question waits for the next server"
-    ended = [line for line in caplog.messages if "ended by itself" in line]
-    assert len(ended) == 2
-    assert all(line.endswith("ended by itself (Killed); it is started again.") for line in ended)
-    assert not answers(server.url, timeout=1)
-
-
-def test_a_server_that_dies_again_and_again_is_given_up(environment, monkeypatch, caplog):
-    monkeypatch.setattr("nightscribe.temporary_server.RESTARTS", 0)
-    with TemporaryServer() as server:
-        server.wait()
-        server._process.kill()
-        server._keeper.join(timeout=20)
-        started = time.monotonic()
-        assert not answers(server.url), "nothing listens there any more"
-        assert time.monotonic() - started < 1
-    assert [line for line in caplog.messages if line.endswith("; it is not started again.")]
-
-
-def begin(environment: dict[str, str], **more: str) -> subprocess.Popen[str]:
-    """`index` of one video, at the moment when its run has begun."""
-    run = subprocess.Popen(
-        [sys.executable, "-m", "nightscribe", "index", str(BUCKET / "unsorted"), "--json"],
-        env={**environment, **more},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert run.stderr is not None
-    assert any("to do" in line for line in run.stderr)
-    return run
-
-
-def test_a_run_survives_the_death_of_its_temporary_server(environment):
-    run = begin(environment)
-    [server] = subprocess.run(
-        ["pgrep", "-P", str(run.pid), "-f", "temporary_server"], capture_output=True, text=True, check=True
-    ).stdout.split()
-    os.kill(int(server), signal.SIGKILL)
-    out, err = run.communicate(timeout=300)
-    assert run.returncode == 0, err
-    assert json.loads(out)["indexed"] == 1
-    assert err.count("it is started again") == 1
-    assert "Traceback" not in err
-    with TemporaryServer() as after:
-        after.wait()
-        assert [run["state"]["type"] for run in ask(after.url, "/flow_runs/filter")] == ["COMPLETED"]
-
-
-def test_a_server_that_goes_away_in_the_middle_costs_its_record_of_the_run_and_nothing_else(environment, monkeypatch):
-    monkeypatch.setattr("nightscribe.temporary_server.RESTARTS", 0)
-    with TemporaryServer() as server:
-        server.wait()
-        run = begin(environment, PREFECT_API_URL=server.url, PREFECT_CLIENT_MAX_RETRIES="1")
-        limit = time.monotonic() + 60
-        while not ask(server.url, "/task_runs/filter") and time.monotonic() < limit:
-            time.sleep(0.1)
-        server._process.kill()
-        out, err = run.communicate(timeout=300)
-    assert run.returncode == 0, err
-    report = json.loads(out)
-    assert report["indexed"] == 1
-    assert "The Prefect server went away" in err
-    assert "1 video of this run is in the lake" in err
-    assert len(err.splitlines()) < 5, "nobody else complains"
-    kept = connect(Lake(environment["NIGHTSCRIBE_LAKE"]))
-    assert kept.execute("SELECT outcome FROM runs").fetchall() == [("done",)]
-
-
-def test_of_a_server_that_goes_away_before_the_end_is_said_what_is_kept(monkeypatch):
-    def gone(bucket: str) -> None:
-        raise httpx.ConnectError("All connection attempts failed")
-
-    monkeypatch.setattr("flows.index.index", gone)
-    session = SimpleNamespace(report=SimpleNamespace(done=Counter(indexed=3, failed=1)))
-    with pytest.raises(OrchestrationUnavailable, match=r"went away .*attempts failed.* 4 videos") as caught:
-        run_session(session, "a bucket")
-    assert "same command" in caught.value.next
 
 
 def test_the_address_in_prefects_active_profile_counts(tmp_path, monkeypatch):

@@ -316,6 +316,21 @@ def test_what_two_views_disagree_is_paid_for_by_its_weight(clips, tmp_path):
     assert heavier - heavy == pytest.approx(heavy - light, rel=1e-2)
 
 
+@pytest.mark.parametrize(
+    ("options", "config", "said"),
+    [
+        ({"mask_time": 0.3}, {"apply_spec_augment": False}, "masks no frames"),
+        ({"consistency": 0.2, "mask_time": 0.0}, {"mask_feature_prob": 0.0}, "would be the same"),
+    ],
+)
+def test_masks_that_are_asked_of_a_model_without_any_are_refused(clips, tmp_path, options, config, said):
+    model = small_model(30, hidden=64, layers=1)
+    for name, value in config.items():
+        setattr(model.config, name, value)
+    with pytest.raises(Misconfigured, match=said):
+        trainer(clips, tmp_path, replace(QUICK, **options), model)
+
+
 # -- steps that are skipped -----------------------------------------------------------------------------------------
 
 

@@ -32,6 +32,11 @@ def test_a_text_that_is_longer_than_its_frames_costs_nothing():
     assert float(ctc(log_probabilities(torch.zeros(1, 2, 30)), targets("abc", frames=TWO_FRAMES), blank=0)) == 0
 
 
+def test_clips_of_which_none_has_a_word_cost_what_is_heard_in_them():
+    found = ctc(log_probabilities(torch.zeros(1, 2, 30)), targets("", frames=TWO_FRAMES), blank=0)
+    assert float(found) == pytest.approx(2 * math.log(30))
+
+
 def test_two_views_that_say_the_same_agree():
     view = log_probabilities(torch.randn(3, 5, 30, generator=torch.Generator().manual_seed(0)))
     assert float(disagreement(view, view, targets("a", "b", "c", frames=torch.tensor([5, 3, 1])))) == 0

@@ -62,10 +62,12 @@ from nightscribe.progress import counting
     type=click.FloatRange(0, 5),
     default=0.0,
     show_default=True,
-    help="Hear each clip twice under other masks, and weigh by this what the two disagree; twice the time a step.",
+    help="Hear each clip twice under other masks, and weigh so what the two disagree (0.2); twice the time and memory.",
 )
 @click.option(
-    "--mask-time", type=click.FloatRange(0, 0.9), help="Share of the frames to mask; default the model's own."
+    "--mask-time",
+    type=click.FloatRange(0, 0.9),
+    help="At most this share of the frames is masked; default the model's own.",
 )
 @click.option("--noise", type=click.Path(path_type=Path), help="Folder of recordings to mix in as noise.")
 @click.option("--hidden", type=click.IntRange(min=64), default=256, show_default=True, help="Width, from scratch.")
