@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.lake.commit import commit, new_generation
-from tasks.lake.maintain import check, compact, expire, maintain
+from tasks.lake.maintain import check, compact, expire, maintain, vacuum
 from tasks.lake.views import connect
 
 
@@ -159,3 +159,15 @@ def test_files_that_a_killed_writer_has_not_finished_go_after_the_grace(lake, re
     os.utime(staged, (time.time() - 90_000,) * 2)
     assert maintain(lake, keep_generations=3, grace_h=24).vacuumed_files == 1
     assert not staged.exists()
+
+
+@pytest.mark.parametrize(("grace_h", "gone"), [(0.4, False), (0.0, True)])
+def test_a_grace_of_a_part_of_an_hour_is_kept(lake, result, grace_h, gone):
+    """Delta counts whole hours: a reader who began just now still has the files of then."""
+    commit(lake, [result("some words")], run_id="r", device="cpu")
+    commit(lake, [result("other words", key="b.mp4", video_id="b" * 20)], run_id="r", device="cpu")
+    before = set(lake.files("words"))
+    lake.table("words").optimize.compact()
+    vacuum(lake, "words", grace_h)
+    assert len(lake.files("words")) == 1
+    assert all(Path(file).exists() != gone for file in before)
