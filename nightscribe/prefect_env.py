@@ -16,8 +16,8 @@ log = logging.getLogger("nightscribe")
 
 
 @contextlib.contextmanager
-def orchestration(meanwhile: Callable[[], None]) -> Iterator[None]:
-    """Prefect ready to run a flow: with the server of PREFECT_API_URL, or with a temporary one.
+def orchestration(meanwhile: Callable[[], None]) -> Iterator[str]:
+    """The address of the server that keeps a run: that of PREFECT_API_URL or the profile, or a temporary one.
 
     Nothing phones home, and little is printed. Import flows inside this context only. `meanwhile` is called while a
     temporary server starts, which takes seconds.
@@ -28,7 +28,7 @@ def orchestration(meanwhile: Callable[[], None]) -> Iterator[None]:
     _be_quiet()
     url = _address()
     if url and answers(url):
-        yield
+        yield url
         return
     if url:
         log.warning("The Prefect server %s does not answer; a temporary one keeps this run.", url)
@@ -40,7 +40,7 @@ def orchestration(meanwhile: Callable[[], None]) -> Iterator[None]:
 
         meanwhile()
         server.wait()
-        yield
+        yield server.url
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
@@ -91,14 +90,14 @@ def _run(session: Any, bucket: str) -> None:
     from nightscribe.progress import following
     from nightscribe.temporary_server import answers
 
-    with orchestration(meanwhile=session.warm_up):
+    with orchestration(meanwhile=session.warm_up) as server:
         from flows.index import run_session
 
         try:
             with following(session):
                 run_session(session, bucket)
         finally:
-            if not answers(os.environ["PREFECT_API_URL"], timeout=5):
+            if not answers(server, timeout=5):
                 do_not_wait_for_prefect()
 
 

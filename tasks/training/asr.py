@@ -207,7 +207,7 @@ class Trainer:
             inner = torch.stack([ctc(view, targets, blank) for view in log_probabilities(logits).chunk(views)]).mean()
             loss = (1 - self.options.intermediate_ctc) * loss + self.options.intermediate_ctc * inner
         if views == 2:
-            loss = loss + self.options.consistency * disagreement(*said, targets)
+            loss = loss + self.options.consistency * disagreement(said[0], said[1], targets)
         return loss
 
     # -- validation ---------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from conftest import BUCKET, command_environment
@@ -26,13 +27,16 @@ def environment(tmp_path, monkeypatch) -> dict[str, str]:
     return command_environment(tmp_path, PREFECT_API_URL=None)
 
 
-def test_a_server_that_is_set_gets_the_run_its_tasks_and_the_report(environment):
+def test_the_server_of_the_profile_gets_the_run_its_tasks_and_the_report(environment):
     with TemporaryServer() as server:
         server.wait()
+        Path(environment["PREFECT_HOME"], "profiles.toml").write_text(
+            f'active = "work"\n[profiles.work]\nPREFECT_API_URL = "{server.url}"\n'
+        )
         command = [sys.executable, "-m", "nightscribe", "index", str(BUCKET / "unsorted"), "--json"]
         done = subprocess.run(
             command,
-            env={**environment, "PREFECT_API_URL": server.url},
+            env=environment,
             capture_output=True,
             text=True,
             timeout=300,
