@@ -15,7 +15,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.server import is_away
-from tasks.errors import NightscribeError, OrchestrationUnavailable, first_line, foreseen
+from tasks.errors import NightscribeError, OrchestrationUnavailable, Unexpected, first_line, foreseen
 from tasks.orchestrated import (
     commit_batch,
     finish_batch,
@@ -123,6 +123,8 @@ def collect(session: Session, batch: Batch, steps: Steps) -> None:
             # All of them: after a step that failed, Prefect knows of the later ones only that they never began.
             *_, results = [step.result() for step in steps]
     except NightscribeError as error:
+        if isinstance(error, Unexpected) and is_away(error):
+            raise _went_away(session, error.__cause__ or error) from error
         singles = session.apart(batch, error)
         for single in singles:
             collect(session, single, begin(session, single))
@@ -152,14 +154,20 @@ def run_session(session: Session, bucket: str) -> dict[str, Any]:
             raise session.failure from None
         if not is_away(error):
             raise
-        gone = f"The Prefect server went away ({first_line(error)})."
         if session.outcome == "done":
-            log.warning("%s The run had come to its end; the server was not told.", gone)
+            log.warning(
+                "The Prefect server went away (%s). The run had come to its end; the server was not told.",
+                first_line(error),
+            )
             return session.report.as_json()
-        n = sum(session.report.done.values())
-        raise OrchestrationUnavailable(
-            f"{gone} {n} video{'s' * (n != 1)} of this run {'is' if n == 1 else 'are'} in the lake.",
-            next="The same command goes on from there.",
-        ) from error
+        raise _went_away(session, error) from error
     finally:
         _opened.pop(bucket, None)
+
+
+def _went_away(session: Session, error: BaseException) -> OrchestrationUnavailable:
+    n = sum(session.report.done.values())
+    kept = f"{n} video{'s' * (n != 1)} of this run {'is' if n == 1 else 'are'} in the lake."
+    return OrchestrationUnavailable(
+        f"The Prefect server went away ({first_line(error)}). {kept}", next="The same command goes on from there."
+    )

@@ -10,9 +10,12 @@ on) and `test-voice.tsv` (a synthetic voice never trained on). Then:
         --learning-rate 8e-4 --max-steps 2900 --decay-steps 600 --weight-decay 0.01 --noise TESTDATA/sounds
     nightscribe train asr OUT/train.tsv --validation OUT/dev.tsv --out all --init clear/best --frame-ms 20 --max-clip-s 10 \\
         --learning-rate 4e-4 --warmup-steps 100 --max-steps 1150 --decay-steps 650 --weight-decay 0.01 --noise TESTDATA/sounds
-    nightscribe train asr OUT/train.tsv --validation OUT/dev.tsv --out MODEL --init all/best --max-clip-s 10 \\
+    nightscribe train asr OUT/train.tsv --validation OUT/dev.tsv --out more --init all/best --max-clip-s 10 \\
         --warmup-steps 100 --max-steps 18200 --decay-steps 4600 --validate-every 250 --patience 40 --weight-decay 0.01 \\
         --noise TESTDATA/sounds --half
+    nightscribe train asr OUT/train.tsv --validation OUT/dev.tsv --out MODEL --init more/best --max-clip-s 12 \\
+        --warmup-steps 150 --max-steps 10000 --decay-steps 3500 --validate-every 400 --patience 40 --weight-decay 0.01 \\
+        --consistency 0.2 --mask-time 0.25 --noise TESTDATA/sounds --half
     nightscribe train lm BOOKS OUT/transcripts.txt --models MODEL/best --without OUT/kept-back.tsv --tune OUT/dev.tsv
 """
 

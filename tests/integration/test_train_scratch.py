@@ -90,10 +90,10 @@ def test_a_model_from_scratch_has_the_shape_of_the_demo_model(tmp_path):
     model.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
     made, shipped = (json.loads((folder / "config.json").read_text()) for folder in (tmp_path, DEMO))
-    versions = {"transformers_version"}
-    assert {k: v for k, v in made.items() if k not in versions} == {
-        k: v for k, v in shipped.items() if k not in versions
-    }
+    for config in (made, shipped):
+        del config["transformers_version"]
+        del config["mask_time_prob"]  # of the last run, no part of the shape
+    assert made == shipped
     with safe_open(DEMO / "model.safetensors", "pt") as file:
         shapes = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     assert {name: list(value.shape) for name, value in model.state_dict().items()} == shapes
