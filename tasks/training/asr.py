@@ -196,18 +196,17 @@ class Trainer:
         deep = self.options.intermediate_ctc > 0
         with self.accelerator.autocast():
             outputs = self.model(**inputs, output_hidden_states=deep)
-        targets = Targets.of(batch.texts, frames, self.tokenizer, device)
-        said = log_probabilities(outputs.logits).chunk(views)
-        blank = bare.config.pad_token_id
-        loss = torch.stack([ctc(view, targets, blank) for view in said]).mean()
+        targets = Targets.of(batch.texts * views, frames.repeat(views), self.tokenizer, device)
+        log_probs, blank = log_probabilities(outputs.logits), bare.config.pad_token_id
+        loss = ctc(log_probs, targets, blank)
         if deep:
             middle = outputs.hidden_states[len(outputs.hidden_states) // 2]
             with self.accelerator.autocast():
                 logits = bare.lm_head(functional.layer_norm(middle, middle.shape[-1:]))
-            inner = torch.stack([ctc(view, targets, blank) for view in log_probabilities(logits).chunk(views)]).mean()
+            inner = ctc(log_probabilities(logits), targets, blank)
             loss = (1 - self.options.intermediate_ctc) * loss + self.options.intermediate_ctc * inner
-        if views == 2:
-            loss = loss + self.options.consistency * disagreement(said[0], said[1], targets)
+        if views > 1:
+            loss = loss + self.options.consistency * disagreement(log_probs, targets)
         return loss
 
     # -- validation ---------------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ def settle_masks(model: Any, options: TrainingOptions) -> None:
             raise Misconfigured("This model masks no frames.", next="Leave --mask-time out.")
         config.mask_time_prob = options.mask_time
     masks = able and (config.mask_time_prob > 0 or config.mask_feature_prob > 0)
-    dropout = any(getattr(config, name, 0) for name in dir(config) if name.endswith(("dropout", "layerdrop")))
+    dropout = any(value for name, value in config.to_dict().items() if name.endswith(("dropout", "layerdrop")))
     if options.consistency and not masks and not dropout:
         raise Misconfigured(
             "This model has neither masks nor dropout: two views of a clip would be the same.",

@@ -47,17 +47,15 @@ def ctc(log_probs: torch.Tensor, targets: Targets, blank: int) -> torch.Tensor:
     return each.sum() / targets.characters
 
 
-def disagreement(one: torch.Tensor, other: torch.Tensor, targets: Targets) -> torch.Tensor:
+def disagreement(log_probs: torch.Tensor, targets: Targets) -> torch.Tensor:
     """How far two views of the same clips differ, in nats a character: the mean of both divergences, over real frames.
 
-    The consistency term of CR-CTC (Yao et al., "CR-CTC: consistency regularization on CTC for improved speech
-    recognition", 2025): each view learns from the other, which it takes as given. Both (clips, frames, tokens).
+    `log_probs` has the clips twice, (2 * clips, frames, tokens), and `targets` too. The consistency term of CR-CTC (Yao et
+    al., "CR-CTC: consistency regularization on CTC for improved speech recognition", 2025): each view learns from the
+    other, which it takes as given.
     """
-    frames = torch.arange(one.shape[1])[None] < targets.frames[:, None]
-    real = frames.to(one.device)[..., None]
-
-    def towards(taught: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-        divergence = functional.kl_div(taught, teacher.detach(), reduction="none", log_target=True)
-        return torch.where(real, divergence, 0.0).sum()
-
-    return (towards(one, other) + towards(other, one)) / 2 / targets.characters
+    one, other = log_probs.chunk(2)
+    teachers = torch.cat([other, one]).detach()
+    divergence = functional.kl_div(log_probs, teachers, reduction="none", log_target=True)
+    real = torch.arange(log_probs.shape[1])[None] < targets.frames[:, None]
+    return torch.where(real.to(log_probs.device)[..., None], divergence, 0.0).sum() / targets.characters

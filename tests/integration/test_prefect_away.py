@@ -82,7 +82,7 @@ def test_a_server_that_cannot_be_started_again_is_given_up(environment, monkeypa
 
 @contextlib.contextmanager
 def indexing(environment: dict[str, str], log: Path, **more: str) -> Iterator[subprocess.Popen[str]]:
-    """`index` of one video, with what it says on stderr in `log`."""
+    """`index` of a few videos, with what it says on stderr in `log`."""
     with log.open("w") as said:
         run = subprocess.Popen(
             [sys.executable, "-m", "nightscribe", "index", str(BUCKET / "unsorted"), "--json"],

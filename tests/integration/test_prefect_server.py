@@ -100,7 +100,9 @@ def test_a_server_that_cannot_start_is_a_sentence_and_nothing_is_begun(tmp_path,
 
 def test_why_a_server_did_not_start_is_said_once(tmp_path, monkeypatch, caplog):
     program = tmp_path / "program"
-    program.write_text("#!/bin/sh\necho a long story >&2\necho the disk is full >&2\nexit 3\n")
+    program.write_text(
+        "#!/bin/sh\necho a long story >&2\necho the disk is full >&2\necho '(Background on this error at: x)' >&2\nexit 3\n"
+    )
     program.chmod(0o755)
     monkeypatch.setattr("nightscribe.temporary_server.sys.executable", str(program))
     with (
