@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 
@@ -29,8 +28,8 @@ def history_table(history: Sequence[Mapping[str, Any]]) -> str:
     return out.getvalue()
 
 
-def curves(history: Sequence[Mapping[str, Any]], target: Path) -> None:
-    """Loss on the training data, and word and character error on the validation clips, by step."""
+def curves(history: Sequence[Mapping[str, Any]]) -> bytes:
+    """Loss on the training data, and word and character error on the validation clips, by step: a PNG."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 4), layout="constrained")
@@ -46,7 +45,9 @@ def curves(history: Sequence[Mapping[str, Any]], target: Path) -> None:
         axes.set_xlabel("step")
         axes.set_ylim(bottom=0)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(target, dpi=120)
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=120)
+    return out.getvalue()
 
 
 def flat_options(options: Mapping[str, Any]) -> dict[str, Any]:

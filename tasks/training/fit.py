@@ -131,7 +131,7 @@ def fit(
         on_progress(progress)
 
     trainer.fit(noted)
-    if not (folder / "best" / "README.md").exists():  # killed after the average took its place
+    if not _told(folder, summarised()):  # killed after the last step
         told()
     return summarised()
 
@@ -219,22 +219,35 @@ def _architecture(model: Any, half: bool) -> str:
 
 
 def _write_card(folder: Path, summary: Mapping[str, Any], made: Mapping[str, str]) -> None:
-    """Curves, their table and the card, beside the best model."""
+    """Curves, their table and, last of them, the card, beside the best model."""
     best = folder / "best"
     if not best.is_dir():
         return
-    history, averaged = summary["history"], summary["averaged"]
+    history = summary["history"]
     write_whole(best / "history.csv", history_table(history))
-    curves(history, best / "curves.png")
-    lowest = min(history, key=lambda row: row["wer"])
-    which = f"the best after {lowest['step']}"
-    if averaged and averaged["wer"] < lowest["wer"]:
-        lowest, which = averaged, f"the average of {averaged['checkpoints']} checkpoints, the last ones"
+    write_whole(best / "curves.png", curves(history))
+    which, lowest = _kept(summary)
     rows = {
         **{key: value for key, value in made.items() if value},
-        "steps": f"{summary['steps']}, {which}",
+        "steps": which,
         "validation, greedy": f"WER {lowest['wer']:.1%}, CER {lowest['cer']:.1%}",
         "made": datetime.now(UTC).strftime("%Y-%m-%d"),
     }
     text = card(folder.name, "A CTC speech model.", rows, flat_options(summary["options"]), summary["problems"])
     write_whole(best / "README.md", text)
+
+
+def _told(folder: Path, summary: Mapping[str, Any]) -> bool:
+    """Whether the card is of the whole run; then it stays, with the tables that `evaluate --card` put there."""
+    path = folder / "best" / "README.md"
+    return path.exists() and f"**steps**: {_kept(summary)[0]}\n" in path.read_text(encoding="utf-8")
+
+
+def _kept(summary: Mapping[str, Any]) -> tuple[str, Mapping[str, float]]:
+    """Which weights of a run were kept, in words, and their scores."""
+    history, averaged = summary["history"], summary["averaged"]
+    lowest = min(history, key=lambda row: row["wer"])
+    which = f"the best after {lowest['step']}"
+    if averaged and averaged["wer"] < lowest["wer"]:
+        lowest, which = averaged, f"the average of {averaged['checkpoints']} checkpoints, the last ones"
+    return f"{summary['steps']}, {which}", lowest
