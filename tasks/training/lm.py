@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -18,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import Misconfigured, MissingTool
+from tasks.errors import Misconfigured, MissingTool, OutOfMemory
 from tasks.manifest import fraction
 from tasks.training.folders import replacing
 
@@ -63,6 +64,7 @@ def build_lm(
 
     Raises:
         MissingTool: there is no `lmplz` and it could not be built. Misconfigured: the text is too small for the options.
+        OutOfMemory: KenLM was killed.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="nightscribe-lm-") as name, replacing(folder) as made:
@@ -191,6 +193,11 @@ def _made(command: list[str]) -> None:
 
 def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode < 0:
+        raise OutOfMemory(
+            f"{Path(command[0]).name} was ended by {signal.Signals(-done.returncode).name}.",
+            next="Free some memory, or say less with --memory.",
+        )
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip()
         raise Misconfigured(

@@ -207,10 +207,11 @@ def test_a_run_that_was_killed_while_its_last_card_was_written_gets_it_whole(
         write_whole(path, content)
 
     options = replace(QUICK, validate_every=4, max_steps=8)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr("tasks.training.fit.write_whole", killed)
         patch.setattr(Trainer, "validate", lambda run: {"wer": 1.0, "cer": 1.0})  # the first stays the best
-        fit(Source(corpus), tmp_path / "run", base=base, options=options, validation=corpus)
+        with pytest.raises(Killed):
+            fit(Source(corpus), tmp_path / "run", base=base, options=options, validation=corpus)
     assert "**steps**: 4, the best after 4" in (tmp_path / "run" / "best" / "README.md").read_text()
     fit(Source(corpus), tmp_path / "run", base=base, options=options, validation=corpus)
     assert "**steps**: 8, the best after 4" in (tmp_path / "run" / "best" / "README.md").read_text()

@@ -12,12 +12,14 @@ import pytest
 from conftest import BUCKET, REPO
 from test_evaluate import nightscribe
 
+from data.recipes.spelled import spelled
 from nightscribe.bench.material import talks
 from tasks.bucket import open_bucket
-from tasks.errors import Misconfigured, MissingTool
+from tasks.errors import Misconfigured, MissingTool, OutOfMemory
 from tasks.manifest import Problems, fraction
 from tasks.models import decoder_spec, find_set, language_model
 from tasks.settings import Settings
+from tasks.speech.text import to_alphabet
 from tasks.training.lm import LanguageModelOptions, build_lm, tool
 from tasks.training.lm_text import read_sentences, sidecar_sentences, text_sentences, without
 from tasks.training.scratch import ALPHABET
@@ -47,6 +49,26 @@ def test_text_becomes_sentences_in_the_letters_of_the_model(text):
         "the cat sat": 3, "the cat ran": 3, "a dog sat on two mats": 3,
     }  # fmt: skip
     assert next(read_sentences([text], ALPHABET.upper())) == "THE CAT SAT"
+
+
+def test_an_estimator_that_is_killed_says_what_to_do_and_keeps_the_old_model(tmp_path, monkeypatch):
+    killed = tmp_path / "lmplz"
+    killed.write_text("#!/bin/sh\nkill -9 $$\n")
+    killed.chmod(0o700)
+    monkeypatch.setattr("tasks.training.lm.tool", lambda name: killed)
+    (tmp_path / "lm").mkdir()
+    (tmp_path / "lm" / "lm.binary").write_bytes(b"old")
+    with pytest.raises(OutOfMemory, match="lmplz was ended by SIGKILL") as caught:
+        build_lm(["a dog sat"], tmp_path / "lm", OPTIONS)
+    assert "--memory" in caught.value.next
+    assert (tmp_path / "lm" / "lm.binary").read_bytes() == b"old"
+
+
+def test_the_text_of_the_recipe_is_in_the_letters_of_the_model():
+    lines = list(spelled(500))
+    assert lines == [to_alphabet(line, ALPHABET)[0] for line in lines], "text preparation has nothing to change"
+    assert lines == list(spelled(500))
+    assert any(line.split()[0] == "twenty" for line in lines)
 
 
 def test_a_text_that_is_none_is_said(tmp_path):
