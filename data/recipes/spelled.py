@@ -16,11 +16,11 @@ from string import ascii_lowercase
 from num2words import num2words
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-MINUTES = ("o'clock", "ten", "fifteen", "twenty", "thirty", "forty five", "fifty")
+MINUTES = ("o'clock", "ten", "fifteen", "twenty", "thirty", "forty-five", "fifty")
 
 
 def spelled(lines: int, seed: int = 1) -> Iterator[str]:
-    """So many lines as they are said, in lower case without hyphens."""
+    """So many lines as they are said; `train lm` takes hyphens and commas out of them, as of any text."""
     rng = random.Random(seed)
 
     def letters() -> str:
@@ -53,8 +53,7 @@ def spelled(lines: int, seed: int = 1) -> Iterator[str]:
 
 
 def number(value: int, kind: str = "cardinal") -> str:
-    """A number as it is said: 21 is `twenty one`."""
-    return str(num2words(value, to=kind)).replace("-", " ").replace(",", "")
+    return str(num2words(value, to=kind))
 
 
 def main() -> None:

@@ -27,7 +27,6 @@ from tasks.training.asr import Trainer
 from tasks.training.base_model import load_for_training
 from tasks.training.clips import Source, open_store
 from tasks.training.fit import Shape, alphabet_of, fit
-from tasks.training.folders import write_whole
 from tasks.training.frontend import cosine_bank, log_mel, teach_frontend
 from tasks.training.options import TrainingOptions, learning_rate_at
 from tasks.training.scratch import ALPHABET, small_model, small_processor
@@ -185,53 +184,6 @@ def test_manifest_problems_are_told_by_name_and_training_goes_on(corpus, base, t
     assert summary["clips"] == 12
     assert summary["steps"] == 9
     assert "gone.wav" in (tmp_path / "run" / "best" / "README.md").read_text()
-
-
-def test_a_folder_holds_one_run(corpus, base, tmp_path):
-    fit(Source(corpus), tmp_path / "run", base=base, options=QUICK, validation=corpus)
-    for options in ({"base": "scratch"}, {"validation": None}, {"options": replace(QUICK, batch_size=3)}):
-        given = {"base": base, "options": QUICK, "validation": corpus} | options
-        with pytest.raises(Misconfigured, match="holds another run"):
-            fit(Source(corpus), tmp_path / "run", **given)
-    longer = fit(Source(corpus), tmp_path / "run", base=base, options=replace(QUICK, max_steps=12), validation=corpus)
-    assert longer["steps"] == 12, "a run may go on for longer"
-
-
-@pytest.mark.parametrize("broken_at", ["history.csv", "curves.png", "README.md"])
-def test_a_run_that_was_killed_while_its_last_card_was_written_gets_it_whole(
-    corpus, base, tmp_path, monkeypatch, broken_at
-):
-    def killed(path: Path, content: str | bytes) -> None:
-        if path.name == broken_at and Path(path.parent, "README.md").exists():
-            raise Killed
-        write_whole(path, content)
-
-    options = replace(QUICK, validate_every=4, max_steps=8)
-    with monkeypatch.context() as patch:
-        patch.setattr("tasks.training.fit.write_whole", killed)
-        patch.setattr(Trainer, "validate", lambda run: {"wer": 1.0, "cer": 1.0})  # the first stays the best
-        with pytest.raises(Killed):
-            fit(Source(corpus), tmp_path / "run", base=base, options=options, validation=corpus)
-    assert "**steps**: 4, the best after 4" in (tmp_path / "run" / "best" / "README.md").read_text()
-    fit(Source(corpus), tmp_path / "run", base=base, options=options, validation=corpus)
-    assert "**steps**: 8, the best after 4" in (tmp_path / "run" / "best" / "README.md").read_text()
-    assert len((tmp_path / "run" / "best" / "history.csv").read_text().splitlines()) == 3
-    assert (tmp_path / "run" / "best" / "curves.png").read_bytes().endswith(b"IEND\xaeB`\x82")
-
-
-def test_what_lies_in_the_best_model_stays_there(corpus, base, tmp_path):
-    fit(Source(corpus), tmp_path / "run", base=base, options=QUICK, validation=corpus)
-    best = tmp_path / "run" / "best"
-    (best / "language_model").mkdir()
-    (best / "language_model" / "lm.binary").write_bytes(b"x")
-    with (best / "README.md").open("a") as handle:
-        handle.write("<!-- evaluate test -->\nfigures\n<!-- end test -->\n")
-    fit(Source(corpus), tmp_path / "run", base=base, options=QUICK, validation=corpus)
-    assert "figures" in (best / "README.md").read_text(), "a run that is over changes nothing"
-    run = trainer(corpus, base, tmp_path / "run", replace(QUICK, max_steps=10))
-    run.validate = lambda: {"wer": 0.0, "cer": 0.0}
-    run.fit()
-    assert (best / "language_model" / "lm.binary").read_bytes() == b"x"
 
 
 def test_a_checkpoint_in_half_precision_is_trained_in_full(base, tmp_path):

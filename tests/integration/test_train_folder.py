@@ -1,0 +1,75 @@
+"""The folder of a training run: it holds one run, its card is whole after a kill, and what was put there stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from training import QUICK, corpus  # noqa: F401
+
+from tasks.errors import Misconfigured
+from tasks.training.asr import Trainer
+from tasks.training.clips import Source
+from tasks.training.fit import SCRATCH, Shape, fit
+from tasks.training.folders import write_whole
+from tasks.training.options import TrainingOptions
+
+
+def run(corpus: Path, folder: Path, options: TrainingOptions = QUICK, **given: Any) -> dict[str, Any]:
+    whole = {"base": SCRATCH, "shape": Shape(64, 1, 0), "validation": corpus, "options": options} | given
+    return fit(Source(corpus), folder / "run", **whole)
+
+
+def test_a_folder_holds_one_run(corpus, tmp_path):
+    run(corpus, tmp_path)
+    for other in ({"base": "another"}, {"validation": None}, {"options": replace(QUICK, batch_size=3)}):
+        with pytest.raises(Misconfigured, match="holds another run"):
+            run(corpus, tmp_path, **other)
+    assert run(corpus, tmp_path, replace(QUICK, max_steps=8))["steps"] == 8, "a run may go on for longer"
+
+
+@pytest.mark.parametrize("broken_at", ["history.csv", "curves.png", "README.md"])
+def test_a_run_that_was_killed_while_its_last_card_was_written_gets_it_whole(
+    corpus,
+    tmp_path,
+    monkeypatch,
+    broken_at,
+):
+    class Killed(Exception):
+        pass
+
+    def killed(path: Path, content: str | bytes) -> None:
+        if path.name == broken_at and Path(path.parent, "README.md").exists():
+            raise Killed
+        write_whole(path, content)
+
+    best = tmp_path / "run" / "best"
+    options = replace(QUICK, validate_every=2, max_steps=4)
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.training.fit.write_whole", killed)
+        patch.setattr(Trainer, "validate", lambda run: {"wer": 1.0, "cer": 1.0})  # the first stays the best
+        with pytest.raises(Killed):
+            run(corpus, tmp_path, options)
+    assert "**steps**: 2, the best after 2" in (best / "README.md").read_text()
+    run(corpus, tmp_path, options)
+    assert "**steps**: 4, the best after 2" in (best / "README.md").read_text()
+    assert len((best / "history.csv").read_text().splitlines()) == 3
+    assert (best / "curves.png").read_bytes().endswith(b"IEND\xaeB`\x82")
+
+
+def test_what_lies_in_the_best_model_stays_there(corpus, tmp_path, monkeypatch):
+    run(corpus, tmp_path)
+    best = tmp_path / "run" / "best"
+    (best / "language_model").mkdir()
+    (best / "language_model" / "lm.binary").write_bytes(b"x")
+    with (best / "README.md").open("a") as handle:
+        handle.write("<!-- evaluate test -->\nfigures\n<!-- end test -->\n")
+    run(corpus, tmp_path)
+    assert "figures" in (best / "README.md").read_text(), "a run that is over changes nothing"
+    monkeypatch.setattr(Trainer, "validate", lambda run: {"wer": 0.0, "cer": 0.0})
+    before = (best / "model.safetensors").read_bytes()
+    run(corpus, tmp_path, replace(QUICK, max_steps=8))
+    assert (best / "model.safetensors").read_bytes() != before
+    assert (best / "language_model" / "lm.binary").read_bytes() == b"x"
