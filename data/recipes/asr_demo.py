@@ -13,10 +13,17 @@ on) and `test-voice.tsv` (a synthetic voice never trained on). Then:
     nightscribe train asr OUT/train.tsv --validation OUT/dev.tsv --out more --init all/best --max-clip-s 10 \\
         --warmup-steps 100 --max-steps 18200 --decay-steps 4600 --validate-every 250 --patience 40 --weight-decay 0.01 \\
         --noise TESTDATA/sounds --half
-    nightscribe train asr OUT/train.tsv --validation OUT/dev.tsv --out MODEL --init more/best --max-clip-s 12 \\
-        --warmup-steps 150 --max-steps 10000 --decay-steps 3500 --validate-every 400 --patience 40 --weight-decay 0.01 \\
+    nightscribe train asr OUT/train.tsv --validation OUT/dev.tsv --out twice --init more/best --max-clip-s 12 \\
+        --warmup-steps 150 --max-steps 13000 --decay-steps 3500 --validate-every 400 --patience 40 --weight-decay 0.01 \\
         --consistency 0.2 --mask-time 0.25 --noise TESTDATA/sounds --half
-    nightscribe train lm BOOKS OUT/transcripts.txt --models MODEL/best --without OUT/kept-back.tsv --tune OUT/dev.tsv
+    nightscribe train asr OUT/train.tsv --validation OUT/dev.tsv --out MODEL --init twice/best --max-clip-s 12 \\
+        --learning-rate 2e-4 --warmup-steps 150 --max-steps 800 --decay-steps 800 --validate-every 400 --weight-decay 0.01 \\
+        --mask-time 0.05 --noise TESTDATA/sounds --half
+    python -m data.recipes.spelled OUT
+    nightscribe train lm BOOKS NEWS OUT/transcripts.txt OUT/spelled.txt --models MODEL/best --without OUT/kept-back.tsv \\
+        --prune 0,0,1,2,3 --min-count 4 --tune OUT/dev.tsv --tune-clips 299
+
+BOOKS is `TESTDATA/lm_text/english_public_domain_books.txt.xz`, NEWS the `news.txt` of `python -m data.recipes.topics_demo`.
 """
 
 from __future__ import annotations
