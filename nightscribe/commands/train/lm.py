@@ -93,7 +93,7 @@ def command(
         "text": ", ".join([*(path.name for path in texts), *(["sidecars of the archive"] if bucket else [])]),
         "size": f"{report.words:,} words in {report.sentences:,} sentences; {report.vocabulary:,} different, {report.bytes / 1e6:.1f} MB",
         "held-out sentences": _judged(report),
-        "for": f"the letters {alphabet}",
+        "for": f"the letters {''.join(sorted(alphabet, key=lambda letter: (not letter.isalpha(), letter)))}",
     }
     tuned = _tuned(tune, tune_clips, chosen, folder, settings, problems) if tune else None
     if tuned:
