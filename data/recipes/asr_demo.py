@@ -23,6 +23,7 @@ on) and `test-voice.tsv` (a synthetic voice never trained on). Then:
     nightscribe train lm BOOKS NEWS OUT/transcripts.txt OUT/spelled.txt --models MODEL/best --without OUT/kept-back.tsv \\
         --prune 0,0,1,2,3 --min-count 4 --tune OUT/dev.tsv --tune-clips 299
 
+The shipped weights are the mean of two such last runs (see the card of `asr-demo`), so that others will come out.
 BOOKS is `TESTDATA/lm_text/english_public_domain_books.txt.xz`, NEWS the `news.txt` of `python -m data.recipes.topics_demo`.
 """
 

@@ -1,4 +1,4 @@
-"""A forgotten video leaves no byte behind: every file is read, as it is on the disk and as it is decoded."""
+"""A forgotten video leaves no byte behind, also when forgetting was broken off: every file is read, raw and decoded."""
 
 from __future__ import annotations
 
@@ -150,3 +150,15 @@ def test_maintain_finishes_what_was_broken_off(filled, settings, tmp_path, monke
     assert take_care(filled, settings).forgotten == 1
     nothing_is_left(filled, tmp_path)
     assert take_care(filled, settings).forgotten == 0
+
+
+def test_maintain_finishes_also_the_last_steps(lake, say, settings, tmp_path, monkeypatch):
+    say(NOW, key=KEY)
+    asked = settings.model_copy(update={"elasticsearch_url": "http://127.0.0.1:9"})
+    with monkeypatch.context() as patched:
+        patched.setattr(forgetting, "_search", lambda *arguments: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            forget(lake, asked, [ID])
+    assert take_care(lake, settings).forgotten == 1
+    nothing_is_left(lake, tmp_path)
+    assert take_care(lake, settings).forgotten == 0

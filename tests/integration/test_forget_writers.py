@@ -6,8 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
-from forgotten import ID, KEY, NOW, Killed, nothing_is_left, rows, settings  # noqa: F401
+from forgotten import ID, KEY, NOW, nothing_is_left, rows, settings  # noqa: F401
 
 from tasks import forget as forgetting
 from tasks.care import take_care
@@ -15,18 +14,6 @@ from tasks.forget import find_videos, forget
 from tasks.lake.commit import commit
 from tasks.records import Result
 from tasks.session import open_session
-
-
-def test_maintain_finishes_also_the_last_steps(lake, say, settings, tmp_path, monkeypatch):
-    say(NOW, key=KEY)
-    asked = settings.model_copy(update={"elasticsearch_url": "http://127.0.0.1:9"})
-    with monkeypatch.context() as patched:
-        patched.setattr(forgetting, "_search", lambda *arguments: (_ for _ in ()).throw(Killed))
-        with pytest.raises(Killed):
-            forget(lake, asked, [ID])
-    assert take_care(lake, settings).forgotten == 1
-    nothing_is_left(lake, tmp_path)
-    assert take_care(lake, settings).forgotten == 0
 
 
 def test_a_run_that_was_at_work_on_it_writes_nothing(lake, say, result, settings):

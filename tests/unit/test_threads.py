@@ -11,7 +11,6 @@ import pytest
 from conftest import REPO
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="torch has libgomp on Linux only")
 @pytest.mark.parametrize(
     ("given", "expected"),
     [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "0")],
