@@ -41,8 +41,9 @@ from tasks.training.checkpoints import (
 )
 from tasks.training.clips import ClipStore
 from tasks.training.folders import recover, write_whole
-from tasks.training.inputs import ModelInputs, settle_masks
+from tasks.training.inputs import ModelInputs
 from tasks.training.losses import Targets, ctc, disagreement, log_probabilities
+from tasks.training.masks import settle_masks, silence_bands
 from tasks.training.options import Progress, TrainingOptions, learning_rate_at
 
 
@@ -85,7 +86,7 @@ class Trainer:
                 part.requires_grad_(True)
         if options.gradient_checkpointing:
             model.gradient_checkpointing_enable()
-        settle_masks(model, options)
+        settle_masks(model, options, waveform=not self.inputs.features)
         # On a CPU in bf16, the backward pass of torch's fused attention takes longer than those of its parts.
         if precision == "bf16" and not torch.cuda.is_available() and model.config._attn_implementation == "sdpa":
             model.set_attn_implementation("eager")
@@ -193,6 +194,8 @@ class Trainer:
         views = 2 if self.options.consistency > 0 else 1
         if views > 1:
             inputs = {name: torch.cat([value] * views) for name, value in inputs.items()}
+        if self.options.mask_bands:
+            inputs["input_values"] = silence_bands(inputs["input_values"], self.options.mask_bands)
         deep = self.options.intermediate_ctc > 0
         with self.accelerator.autocast():
             outputs = self.model(**inputs, output_hidden_states=deep)

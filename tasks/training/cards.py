@@ -14,7 +14,8 @@ def card(name: str, what: str, made: Mapping[str, str], options: Mapping[str, An
     lines += [f"- **{key}**: {value}" for key, value in made.items()]
     if problems:
         lines += ["", "Left out of the data:", "", *(f"- {problem}" for problem in problems)]
-    lines += ["", "Settings:", "", *(f"    {key} = {value}" for key, value in options.items())]
+    if options:
+        lines += ["", "Settings:", "", *(f"    {key} = {value}" for key, value in options.items())]
     return "\n".join(lines) + "\n"
 
 

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from tasks.errors import Misconfigured
 from tasks.training.batches import Batch
 from tasks.training.clips import SAMPLE_RATE
-from tasks.training.options import TrainingOptions
 
 
 class ModelInputs:
@@ -37,26 +35,3 @@ class ModelInputs:
             if getattr(model.config, "add_adapter", False):
                 frames = model._get_feat_extract_output_lengths(frames, add_adapter=True)
         return {name: value.to(device) for name, value in given.items()}, frames.long()
-
-
-def settle_masks(model: Any, options: TrainingOptions) -> None:
-    """Set the share of frames that the model masks in training, as far as one is asked for.
-
-    Raises:
-        Misconfigured: it masks none, or nothing would make two views of a clip differ.
-    """
-    config = model.config
-    able = getattr(config, "apply_spec_augment", False) and any(
-        name.endswith("masked_spec_embed") for name, _ in model.named_parameters()
-    )
-    if options.mask_time is not None:
-        if not able:
-            raise Misconfigured("This model masks no frames.", next="Leave --mask-time out.")
-        config.mask_time_prob = options.mask_time
-    masks = able and (config.mask_time_prob > 0 or config.mask_feature_prob > 0)
-    dropout = any(value for name, value in config.to_dict().items() if name.endswith(("dropout", "layerdrop")))
-    if options.consistency and not masks and not dropout:
-        raise Misconfigured(
-            "This model has neither masks nor dropout: two views of a clip would be the same.",
-            next="Give --mask-time, or leave --consistency out.",
-        )

@@ -13,8 +13,9 @@ class TrainingOptions:
     """Settings of a run; the defaults are those of the reference work (wav2vec2 on Mini LibriSpeech).
 
     `consistency` weighs what two views of a clip disagree (`tasks.training.losses`), `mask_time` is the share of frames that
-    SpecAugment masks (None: as the model has it), `average` is how many of the last validated checkpoints are averaged at
-    the end, `half` keeps the best model in fp16.
+    SpecAugment masks (None: as the model has it), `mask_bands` is how many bands of frequencies are silenced in a clip
+    (`tasks.training.masks`), `average` is how many of the last validated checkpoints are averaged at the end, `half` keeps
+    the best model in fp16.
     """
 
     learning_rate: float = 1e-4
@@ -33,6 +34,7 @@ class TrainingOptions:
     intermediate_ctc: float = 0.0
     consistency: float = 0.0
     mask_time: float | None = None
+    mask_bands: int = 0
     clip_norm: float = 1.0
     average: int = 0
     half: bool = False

@@ -36,6 +36,17 @@ def test_what_two_views_disagree_is_paid_for_by_its_weight(clips, tmp_path):
     assert heavier - heavy == pytest.approx(heavy - light, rel=1e-2)
 
 
+def test_silenced_bands_alone_make_two_views_differ(clips, tmp_path):
+    model = small_model(30, hidden=64, layers=1)
+    model.config.mask_feature_prob = 0.0
+    losses = []
+    for bands in (0, 2):
+        options = replace(QUICK, mask_time=0.0, mask_bands=bands, consistency=5.0 if bands else 0.0)
+        run = trainer(clips, tmp_path / str(bands), options, model)
+        losses.append(float(run.loss(batch_of(run, clips)).detach()))
+    assert losses[1] > losses[0] + 0.01
+
+
 @pytest.mark.parametrize(
     ("options", "config", "said"),
     [

@@ -8,6 +8,7 @@ from nightscribe.cli import LazyGroup
 
 COMMANDS = {
     "asr": "Fine-tune a speech model, or train a small one from scratch.",
+    "average": "Make one speech model of several: the mean of their weights.",
     "lm": "Make a language model for the beam search from text.",
     "topics": "Train a topic classifier on labelled texts.",
     "corpus": "Make labelled speech from text, with synthetic voices.",

@@ -69,6 +69,13 @@ from nightscribe.progress import counting
     type=click.FloatRange(0, 0.9),
     help="At most this share of the frames is masked; default the model's own.",
 )
+@click.option(
+    "--mask-bands",
+    type=click.IntRange(0, 8),
+    default=0,
+    show_default=True,
+    help="Bands of frequencies silenced in a clip.",
+)
 @click.option("--noise", type=click.Path(path_type=Path), help="Folder of recordings to mix in as noise.")
 @click.option("--hidden", type=click.IntRange(min=64), default=256, show_default=True, help="Width, from scratch.")
 @click.option("--layers", type=click.IntRange(min=1), default=6, show_default=True, help="Blocks, from scratch.")
@@ -110,6 +117,7 @@ def command(
     intermediate_ctc: float | None,
     consistency: float,
     mask_time: float | None,
+    mask_bands: int,
     noise: Path | None,
     hidden: int,
     layers: int,
@@ -157,6 +165,7 @@ def command(
         intermediate_ctc=(0.3 if scratch else 0.0) if intermediate_ctc is None else intermediate_ctc,
         consistency=consistency,
         mask_time=mask_time,
+        mask_bands=mask_bands,
         average=(5 if scratch else 0) if average is None else average,
         half=half,
         augmentation=None if no_augment else Augmentation(),

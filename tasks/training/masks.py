@@ -1,0 +1,58 @@
+"""What a speech model is not given to hear in training: SpecAugment (Park et al. 2019), some of the frames, some of the bands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from tasks.errors import Misconfigured
+from tasks.training.clips import SAMPLE_RATE
+from tasks.training.frontend import mel
+from tasks.training.options import TrainingOptions
+
+LOWEST_HZ = 60.0  # below, speech has nothing that a mask could take away
+WIDEST = 0.22  # of the mel scale between there and the highest frequency
+
+
+def settle_masks(model: Any, options: TrainingOptions, *, waveform: bool) -> None:
+    """Set the share of frames that the model masks in training, as far as one is asked for.
+
+    Raises:
+        Misconfigured: it masks none, it is given mel features and not a waveform to silence bands of, or nothing would make
+            two views of a clip differ.
+    """
+    config = model.config
+    able = getattr(config, "apply_spec_augment", False) and any(
+        name.endswith("masked_spec_embed") for name, _ in model.named_parameters()
+    )
+    if options.mask_time is not None:
+        if not able:
+            raise Misconfigured("This model masks no frames.", next="Leave --mask-time out.")
+        config.mask_time_prob = options.mask_time
+    if options.mask_bands and not waveform:
+        raise Misconfigured("This model is given mel features, not a waveform.", next="Leave --mask-bands out.")
+    masks = able and (config.mask_time_prob > 0 or config.mask_feature_prob > 0)
+    dropout = any(value for name, value in config.to_dict().items() if name.endswith(("dropout", "layerdrop")))
+    if options.consistency and not masks and not dropout and not options.mask_bands:
+        raise Misconfigured(
+            "This model has neither masks nor dropout: two views of a clip would be the same.",
+            next="Give --mask-time or --mask-bands, or leave --consistency out.",
+        )
+
+
+def silence_bands(audio: torch.Tensor, bands: int) -> torch.Tensor:
+    """`audio`, (clips, samples) at 16 kHz, without `bands` bands of frequencies in each clip, each time others.
+
+    A band takes up to `WIDEST` of the mel scale, narrow ones as often as wide ones. Drawn from torch's generator.
+    """
+    spectrum = torch.fft.rfft(audio)
+    hz = torch.linspace(0, SAMPLE_RATE / 2, spectrum.shape[-1], device=audio.device)
+    low, high = mel(LOWEST_HZ), mel(SAMPLE_RATE / 2)
+    height = (2595 * torch.log10(1 + hz / 700) - low) / (high - low)
+    for _ in range(bands):
+        width = torch.rand(len(audio), 1) * WIDEST
+        begin = torch.rand(len(audio), 1) * (1 - width)
+        begin, end = begin.to(audio.device), (begin + width).to(audio.device)
+        spectrum = spectrum.masked_fill((height >= begin) & (height < end), 0)
+    return torch.fft.irfft(spectrum, audio.shape[-1])
