@@ -55,4 +55,5 @@ def silence_bands(audio: torch.Tensor, bands: int) -> torch.Tensor:
         begin = torch.rand(len(audio), 1) * (1 - width)
         begin, end = begin.to(audio.device), (begin + width).to(audio.device)
         spectrum = spectrum.masked_fill((height >= begin) & (height < end), 0)
-    return torch.fft.irfft(spectrum, audio.shape[-1])
+    heard: torch.Tensor = torch.fft.irfft(spectrum, audio.shape[-1])
+    return heard
