@@ -210,7 +210,7 @@ def recipes(chosen: ModelSet, settings: Settings) -> Recipes:
         "utterance": [settings.utterance_gap_s, settings.utterance_max_s],
         "hot_words": hot_words(settings),
         "hot_word_weight": settings.hot_word_weight if settings.hot_words else None,
-        "version": 1,
+        "version": 2,
     }
     cues = {**asdict(CueRules.of(settings)), "passages": PASSAGES, "folding": FOLDING_VERSION}
     topics = {

@@ -77,8 +77,8 @@ class Settings(BaseSettings):
     torch_threads: Annotated[int | None, Field(ge=1, description="CPU threads of the model; default all.")] = None
 
     beam_width: Annotated[int, Field(ge=1, description="Beams kept.")] = 100
-    beam_prune_logp: Annotated[float, Field(lt=0, description="Beams worse than the best by more are dropped.")] = -8.0
-    token_min_logp: Annotated[float, Field(lt=0, description="Tokens less likely are not tried.")] = -4.0
+    beam_prune_logp: Annotated[float, Field(lt=0, description="Beams worse than the best by more are dropped.")] = -10.0
+    token_min_logp: Annotated[float, Field(lt=0, description="Tokens less likely are not tried.")] = -5.0
     lm_weight: Annotated[float | None, Field(description="Weight of the language model; default the set's own.")] = None
     word_bonus: Annotated[float | None, Field(description="Bonus for each word; default the set's own.")] = None
     hot_words: Annotated[Path | None, Field(description="File of words to prefer, one a line.")] = None

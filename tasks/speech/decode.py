@@ -35,8 +35,8 @@ class DecoderSpec:
     word_bonus: float = 1.5
     unknown_score: float = -10.0
     beam_width: int = 100
-    beam_prune_logp: float = -8.0
-    token_min_logp: float = -4.0
+    beam_prune_logp: float = -10.0
+    token_min_logp: float = -5.0
     hot_words: tuple[str, ...] = ()
     hot_word_weight: float = 8.0
 
@@ -122,22 +122,25 @@ def build_decoder(spec: DecoderSpec) -> Any:
     """A pyctcdecode decoder, once a process."""
     # It warns about alphabets that it merely guesses wrong about; the alphabet here is known.
     logging.getLogger("pyctcdecode").setLevel(logging.ERROR)
-    from pyctcdecode.decoder import build_ctcdecoder
+    from pyctcdecode.alphabet import Alphabet
+    from pyctcdecode.decoder import BeamSearchDecoderCTC
 
-    unigrams = None
+    from tasks.speech.language_model import open_language_model
+
+    unigrams, language_model = None, None
     if spec.unigrams:
         unigrams = Path(spec.unigrams).read_text(encoding="utf-8").split("\n")
         unigrams = [word for word in unigrams if word]
     with contextlib.redirect_stderr(None):
-        return build_ctcdecoder(
-            list(spec.labels),
-            kenlm_model_path=spec.language_model,
-            unigrams=unigrams,
-            alpha=spec.lm_weight,
-            beta=spec.word_bonus,
-            unk_score_offset=spec.unknown_score,
-            lm_score_boundary=True,
-        )
+        if spec.language_model:
+            language_model = open_language_model(
+                spec.language_model,
+                unigrams,
+                weight=spec.lm_weight,
+                word_bonus=spec.word_bonus,
+                unknown_score=spec.unknown_score,
+            )
+        return BeamSearchDecoderCTC(Alphabet.build_alphabet(list(spec.labels)), language_model)
 
 
 def decode_utterance(spec: DecoderSpec, utterance: Utterance, frame_ms: float) -> list[Word]:

@@ -1,0 +1,74 @@
+"""The end of a text in a beam search with a language model."""
+
+from __future__ import annotations
+
+import string
+from dataclasses import replace
+
+import kenlm
+import numpy as np
+import pytest
+from pyctcdecode.decoder import build_ctcdecoder
+
+from tasks.settings import REPO
+from tasks.speech.decode import DecoderSpec, Utterance, decode_utterance
+from tasks.speech.language_model import open_language_model
+
+FOLDER = REPO / "data/models/lm-demo"
+LABELS = ("", " ", *string.ascii_lowercase, "'")
+SPEC = DecoderSpec(LABELS, 0, str(FOLDER / "lm.binary"), str(FOLDER / "unigrams.txt"), lm_weight=0.7, word_bonus=1.0)
+STOCK = {"alpha": 0.7, "beta": 1.0, "unk_score_offset": -10.0}
+
+
+def frames(*likely: dict[str, float]) -> np.ndarray:
+    """Log-probs, shape (frames, tokens): what is not named shares the rest. `-` is the blank."""
+    out = np.full((len(likely), len(LABELS)), 0.0)
+    for row, named in zip(out, likely, strict=True):
+        row[:] = (1 - sum(named.values())) / (len(LABELS) - len(named))
+        for letter, share in named.items():
+            row[0 if letter == "-" else LABELS.index(letter)] = share
+    return np.log(out).astype(np.float32)
+
+
+def searched(log_probs: np.ndarray, spec: DecoderSpec = SPEC) -> str:
+    return " ".join(word.word for word in decode_utterance(spec, Utterance(0, log_probs), 20.0))
+
+
+ENDS = {
+    "no": frames({"n": 0.98}, {"o": 0.98}, {" ": 0.6, "t": 0.3}),
+    "five two seven": frames(
+        *({letter: 0.98} for letter in "five two seve"), {"n": 0.8, " ": 0.15}, {" ": 0.6, "-": 0.05}
+    ),
+}
+
+
+@pytest.mark.parametrize("text", ENDS)
+def test_a_text_that_ends_in_a_space_keeps_its_last_word(text):
+    assert searched(ENDS[text]) == text
+    spaces = frames(*[{" ": 0.98}] * 3)
+    assert searched(np.concatenate((ENDS[text], spaces))) == text
+
+
+def test_pyctcdecode_itself_still_loses_it():
+    """Where this fails, a newer pyctcdecode does it right and `EndsInSpace` can go."""
+    words = (FOLDER / "unigrams.txt").read_text().split()
+    stock = build_ctcdecoder(list(LABELS), str(FOLDER / "lm.binary"), words, **STOCK)
+    assert stock.decode(ENDS["no"], beam_prune_logp=-8.0, token_min_logp=-4.0) != "no"
+
+
+def test_the_end_costs_the_same_by_either_way():
+    """`no` as the last word, or `no`, a space, and the end."""
+    model = open_language_model(SPEC.language_model, ["no"], weight=0.7, word_bonus=1.0, unknown_score=-10.0)
+    start = model.get_start_state()
+    at_once, _ = model.score(start, "no", is_last_word=True)
+    word, state = model.score(start, "no")
+    end, after = model.score(state, "", is_last_word=True)
+    assert word + end == pytest.approx(at_once)
+    assert after == state
+    assert model.score(state, "") == (0.0, state)
+    log10 = kenlm.Model(SPEC.language_model).score("no", bos=True, eos=True)
+    assert at_once == pytest.approx(0.7 * log10 * np.log(10) + 1.0, rel=1e-4)
+
+
+def test_a_search_without_a_language_model_ends_in_a_space_too():
+    assert searched(ENDS["no"], replace(SPEC, language_model=None, unigrams=None)) == "no"
