@@ -1,4 +1,4 @@
-"""Whole runs of `nightscribe index`: what orchestration costs, what two at once do to each other, how much memory they take."""
+"""Whole runs of `nightscribe index`: what is not media, model or beam search, and how much memory a long video takes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import sys
 import tempfile
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,6 @@ import psutil
 
 from nightscribe.bench.material import base_model, looped, talks
 from nightscribe.bench.table import Table
-
-LIBGOMP_SPINS = "300000"  # what libgomp has where nothing is set, as torch's wheels come
 
 
 def bench_overhead(*, full: bool) -> Table:
@@ -50,39 +47,6 @@ def bench_overhead(*, full: bool) -> Table:
     return table
 
 
-def bench_beside(*, full: bool) -> Table:
-    """One run, and two at the same time, with threads of torch waiting as torch has it and as Nightscribe sets it."""
-    minutes = 20.0 if full else 5.0
-    table = Table(
-        "beside",
-        "Two runs at once on one machine",
-        ("threads that wait for each other spin", "seconds for one run", "for two at once"),
-        settings=f"`nightscribe index` over {minutes:g} minutes, demo models, start and end of the program and of its own "
-        "Prefect server included",
-    )
-    spins: dict[str, dict[str, str]] = {
-        "as torch has it": {"GOMP_SPINCOUNT": LIBGOMP_SPINS},
-        "as Nightscribe sets it": {},
-    }
-    with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(2) as pool:
-        folder = Path(temporary)
-        bucket = folder / "bucket"
-        bucket.mkdir()
-        looped([talk.path for talk in talks()], bucket / "talk.m4a", minutes=minutes)
-        for name, environment in spins.items():
-            spent = []
-            for runs in (1, 2):
-                lakes = [folder / f"{name} {runs} {number}" for number in range(runs)]
-                started = time.monotonic()
-                waiting = [pool.submit(_index, bucket, lake, "demo", **environment) for lake in lakes]
-                for run in waiting:
-                    run.result()
-                spent.append(time.monotonic() - started)
-            table.add(name, *(f"{seconds:.1f}" for seconds in spent))
-            table.figures[name] = {"one": round(spent[0], 1), "two": round(spent[1], 1)}
-    return table
-
-
 def bench_memory(*, full: bool) -> Table:
     """Peak memory of all processes of a run on one long video, and what the bare models take."""
     hours = 10.0 if full else 1.0
@@ -110,16 +74,15 @@ def bench_memory(*, full: bool) -> Table:
     return table
 
 
-def _index(bucket: Path, folder: Path, models: str, **environment: str) -> dict[str, Any]:
-    left_out = ("PREFECT_", "NIGHTSCRIBE_", "GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
-    keep = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
+def _index(bucket: Path, folder: Path, models: str) -> dict[str, Any]:
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "NIGHTSCRIBE_"))}
     own = {
         "NIGHTSCRIBE_LAKE": str(folder / "lake"),
         "NIGHTSCRIBE_SCRATCH": str(folder / "scratch"),
         "PREFECT_HOME": str(folder / "prefect"),
     }
     command = [sys.executable, "-m", "nightscribe", "index", str(bucket), "--models", models, "--json"]
-    done = subprocess.run(command, env={**keep, **own, **environment}, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=keep | own, capture_output=True, text=True, check=True)
     report: dict[str, Any] = json.loads(done.stdout)
     return report
 

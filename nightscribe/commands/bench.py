@@ -20,7 +20,6 @@ BENCHES = {
     "decoder": ("decoder", "bench"),
     "speech": ("speech", "bench"),
     "overhead": ("run", "bench_overhead"),
-    "beside": ("run", "bench_beside"),
     "memory": ("run", "bench_memory"),
     "lake": ("lake", "bench"),
     "scan": ("scan", "bench"),
@@ -36,8 +35,8 @@ BENCHES = {
 @click.option("--write", is_flag=True, help="Put the tables into README.md of this repository.")
 @json_option
 def command(names: tuple[str, ...], full: bool, write: bool, as_json: bool) -> int:
-    """Measure this machine: all benches, or those named (start, decoder, speech, overhead, beside,
-    memory, lake, scan, search, web, training).
+    """Measure this machine: all benches, or those named (start, decoder, speech, overhead, memory, lake,
+    scan, search, web, training).
 
     Let nothing else run beside it. The bench search is left out where no Elasticsearch is set, unless it is named.
 
