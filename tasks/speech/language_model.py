@@ -6,7 +6,7 @@ from typing import Any
 
 import kenlm
 from pyctcdecode.constants import LOG_BASE_CHANGE_FACTOR
-from pyctcdecode.language_model import LanguageModel
+from pyctcdecode.language_model import LanguageModel, load_unigram_set_from_arpa
 
 
 class EndsInSpace(LanguageModel):  # type: ignore[misc]  # pyctcdecode has no types
@@ -28,7 +28,9 @@ class EndsInSpace(LanguageModel):  # type: ignore[misc]  # pyctcdecode has no ty
 def open_language_model(
     path: str, unigrams: list[str] | None, *, weight: float, word_bonus: float, unknown_score: float
 ) -> EndsInSpace:
-    """A KenLM file with the words it knows, weighted for the beam search."""
+    """A KenLM file with the words it knows, weighted for the beam search. One in ARPA format lists them itself."""
+    if unigrams is None and path.endswith(".arpa"):
+        unigrams = sorted(load_unigram_set_from_arpa(path))
     return EndsInSpace(
         kenlm.Model(path),
         unigrams,

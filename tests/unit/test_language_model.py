@@ -72,3 +72,14 @@ def test_the_end_costs_the_same_by_either_way():
 
 def test_a_search_without_a_language_model_ends_in_a_space_too():
     assert searched(ENDS["no"], replace(SPEC, language_model=None, unigrams=None)) == "no"
+
+
+def test_a_model_in_arpa_format_lists_its_words_itself(tmp_path):
+    arpa = tmp_path / "words.arpa"
+    unigrams = [(-99, "<s>"), (-1, "</s>"), (-2, "<unk>"), (-0.5, "no"), (-1, "now")]
+    lines = ["\\data\\", f"ngram 1={len(unigrams)}", "ngram 2=1", "", "\\1-grams:"]
+    lines += [f"{log10}\t{word}\t0" for log10, word in unigrams]
+    arpa.write_text("\n".join([*lines, "", "\\2-grams:", "-0.2\tno now", "", "\\end\\", ""]))
+    model = open_language_model(str(arpa), None, weight=0.7, word_bonus=1.0, unknown_score=-10.0)
+    assert model.score_partial_token("no") == 0.0, "a beginning of a known word"
+    assert model.score_partial_token("nx") < -5.0
