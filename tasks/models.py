@@ -24,7 +24,9 @@ from tasks.speech.decode import DecoderSpec
 from tasks.subtitles import CueRules
 
 ATTRIBUTES = "attrs.json"  # beside a KenLM file, as pyctcdecode writes it
-LM_WEIGHT, WORD_BONUS = 0.5, 1.5  # pyctcdecode's own
+SEARCH = "search.json"  # the blank penalty, for which that file has no place: pyctcdecode refuses a key that it does not know
+TUNED = ("alpha", "beta", "unk_score_offset", "score_boundary", "blank_penalty")
+LM_WEIGHT, WORD_BONUS, UNKNOWN_SCORE = 0.5, 1.5, -10.0  # pyctcdecode's own
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class ModelSet:
     lm_revision: str | None = None
     lm_weight: float | None = None
     word_bonus: float | None = None
+    blank_penalty: float | None = None
     topics: str | None = None
     topics_revision: str | None = None
     target_language: str | None = None
@@ -52,12 +55,16 @@ class ModelSet:
 
 @dataclass(frozen=True)
 class LanguageModelFiles:
-    """A KenLM file, the list of its words, and the weights it was tuned to (pyctcdecode's `alpha` and `beta`)."""
+    """A KenLM file, the list of its words, and what it was tuned to (pyctcdecode's `alpha` and `beta`, and the rest of its
+    attributes; the blank penalty)."""
 
     model: str
     unigrams: str | None
     lm_weight: float | None = None
     word_bonus: float | None = None
+    unknown_score: float | None = None
+    score_boundary: bool = True
+    blank_penalty: float | None = None
 
 
 def read_catalog(path: Path) -> dict[str, ModelSet]:
@@ -137,16 +144,22 @@ def language_model(chosen: ModelSet) -> LanguageModelFiles | None:
     if not models:
         raise ModelNotAvailable(f"No KenLM file lies in {folder}.", next=f"nightscribe models fetch {chosen.lm}")
     unigrams = folder / "unigrams.txt"
-    weights = _attributes(folder / ATTRIBUTES)
+    tuned = _numbers(folder / ATTRIBUTES) | _numbers(folder / SEARCH)
     return LanguageModelFiles(
-        str(models[0]), str(unigrams) if unigrams.exists() else None, weights.get("alpha"), weights.get("beta")
+        model=str(models[0]),
+        unigrams=str(unigrams) if unigrams.exists() else None,
+        lm_weight=tuned.get("alpha"),
+        word_bonus=tuned.get("beta"),
+        unknown_score=tuned.get("unk_score_offset"),
+        score_boundary=bool(tuned.get("score_boundary", True)),
+        blank_penalty=tuned.get("blank_penalty"),
     )
 
 
-def _attributes(path: Path) -> dict[str, float]:
+def _numbers(path: Path) -> dict[str, float]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return {name: float(found[name]) for name in ("alpha", "beta") if name in found}
+        return {name: float(found[name]) for name in TUNED if name in found}
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError) as error:
@@ -206,6 +219,7 @@ def recipes(chosen: ModelSet, settings: Settings) -> Recipes:
         "files": fingerprint(chosen.lm) if chosen.lm else None,
         "lm_weight": chosen.lm_weight if settings.lm_weight is None else settings.lm_weight,
         "word_bonus": chosen.word_bonus if settings.word_bonus is None else settings.word_bonus,
+        "blank_penalty": chosen.blank_penalty if settings.blank_penalty is None else settings.blank_penalty,
         "beam": [settings.beam_width, settings.beam_prune_logp, settings.token_min_logp],
         "utterance": [settings.utterance_gap_s, settings.utterance_max_s],
         "hot_words": hot_words(settings),
@@ -244,6 +258,9 @@ def decoder_spec(chosen: ModelSet, settings: Settings, labels: tuple[str, ...], 
         unigrams=files.unigrams if files else None,
         lm_weight=first(settings.lm_weight, chosen.lm_weight, tuned.lm_weight, LM_WEIGHT),
         word_bonus=first(settings.word_bonus, chosen.word_bonus, tuned.word_bonus, WORD_BONUS),
+        unknown_score=first(tuned.unknown_score, UNKNOWN_SCORE),
+        score_boundary=tuned.score_boundary,
+        blank_penalty=first(settings.blank_penalty, chosen.blank_penalty, tuned.blank_penalty, 0.0),
         beam_width=settings.beam_width,
         beam_prune_logp=settings.beam_prune_logp,
         token_min_logp=settings.token_min_logp,

@@ -81,6 +81,10 @@ class Settings(BaseSettings):
     token_min_logp: Annotated[float, Field(lt=0, description="Tokens less likely are not tried.")] = -5.0
     lm_weight: Annotated[float | None, Field(description="Weight of the language model; default the set's own.")] = None
     word_bonus: Annotated[float | None, Field(description="Bonus for each word; default the set's own.")] = None
+    blank_penalty: Annotated[
+        float | None,
+        Field(description="Taken from the blank in the search, for fewer words left out; default the set's own."),
+    ] = None
     hot_words: Annotated[Path | None, Field(description="File of words to prefer, one a line.")] = None
     hot_word_weight: Annotated[float, Field(ge=0, description="How much to prefer them.")] = 8.0
     decoders: Annotated[int | None, Field(ge=1, description="Beam search processes; default by cores.")] = None

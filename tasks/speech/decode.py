@@ -25,7 +25,8 @@ SURE_BLANK = float(np.log(0.99))
 
 @dataclass(frozen=True)
 class DecoderSpec:
-    """All that a decoder is made from. `labels` as in `AcousticModel`; `language_model` a KenLM file."""
+    """All that a decoder is made from. `labels` as in `AcousticModel`; `language_model` a KenLM file, `unknown_score` and
+    `score_boundary` as pyctcdecode has them; `blank_penalty` is taken from the log-prob of the blank in the search."""
 
     labels: tuple[str, ...]
     blank: int
@@ -34,6 +35,8 @@ class DecoderSpec:
     lm_weight: float = 0.5
     word_bonus: float = 1.5
     unknown_score: float = -10.0
+    score_boundary: bool = True
+    blank_penalty: float = 0.0
     beam_width: int = 100
     beam_prune_logp: float = -10.0
     token_min_logp: float = -5.0
@@ -139,6 +142,7 @@ def build_decoder(spec: DecoderSpec) -> Any:
                 weight=spec.lm_weight,
                 word_bonus=spec.word_bonus,
                 unknown_score=spec.unknown_score,
+                score_boundary=spec.score_boundary,
             )
         return BeamSearchDecoderCTC(Alphabet.build_alphabet(list(spec.labels)), language_model)
 
@@ -147,7 +151,7 @@ def decode_utterance(spec: DecoderSpec, utterance: Utterance, frame_ms: float) -
     """Words of one utterance with their times in the file."""
     decoder = build_decoder(spec)
     beams = decoder.decode_beams(
-        without_sure_blanks(utterance.log_probs, spec.blank),
+        penalised(without_sure_blanks(utterance.log_probs, spec.blank), spec.blank, spec.blank_penalty),
         beam_width=spec.beam_width,
         beam_prune_logp=spec.beam_prune_logp,
         token_min_logp=spec.token_min_logp,
@@ -168,6 +172,16 @@ def without_sure_blanks(log_probs: Array, blank: int, sure: float = SURE_BLANK) 
     after_quiet = np.concatenate(([False], quiet[:-1]))
     kept: Array = log_probs[~(quiet & after_quiet)]
     return kept
+
+
+def penalised(log_probs: Array, blank: int, penalty: float) -> Array:
+    """Log-probs with `penalty` less for the blank, so that letters the model half heard are written (fewer deletions, more
+    insertions). Not normalised: pyctcdecode does that itself."""
+    if not penalty:
+        return log_probs
+    out: Array = log_probs.copy()
+    out[:, blank] -= penalty
+    return out
 
 
 def decode_many(spec: DecoderSpec, utterances: Sequence[Utterance], frame_ms: float) -> list[list[Word]]:

@@ -26,7 +26,13 @@ class EndsInSpace(LanguageModel):  # type: ignore[misc]  # pyctcdecode has no ty
 
 
 def open_language_model(
-    path: str, unigrams: list[str] | None, *, weight: float, word_bonus: float, unknown_score: float
+    path: str,
+    unigrams: list[str] | None,
+    *,
+    weight: float,
+    word_bonus: float,
+    unknown_score: float,
+    score_boundary: bool = True,
 ) -> EndsInSpace:
     """A KenLM file with the words it knows, weighted for the beam search. One in ARPA format lists them itself."""
     if unigrams is None and path.endswith(".arpa"):
@@ -37,5 +43,5 @@ def open_language_model(
         alpha=weight,
         beta=word_bonus,
         unk_score_offset=unknown_score,
-        score_boundary=True,
+        score_boundary=score_boundary,
     )

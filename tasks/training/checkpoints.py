@@ -17,14 +17,16 @@ from tasks.training.folders import replacing, write_whole
 STATE = "run.json"
 
 
-def save_model(target: Path, model: Any, processor: Any, *, half: bool = False) -> None:
-    """Model and processor in the place of `target`, weights in fp16 with `half`. What `train lm` put there stays."""
+def save_model(target: Path, model: Any, processor: Any, *, half: bool = False, card: str | None = None) -> None:
+    """Model, processor and card in the place of `target`, weights in fp16 with `half`. What `train lm` put there stays."""
     with replacing(target, keep="language_model") as part:
         weights = model.state_dict()
         if half:
             weights = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
         model.save_pretrained(part, state_dict=weights)
         processor.save_pretrained(part)
+        if card is not None:
+            (part / "README.md").write_text(card, encoding="utf-8")
 
 
 def save_state(target: Path, model: Any, processor: Any, optimizer: Any, state: Mapping[str, Any]) -> None:

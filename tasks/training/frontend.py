@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -25,14 +26,14 @@ CLIP = 2 * SAMPLE_RATE
 CLIPS = 12  # in a batch
 
 
-def mel(hz: float) -> float:
+def mel(hz: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """O'Shaughnessy's mel scale."""
-    return 2595 * math.log10(1 + hz / 700)
+    return np.asarray(2595 * np.log10(1 + np.asarray(hz, np.float64) / 700))
 
 
 def mel_points(n: int, low_hz: float, high_hz: float) -> torch.Tensor:
     """`n` frequencies, even on the mel scale."""
-    return 700 * (10 ** (torch.linspace(mel(low_hz), mel(high_hz), n) / 2595) - 1)
+    return 700 * (10 ** (torch.linspace(float(mel(low_hz)), float(mel(high_hz)), n) / 2595) - 1)
 
 
 def cosine_bank(filters: int, taps: int) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from tasks.errors import Misconfigured
@@ -47,9 +48,9 @@ def silence_bands(audio: torch.Tensor, bands: int) -> torch.Tensor:
     A band takes up to `WIDEST` of the mel scale, narrow ones as often as wide ones. Drawn from torch's generator.
     """
     spectrum = torch.fft.rfft(audio)
-    hz = torch.linspace(0, SAMPLE_RATE / 2, spectrum.shape[-1], device=audio.device)
-    low, high = mel(LOWEST_HZ), mel(SAMPLE_RATE / 2)
-    height = (2595 * torch.log10(1 + hz / 700) - low) / (high - low)
+    low, high = mel([LOWEST_HZ, SAMPLE_RATE / 2])
+    mels = mel(np.linspace(0, SAMPLE_RATE / 2, spectrum.shape[-1]))
+    height = torch.from_numpy((mels - low) / (high - low)).to(audio.device, torch.float32)
     for _ in range(bands):
         width = torch.rand(len(audio), 1) * WIDEST
         begin = torch.rand(len(audio), 1) * (1 - width)

@@ -13,7 +13,6 @@ from tasks.errors import Misconfigured
 from tasks.training.base_model import load_for_training
 from tasks.training.cards import card
 from tasks.training.checkpoints import save_model
-from tasks.training.folders import write_whole
 
 
 def average_models(names: Sequence[str], target: Path, *, half: bool = False) -> None:
@@ -43,10 +42,9 @@ def average_models(names: Sequence[str], target: Path, *, half: bool = False) ->
             value += weights[key]
     for value in total.values():  # the model's own
         value /= len(names)
-    save_model(target, model, processor, half=half)
     described = ", ".join("/".join(Path(name).parts[-2:]) for name in names)
     made = {"mean of": described, "made": datetime.now(UTC).strftime("%Y-%m-%d")}
-    write_whole(target / "README.md", card(target.name, "A CTC speech model.", made, {}, []))
+    save_model(target, model, processor, half=half, card=card(target.name, "A CTC speech model.", made, {}, []))
 
 
 def _tensors(model: PreTrainedModel) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Weights of the language model: the pair with the fewest wrong words on a development set."""
+"""Weights of the search with a language model: those with the fewest wrong words on a development set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tasks.errors import Misconfigured
 from tasks.evaluation.asr import Clip, sounds, utterances_of
 from tasks.evaluation.scores import normalised, summed, word_errors
 from tasks.manifest import Problems
-from tasks.models import ATTRIBUTES, ModelSet, decoder_spec
+from tasks.models import ATTRIBUTES, SEARCH, ModelSet, decoder_spec
 from tasks.settings import Settings
 from tasks.speech.acoustic import acoustic_of
 from tasks.speech.decode import Utterance
@@ -19,17 +19,20 @@ from tasks.speech.pool import DecoderPool, gather
 
 WEIGHTS = (0.2, 0.35, 0.5, 0.7, 0.9, 1.2, 1.6)
 BONUSES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+PENALTIES = (0.0, 0.5, 1.0, 1.5, 2.0)
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """The best pair, its word error, on how many clips, and all that was tried: (weight, bonus, word error)."""
+    """The best weight, bonus for a word and blank penalty, their word error, on how many clips, and all that was tried:
+    (weight, bonus, penalty, word error)."""
 
     lm_weight: float
     word_bonus: float
+    blank_penalty: float
     wer: float
     clips: int
-    tried: tuple[tuple[float, float, float], ...]
+    tried: tuple[tuple[float, float, float, float], ...]
 
 
 def tune(
@@ -40,7 +43,7 @@ def tune(
     problems: Problems,
     on_point: Callable[[int, int], None] = lambda done, total: None,
 ) -> Tuned:
-    """Search weight and bonus in turn, twice over; emissions are computed once.
+    """Search weight, bonus and penalty in turn, twice over; emissions are computed once.
 
     Raises:
         Misconfigured: no clip could be heard.
@@ -52,28 +55,28 @@ def tune(
         raise Misconfigured("No clip to tune on could be heard.", next="Look at what was left out.")
     true = [normalised(clip.text, chosen.spoken) for clip, _ in good]
     base = decoder_spec(chosen, settings, model.labels, model.blank)
-    tried: dict[tuple[float, float], float] = {}
-    total = 2 * (len(WEIGHTS) + len(BONUSES))
+    tried: dict[tuple[float, float, float], float] = {}
+    total = 2 * (len(WEIGHTS) + len(BONUSES) + len(PENALTIES))
 
-    def error(weight: float, bonus: float) -> float:
-        if (weight, bonus) not in tried:
-            spec = replace(base, lm_weight=weight, word_bonus=bonus)
+    def error(weight: float, bonus: float, penalty: float) -> float:
+        if (weight, bonus, penalty) not in tried:
+            spec = replace(base, lm_weight=weight, word_bonus=bonus, blank_penalty=penalty)
             pool = DecoderPool(spec, frame_ms=model.frame_ms, processes=settings.decoders)
             try:
-                tried[weight, bonus] = _error(pool, heard, true, chosen.spoken)
+                tried[weight, bonus, penalty] = _error(pool, heard, true, chosen.spoken)
             finally:
                 pool.close()
         on_point(len(tried), total)
-        return tried[weight, bonus]
+        return tried[weight, bonus, penalty]
 
-    weight, bonus = 0.5, 1.5
+    weight, bonus, penalty = 0.5, 1.5, 0.0
     for _ in range(2):
-        weight = min(WEIGHTS, key=lambda w: error(w, bonus))
-        bonus = min(BONUSES, key=lambda b: error(weight, b))
+        weight = min(WEIGHTS, key=lambda w: error(w, bonus, penalty))
+        bonus = min(BONUSES, key=lambda b: error(weight, b, penalty))
+        penalty = min(PENALTIES, key=lambda p: error(weight, bonus, p))
     on_point(total, total)
-    return Tuned(
-        weight, bonus, error(weight, bonus), len(good), tuple((w, b, e) for (w, b), e in sorted(tried.items()))
-    )
+    points = tuple((*point, wer) for point, wer in sorted(tried.items()))
+    return Tuned(weight, bonus, penalty, error(weight, bonus, penalty), len(good), points)
 
 
 def _error(pool: DecoderPool, heard: Sequence[list[Utterance]], true: Sequence[str], language: str) -> float:
@@ -83,8 +86,10 @@ def _error(pool: DecoderPool, heard: Sequence[list[Utterance]], true: Sequence[s
 
 
 def write_weights(folder: Path, tuned: Tuned) -> None:
-    """Keep the pair beside the language model, in the file that pyctcdecode keeps its own in."""
+    """Keep them beside the language model: what pyctcdecode knows in the file that it keeps its own in."""
     path = folder / ATTRIBUTES
     old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     new = {**old, "alpha": tuned.lm_weight, "beta": tuned.word_bonus}
     path.write_text(json.dumps({"unk_score_offset": -10.0, "score_boundary": True, **new}) + "\n", encoding="utf-8")
+    penalty = {"blank_penalty": tuned.blank_penalty}
+    (folder / SEARCH).write_text(json.dumps(penalty) + "\n", encoding="utf-8")

@@ -74,7 +74,7 @@ def put_language_model(hub: Path, repository: str) -> None:
     shutil.copy(REPO / "data/models/lm-demo/lm.binary", folder / "5gram.bin")
     shutil.copy(REPO / "data/models/lm-demo/unigrams.txt", folder / "unigrams.txt")
     (folder / "attrs.json").write_text(
-        json.dumps({"alpha": 0.7, "beta": 2.5, "unk_score_offset": -10.0, "score_boundary": True})
+        json.dumps({"alpha": 0.7, "beta": 2.5, "unk_score_offset": -8.0, "score_boundary": False})
     )
 
 
@@ -106,6 +106,7 @@ def test_a_set_in_the_hubs_cache_is_loaded_offline_as_it_is(name, hub):
         assert model.labels[5:] == tuple(PERSIAN)
     else:
         assert (spec.lm_weight, spec.word_bonus) == (0.7, 2.5), "the repository's own weights"
+        assert (spec.unknown_score, spec.score_boundary, spec.blank_penalty) == (-8.0, False, 0.0)
         assert spec.unigrams
         assert load_topics(chosen.topics, device="cpu").labels
     log_probs = model.infer(np.random.default_rng(1).standard_normal((1, 32_000), np.float32))[0]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import BUCKET, REPO
+from pyctcdecode.language_model import LanguageModel
 from test_evaluate import nightscribe
 
 from data.recipes.spelled import spelled
@@ -157,8 +158,11 @@ def test_a_new_model_takes_the_place_of_the_old_one_with_its_weights(text, tmp_p
     folder = tmp_path / "lm"
     build_lm(read_sentences([text], ALPHABET), folder, OPTIONS)
     (folder / "attrs.json").write_text('{"alpha": 9}')
+    (folder / "search.json").write_text('{"blank_penalty": 9}')
     build_lm(read_sentences([text], ALPHABET), folder, OPTIONS)
-    assert not (folder / "attrs.json").exists(), "they were tuned to another model"
+    assert not {"attrs.json", "search.json"} & {path.name for path in folder.iterdir()}, (
+        "they were tuned to another model"
+    )
 
 
 def test_the_command_makes_a_model_with_weights_that_index_uses(tmp_path):
@@ -169,7 +173,9 @@ def test_the_command_makes_a_model_with_weights_that_index_uses(tmp_path):
     command = ["train", "lm", "text.txt", "--models", models, "--tune", "dev.tsv", "--min-count", 1, "--json"]
     done = json.loads(nightscribe(tmp_path, *command, "--prune", "0").stdout)
     folder = models / "language_model"
-    assert {"lm.binary", "unigrams.txt", "attrs.json", "report.json", "README.md"} == {p.name for p in folder.iterdir()}
+    written = {"lm.binary", "unigrams.txt", "attrs.json", "search.json", "report.json", "README.md"}
+    assert written == {path.name for path in folder.iterdir()}
+    assert set(json.loads((folder / "attrs.json").read_text())) == set(LanguageModel.JSON_ATTRS), "pyctcdecode loads it"
     tuned = done["tuned"]
     assert tuned["wer"] == min(wer for *_, wer in tuned["tried"])
     assert len(tuned["tried"]) > 10
@@ -177,13 +183,15 @@ def test_the_command_makes_a_model_with_weights_that_index_uses(tmp_path):
     chosen = find_set(settings)
     files = language_model(chosen)
     assert files is not None
-    assert (files.lm_weight, files.word_bonus) == (tuned["lm_weight"], tuned["word_bonus"])
+    names = ("lm_weight", "word_bonus", "blank_penalty")
+    assert [getattr(files, name) for name in names] == [tuned[name] for name in names]
     spec = decoder_spec(chosen, settings, ("", "a"), 0)
-    assert (spec.lm_weight, spec.word_bonus) == (tuned["lm_weight"], tuned["word_bonus"])
-    own = decoder_spec(chosen, Settings(models=str(models), lm_weight=0.1), ("", "a"), 0)
-    assert own.lm_weight == 0.1, "a setting comes first"
+    assert [getattr(spec, name) for name in names] == [tuned[name] for name in names]
+    own = decoder_spec(chosen, Settings(models=str(models), lm_weight=0.1, blank_penalty=0.7), ("", "a"), 0)
+    assert (own.lm_weight, own.blank_penalty) == (0.1, 0.7), "a setting comes first"
     card = (folder / "README.md").read_text()
-    assert f"{tuned['lm_weight']:g}, bonus {tuned['word_bonus']:g}" in card
+    weights = f"{tuned['lm_weight']:g}, bonus {tuned['word_bonus']:g}, blank penalty {tuned['blank_penalty']:g}"
+    assert weights in card
     assert "too short to keep one back" in card
 
 

@@ -82,3 +82,25 @@ def test_a_model_in_arpa_format_lists_its_words_itself(tmp_path):
     model = open_language_model(str(arpa), None, weight=0.7, word_bonus=1.0, unknown_score=-10.0)
     assert model.score_partial_token("no") == 0.0, "a beginning of a known word"
     assert model.score_partial_token("nx") < -5.0
+
+
+def test_a_penalty_of_the_blank_writes_letters_that_were_half_heard():
+    half = frames({"n": 0.98}, {"-": 0.6, "o": 0.35}, {" ": 0.98}, {"w": 0.98}, {"e": 0.98})
+    spec = replace(SPEC, language_model=None, unigrams=None)
+    assert searched(half, spec) == "n we"
+    assert searched(half, replace(spec, blank_penalty=1.0)) == "no we"
+    assert searched(half, replace(spec, blank_penalty=0.3)) == "n we", "less than what lies between them"
+
+
+def test_a_search_leaves_the_emissions_as_they_are():
+    heard = ENDS["no"].copy()
+    searched(heard, replace(SPEC, blank_penalty=2.0))
+    assert np.array_equal(heard, ENDS["no"])
+
+
+def test_a_model_that_knows_no_border_of_sentences_is_asked_for_none():
+    asked = {"weight": 1.0, "word_bonus": 0.0, "unknown_score": -10.0}
+    model = open_language_model(SPEC.language_model, ["no"], **asked, score_boundary=False)
+    score, _ = model.score(model.get_start_state(), "no", is_last_word=True)
+    log10 = kenlm.Model(SPEC.language_model).score("no", bos=False, eos=False)
+    assert score == pytest.approx(log10 * np.log(10), rel=1e-4)

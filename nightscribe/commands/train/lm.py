@@ -59,7 +59,8 @@ def command(
     """Estimate a word n-gram model from text files with KenLM, in the letters of the acoustic model.
 
     Writes a quantised binary trie, the list of its words and a card with perplexity on held-out sentences. With --tune,
-    the weight of the model and the bonus for each word are chosen by the fewest wrong words, and kept beside it.
+    the weight of the model, the bonus for each word and the penalty of the blank are chosen by the fewest wrong words, and
+    kept beside it.
 
     \b
     Example:
@@ -97,7 +98,10 @@ def command(
     }
     tuned = _tuned(tune, tune_clips, chosen, folder, settings, problems) if tune else None
     if tuned:
-        made["weights"] = f"{tuned.lm_weight:g}, bonus {tuned.word_bonus:g}: WER {tuned.wer:.1%} on {tuned.clips} clips"
+        made["weights"] = (
+            f"{tuned.lm_weight:g}, bonus {tuned.word_bonus:g}, blank penalty {tuned.blank_penalty:g}: "
+            f"WER {tuned.wer:.1%} on {tuned.clips} clips"
+        )
     text = card(folder.name, f"A word {order}-gram language model (KenLM).", made, report.options, problems.lines())
     (folder / "README.md").write_text(text, encoding="utf-8")
     for problem in problems.lines():
