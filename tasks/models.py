@@ -185,12 +185,15 @@ def digest(value: Any) -> str:
 
 
 def fingerprint(model: str) -> str:
-    """What tells one model from another: a folder's small files and the sizes and edges of its large ones; else the id."""
+    """What tells one model from another: a folder's small files and the sizes and edges of its large ones; else the id.
+    What only describes it is left out."""
     folder = Path(model)
     if not folder.is_dir():
         return model
     parts = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".md", ".png", ".jsonl")):
+    for path in sorted(
+        p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".md", ".png", ".csv", ".jsonl")
+    ):
         size = path.stat().st_size
         parts.update(f"{path.relative_to(folder)}\0{size}\0".encode())
         with path.open("rb") as handle:
@@ -219,13 +222,16 @@ def recipes(chosen: ModelSet, settings: Settings) -> Recipes:
         "files": fingerprint(chosen.lm) if chosen.lm else None,
         "lm_weight": chosen.lm_weight if settings.lm_weight is None else settings.lm_weight,
         "word_bonus": chosen.word_bonus if settings.word_bonus is None else settings.word_bonus,
-        "blank_penalty": chosen.blank_penalty if settings.blank_penalty is None else settings.blank_penalty,
         "beam": [settings.beam_width, settings.beam_prune_logp, settings.token_min_logp],
         "utterance": [settings.utterance_gap_s, settings.utterance_max_s],
         "hot_words": hot_words(settings),
         "hot_word_weight": settings.hot_word_weight if settings.hot_words else None,
         "version": 2,
     }
+    penalty = chosen.blank_penalty if settings.blank_penalty is None else settings.blank_penalty
+    # What is not given is left out, so that recipes from before there was such a thing stay as they are.
+    later = {"revision": chosen.lm_revision, "blank_penalty": penalty}
+    decode |= {name: value for name, value in later.items() if value is not None}
     cues = {**asdict(CueRules.of(settings)), "passages": PASSAGES, "folding": FOLDING_VERSION}
     topics = {
         "model": _name(chosen.topics) if chosen.topics else None,
@@ -250,23 +256,30 @@ def chained(detail: dict[str, Any]) -> Recipes:
 def decoder_spec(chosen: ModelSet, settings: Settings, labels: tuple[str, ...], blank: int) -> DecoderSpec:
     """What the beam search processes are made from."""
     files = language_model(chosen)
-    tuned = files or LanguageModelFiles("", None)
     return DecoderSpec(
         labels=labels,
         blank=blank,
         language_model=files.model if files else None,
         unigrams=files.unigrams if files else None,
-        lm_weight=first(settings.lm_weight, chosen.lm_weight, tuned.lm_weight, LM_WEIGHT),
-        word_bonus=first(settings.word_bonus, chosen.word_bonus, tuned.word_bonus, WORD_BONUS),
-        unknown_score=first(tuned.unknown_score, UNKNOWN_SCORE),
-        score_boundary=tuned.score_boundary,
-        blank_penalty=first(settings.blank_penalty, chosen.blank_penalty, tuned.blank_penalty, 0.0),
+        **search_weights(chosen, settings, files),
         beam_width=settings.beam_width,
         beam_prune_logp=settings.beam_prune_logp,
         token_min_logp=settings.token_min_logp,
         hot_words=tuple(hot_words(settings)),
         hot_word_weight=settings.hot_word_weight,
     )
+
+
+def search_weights(chosen: ModelSet, settings: Settings, files: LanguageModelFiles | None) -> dict[str, Any]:
+    """The weights of the search, under their names in `DecoderSpec`: of a setting, else the set, else as tuned."""
+    tuned = files or LanguageModelFiles("", None)
+    return {
+        "lm_weight": first(settings.lm_weight, chosen.lm_weight, tuned.lm_weight, LM_WEIGHT),
+        "word_bonus": first(settings.word_bonus, chosen.word_bonus, tuned.word_bonus, WORD_BONUS),
+        "unknown_score": first(tuned.unknown_score, UNKNOWN_SCORE),
+        "score_boundary": tuned.score_boundary,
+        "blank_penalty": first(settings.blank_penalty, chosen.blank_penalty, tuned.blank_penalty, 0.0),
+    }
 
 
 def first(*values: float | None) -> float:

@@ -157,7 +157,7 @@ def topics(
     from tasks.errors import Misconfigured
     from tasks.evaluation.topics import evaluate_topics, read_texts
     from tasks.manifest import Problems, drawn
-    from tasks.models import find_set
+    from tasks.models import find_set, recipes
     from tasks.topics import load_topics
 
     settings = settings_from(lake=lake, models=models)
@@ -172,6 +172,7 @@ def topics(
     model = load_topics(name, revision=chosen.topics_revision, device=settings.device)
     trained = Problems()
     found = evaluate_topics(model, pairs, train=read_texts(train, trained, **columns) if train else ())
+    found |= {"models": {"set": chosen.name, "topics": name}, "recipe": recipes(chosen, settings).topics}
     _tell(problems)
     _tell(trained, "training texts, ")
     given = [*(["--train", train.name] if train else []), *_limited(limit)]

@@ -13,7 +13,7 @@ from tasks.errors import Misconfigured
 from tasks.evaluation.scores import NORMALIZER, character_errors, normalised, rate_interval, summed, word_errors
 from tasks.manifest import Problems, is_file, read_manifest, strings
 from tasks.media import clip_sound
-from tasks.models import ModelSet, decoder_spec, recipes
+from tasks.models import ModelSet, decoder_spec, language_model, recipes, search_weights
 from tasks.records import Audio, Word
 from tasks.settings import Settings
 from tasks.speech.acoustic import AcousticModel, acoustic_of
@@ -144,7 +144,6 @@ def report(heard: Sequence[Heard], group_by: Sequence[str], chosen: ModelSet, se
     if not heard:
         raise Misconfigured("No clip could be heard.", next="Look at what was left out.")
     language = chosen.spoken
-    made = recipes(chosen, settings)
     whole = _scores(heard, language)
     raw_words = summed([word_errors(h.clip.text.strip(), h.said) for h in heard])
     raw_characters = summed([character_errors(h.clip.text.strip(), h.said) for h in heard])
@@ -158,9 +157,16 @@ def report(heard: Sequence[Heard], group_by: Sequence[str], chosen: ModelSet, se
         "normalizer": NORMALIZER,
         "language": language,
         "groups": groups,
-        "models": {"set": chosen.name, "acoustic": chosen.acoustic, "lm": chosen.lm, "detail": made.detail},
-        "recipe": made.decode,
+        **heard_with(chosen, settings),
     }
+
+
+def heard_with(chosen: ModelSet, settings: Settings) -> dict[str, Any]:
+    """What a report says of the models and the search."""
+    made = recipes(chosen, settings)
+    search = search_weights(chosen, settings, language_model(chosen))
+    models = {"set": chosen.name, "acoustic": chosen.acoustic, "lm": chosen.lm, "search": search, "detail": made.detail}
+    return {"models": models, "recipe": made.decode}
 
 
 def _scores(heard: Sequence[Heard], language: str) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import Misconfigured
-from tasks.evaluation.asr import Heard
+from tasks.evaluation.asr import Heard, heard_with
 from tasks.evaluation.scores import normalised
 from tasks.lake.commit import commit
 from tasks.lake.store import Lake
-from tasks.models import ModelSet, recipes
+from tasks.models import ModelSet
 from tasks.records import Cue, Metadata, Recipes, Result, Word, Work
 from tasks.search.answer import Asked, duck, suggestions
 from tasks.search.query import make_query
@@ -92,7 +92,6 @@ def report(heard: Sequence[Heard], chosen: ModelSet, settings: Settings, scratch
     perfect = _archive(scratch / "true", truth, language)
     ways = {name: _shares(recognised, asked, options) for name, options in WAYS.items()}
     ways[SUGGESTED] = _shares(recognised, asked, WAYS["with both"], suggest=True)
-    made = recipes(chosen, settings)
     return {
         "n": len(asked),
         "recordings": len(heard),
@@ -101,8 +100,7 @@ def report(heard: Sequence[Heard], chosen: ModelSet, settings: Settings, scratch
         "of_true_texts": _shares(perfect, asked, WAYS["with both"]),
         "questions": [{"text": question.text, "path": str(heard[question.answer].clip.path)} for question in asked],
         "groups": {},
-        "models": {"set": chosen.name, "acoustic": chosen.acoustic, "lm": chosen.lm, "detail": made.detail},
-        "recipe": made.decode,
+        **heard_with(chosen, settings),
     }
 
 

@@ -83,7 +83,6 @@ def evaluate_topics(
         "baseline": "TF-IDF and logistic regression, "
         + (f"trained on {len(train)} texts" if train else f"{FOLDS}-fold cross-validation on the same texts"),
         "near_copies_left_out": given - len(pairs),
-        "models": {"topics": model.name},
     }
 
 

@@ -98,6 +98,9 @@ class Trainer:
         self.statistics = RunningStatistics(self.model)
         self.step, self.best, self.stale, self.skipped = 0, math.inf, 0, 0
         self.averaged: dict[str, float] | None = None
+        self.kept: dict[
+            str, float
+        ] = {}  # scores of the weights in `best`, after which step, and of how many checkpoints
         self.history: list[dict[str, Any]] = []
         self.too_large: set[str] = set()
 
@@ -247,6 +250,8 @@ class Trainer:
         self.best = min(self.best, scores["wer"])
         self.stale = 0 if better else self.stale + 1
         self.averaged = None
+        if better:
+            self.kept = {"after": self.step, "checkpoints": 1, **scores}
         rate = learning_rate_at(self.step - 1, self.options)
         self.history.append({"step": self.step, "epoch": epoch, "loss": loss, "learning_rate": rate, **scores})
         if self.accelerator.is_main_process:
@@ -270,10 +275,13 @@ class Trainer:
         self.averaged = {"checkpoints": len(paths), **scores}
         better = scores["wer"] < self.best - 1e-9
         self.best = min(self.best, scores["wer"])
+        if better:
+            self.kept = {"after": self.step, **self.averaged}
         if self.accelerator.is_main_process:
             if better:
                 save_model(self.folder / "best", bare, self.processor, half=self.options.half)
-            change_state(self.folder / "last", {"best": self.best, "averaged": self.averaged})
+            changed = {"best": self.best, "averaged": self.averaged, "kept": self.kept}
+            change_state(self.folder / "last", changed)
         self.accelerator.wait_for_everyone()
         load_weights(self.folder / "last" / "model.safetensors", bare)  # from which a longer run goes on
 
@@ -286,6 +294,7 @@ class Trainer:
             "stale": self.stale,
             "skipped": self.skipped,
             "averaged": self.averaged,
+            "kept": self.kept,
             "history": self.history,
             "too_large": sorted(self.too_large),
             "scaler": scaler.state_dict() if scaler else None,
@@ -302,18 +311,20 @@ class Trainer:
             return
         self.step, self.best, self.stale, self.history = run["step"], run["best"], run["stale"], run["history"]
         self.skipped, self.averaged = run.get("skipped", 0), run.get("averaged")
-        self.too_large = set(run.get("too_large", ()))
+        self.kept, self.too_large = run["kept"], set(run.get("too_large", ()))
         if self.accelerator.scaler is not None and run.get("scaler"):
             self.accelerator.scaler.load_state_dict(run["scaler"])
 
     def summary(self) -> dict[str, Any]:
-        """Steps, the best word error, options, history, the average, and what was skipped or did not fit into memory."""
+        """Steps, the best word error, options, history, the average, which weights were kept, and what was skipped or did not
+        fit into memory."""
         return {
             "steps": self.step,
             "best_wer": self.best,
             "options": asdict(self.options),
             "history": self.history,
             "averaged": self.averaged,
+            "kept": self.kept,
             "skipped": self.skipped,
             "too_large": sorted(self.too_large),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,12 @@ def card(name: str, what: str, made: Mapping[str, str], options: Mapping[str, An
     if options:
         lines += ["", "Settings:", "", *(f"    {key} = {value}" for key, value in options.items())]
     return "\n".join(lines) + "\n"
+
+
+def evaluations(text: str) -> str:
+    """The tables that `nightscribe evaluate --card` put into a card."""
+    found = re.finditer(r"<!-- evaluate (.+?) -->.*?<!-- end \1 -->\n?", text, re.S)
+    return "".join("\n" + match.group(0) for match in found)
 
 
 def history_table(history: Sequence[Mapping[str, Any]]) -> str:

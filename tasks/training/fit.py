@@ -21,7 +21,7 @@ from tasks.media import clip_sound
 from tasks.settings import Settings
 from tasks.training.asr import Trainer
 from tasks.training.base_model import load_for_training
-from tasks.training.cards import card, curves, flat_options, history_table
+from tasks.training.cards import card, curves, evaluations, flat_options, history_table
 from tasks.training.clips import SAMPLE_RATE, Source, forget_other_stores, open_store
 from tasks.training.folders import same_run, write_whole
 from tasks.training.frontend import teach_frontend
@@ -81,7 +81,8 @@ def fit(
     scratch = base == SCRATCH
     if init and not scratch:
         raise Misconfigured("A model that is named is trained as it is.", next="Leave out --init or --base.")
-    same_run(folder, _identity(source, validation, base, options, shape if scratch else None, init))
+    this = _identity(source, validation, base, options, shape if scratch else None, init, noise)
+    same_run(folder, this, made=("last", "best"))
     taken = Taken(frontend=False, new=())
     if scratch:
         model, processor, taken = from_scratch(shape, options.seed, init)
@@ -160,6 +161,7 @@ def _identity(
     options: TrainingOptions,
     shape: Shape | None,
     init: str | None,
+    noise: Path | None,
 ) -> dict[str, Any]:
     """All that decides what a step of this run is."""
     kept = {name: value for name, value in asdict(options).items() if name not in CHANGEABLE}
@@ -167,8 +169,13 @@ def _identity(
     judged = {"validation": str(validation.resolve()), "validation_sha256": _digest(validation)} if validation else {}
     whole = {**clips, **judged, "base": base, "options": kept, "shape": asdict(shape) if shape else None}
     whole |= {"init": init} if init else {}
+    whole |= {"noise": [[str(path.relative_to(noise)), path.stat().st_size] for path in _files(noise)]} if noise else {}
     compared: dict[str, Any] = json.loads(json.dumps(whole))
     return compared
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _digest(path: Path) -> str | None:
@@ -197,10 +204,9 @@ def _recorded(folder: Path | None) -> list[Array]:
     """
     if folder is None:
         return []
-    paths = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
     sounds = []
     with tempfile.TemporaryDirectory() as scratch:
-        for path in paths:
+        for path in _files(folder):
             target = Path(scratch, "noise.pcm")
             if not isinstance(clip_sound(path, target, Settings(scratch_free_gb=0.0)), str):
                 sounds.append(np.fromfile(target, np.int16, count=int(NOISE_S * SAMPLE_RATE)))
@@ -226,28 +232,29 @@ def _write_card(folder: Path, summary: Mapping[str, Any], made: Mapping[str, str
     history = summary["history"]
     write_whole(best / "history.csv", history_table(history))
     write_whole(best / "curves.png", curves(history))
-    which, lowest = _kept(summary)
+    which, kept = _kept(summary), summary["kept"]
     rows = {
         **{key: value for key, value in made.items() if value},
-        "steps": which,
-        "validation, greedy": f"WER {lowest['wer']:.1%}, CER {lowest['cer']:.1%}",
+        "steps": f"{summary['steps']}, {which}",
+        "validation, greedy": f"WER {kept['wer']:.1%}, CER {kept['cer']:.1%}",
         "made": datetime.now(UTC).strftime("%Y-%m-%d"),
     }
     text = card(folder.name, "A CTC speech model.", rows, flat_options(summary["options"]), summary["problems"])
-    write_whole(best / "README.md", text)
+    path = best / "README.md"
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
+    write_whole(path, text + (evaluations(old) if f", {which}\n" in old else ""))
 
 
 def _told(folder: Path, summary: Mapping[str, Any]) -> bool:
     """Whether the card is of the whole run; then it stays, with the tables that `evaluate --card` put there."""
     path = folder / "best" / "README.md"
-    return path.exists() and f"**steps**: {_kept(summary)[0]}\n" in path.read_text(encoding="utf-8")
+    steps = f"**steps**: {summary['steps']}, {_kept(summary)}\n"
+    return path.exists() and steps in path.read_text(encoding="utf-8")
 
 
-def _kept(summary: Mapping[str, Any]) -> tuple[str, Mapping[str, float]]:
-    """Which weights of a run were kept, in words, and their scores."""
-    history, averaged = summary["history"], summary["averaged"]
-    lowest = min(history, key=lambda row: row["wer"])
-    which = f"the best after {lowest['step']}"
-    if averaged and averaged["wer"] < lowest["wer"]:
-        lowest, which = averaged, f"the average of {averaged['checkpoints']} checkpoints, the last ones"
-    return f"{summary['steps']}, {which}", lowest
+def _kept(summary: Mapping[str, Any]) -> str:
+    """Which weights of a run were kept, in words."""
+    kept = summary["kept"]
+    if kept["checkpoints"] == 1:
+        return f"the best after {kept['after']}"
+    return f"the average of {kept['checkpoints']} checkpoints, the last ones up to {kept['after']}"

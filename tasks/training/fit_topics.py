@@ -53,7 +53,8 @@ def fit_topics(
     Raises:
         Misconfigured: too few texts or labels, or `folder` holds another run.
     """
-    same_run(folder, _identity(train, validation, unlabelled, base, options, pretrain_steps))
+    this = _identity(train, validation, unlabelled, base, options, pretrain_steps)
+    same_run(folder, this, made=("last", "best", "pretrained"))
     kept, judged = (train, validation) if validation else split(train, validation_share, seed=options.seed)
     labels = {label for _, label in kept}
     if len(labels) < 2 or not judged:

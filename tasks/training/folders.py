@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +36,19 @@ def write_whole(path: Path, content: str | bytes) -> None:
     part.replace(path)
 
 
-def same_run(folder: Path, this: Mapping[str, Any]) -> None:
+def same_run(folder: Path, this: Mapping[str, Any], made: Sequence[str] = ()) -> None:
     """Make `folder` and note what the run in it is of.
+
+    A run that has made nothing yet, none of the folders `made`, gives way: its command was mended.
 
     Raises:
         Misconfigured: it holds another run.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "run.json"
-    if not path.exists():
+    for name in made:
+        recover(folder / name)
+    if not path.exists() or (made and not any((folder / name).exists() for name in made)):
         write_whole(path, json.dumps(dict(this), indent=1) + "\n")
         return
     old = json.loads(path.read_text(encoding="utf-8"))
@@ -61,4 +66,5 @@ def recover(target: Path) -> None:
 
 
 def _beside(target: Path, suffix: str) -> Path:
-    return target.with_name(f".{target.name}.{suffix}")
+    whole = Path(os.path.abspath(target))  # `.` has no name
+    return whole.with_name(f".{whole.name}.{suffix}")

@@ -58,14 +58,15 @@ class LanguageModelReport:
 def build_lm(
     sentences: Iterable[str], folder: Path, options: LanguageModelOptions, *, own: Sequence[str] = ()
 ) -> LanguageModelReport:
-    """Write `lm.binary`, `unigrams.txt` and `report.json` into `folder`, in place of what was there.
+    """Write `lm.binary`, `unigrams.txt` and `report.json` into `folder`, in place of the language model that was there.
 
     Every word of the sentences in `own`, the archive's, is in the vocabulary, however rare.
 
     Raises:
-        MissingTool: there is no `lmplz` and it could not be built. Misconfigured: the text is too small for the options.
-        OutOfMemory: KenLM was killed.
+        MissingTool: there is no `lmplz` and it could not be built. Misconfigured: the text is too small for the options, or
+            `folder` holds something else. OutOfMemory: KenLM was killed.
     """
+    check_replaceable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="nightscribe-lm-") as name, replacing(folder) as made:
         scratch = Path(name)
@@ -106,6 +107,17 @@ def build_lm(
         )
         (made / "report.json").write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
     return report
+
+
+def check_replaceable(folder: Path) -> None:
+    """Raises Misconfigured where `folder` holds something that is no language model: it would be lost."""
+    held = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if not folder.exists() or (folder.is_dir() and (not held or "lm.binary" in held)):
+        return
+    raise Misconfigured(
+        f"{folder} holds something else than a language model of `train lm`; nothing was changed.",
+        next="Name another folder with --out.",
+    )
 
 
 def _estimate(scratch: Path, options: LanguageModelOptions) -> None:

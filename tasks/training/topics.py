@@ -20,6 +20,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tasks.arrays import Array
 from tasks.errors import Misconfigured, first_line
+from tasks.hardware import cpu_has_bf16
 from tasks.pins import from_hub
 from tasks.quiet import quiet_transformers
 from tasks.speech.acoustic import choose_device
@@ -42,7 +43,6 @@ class TopicTraining:
     smoothing: float = 0.0
     distil: bool = False
     seed: int = 0
-    bf16: bool = False
 
 
 def train_topics(
@@ -72,6 +72,7 @@ def train_topics(
     model, tokenizer = _load(str(last) if state else base, labels)
     device = torch.device(choose_device("auto"))
     model.to(device)
+    bf16 = device.type == "cuda" or cpu_has_bf16()
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
     if state:
         optimizer.load_state_dict(torch.load(last / "optimizer.pt", weights_only=True))
@@ -97,7 +98,7 @@ def train_topics(
                 group["lr"] = options.learning_rate * min(
                     1.0, (step + 1) / (whole * 0.1), (whole - step) / (whole * 0.9)
                 )
-            with torch.autocast(device.type, torch.bfloat16, enabled=options.bf16):
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 logits = model(**batch).logits
             loss = functional.cross_entropy(
                 logits.float(), torch.from_numpy(target).to(device), label_smoothing=options.smoothing

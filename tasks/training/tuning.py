@@ -11,7 +11,7 @@ from tasks.errors import Misconfigured
 from tasks.evaluation.asr import Clip, sounds, utterances_of
 from tasks.evaluation.scores import normalised, summed, word_errors
 from tasks.manifest import Problems
-from tasks.models import ATTRIBUTES, SEARCH, ModelSet, decoder_spec
+from tasks.models import ATTRIBUTES, SEARCH, UNKNOWN_SCORE, ModelSet, decoder_spec
 from tasks.settings import Settings
 from tasks.speech.acoustic import acoustic_of
 from tasks.speech.decode import Utterance
@@ -87,9 +87,8 @@ def _error(pool: DecoderPool, heard: Sequence[list[Utterance]], true: Sequence[s
 
 def write_weights(folder: Path, tuned: Tuned) -> None:
     """Keep them beside the language model: what pyctcdecode knows in the file that it keeps its own in."""
-    path = folder / ATTRIBUTES
-    old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    new = {**old, "alpha": tuned.lm_weight, "beta": tuned.word_bonus}
-    path.write_text(json.dumps({"unk_score_offset": -10.0, "score_boundary": True, **new}) + "\n", encoding="utf-8")
+    weights = {"alpha": tuned.lm_weight, "beta": tuned.word_bonus}
+    own = {**weights, "unk_score_offset": UNKNOWN_SCORE, "score_boundary": True}
+    (folder / ATTRIBUTES).write_text(json.dumps(own) + "\n", encoding="utf-8")
     penalty = {"blank_penalty": tuned.blank_penalty}
     (folder / SEARCH).write_text(json.dumps(penalty) + "\n", encoding="utf-8")

@@ -74,6 +74,7 @@ def test_the_report_has_what_the_documentation_names(judged):
     assert found["n"] == 4
     assert found["normalizer"] == "nightscribe-1"
     assert found["models"]["set"] == "demo"
+    assert found["models"]["search"]["lm_weight"] == 0.7, "as it was tuned to"
 
 
 def test_the_figures_follow_from_the_transcripts(judged):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sessions import cut
 from training import QUICK, corpus  # noqa: F401
 
 from tasks.errors import Misconfigured
@@ -28,6 +29,51 @@ def test_a_folder_holds_one_run(corpus, tmp_path):
         with pytest.raises(Misconfigured, match="holds another run"):
             run(corpus, tmp_path, **other)
     assert run(corpus, tmp_path, replace(QUICK, max_steps=8))["steps"] == 8, "a run may go on for longer"
+
+
+def test_a_command_that_made_nothing_can_be_mended(corpus, tmp_path):
+    with pytest.raises(Misconfigured, match="too few"):
+        run(corpus, tmp_path, validation=None)
+    with pytest.raises(Misconfigured, match="neither a folder nor fetched"):
+        run(corpus, tmp_path, base=str(tmp_path / "none"), shape=None)
+    assert run(corpus, tmp_path)["steps"] == QUICK.max_steps
+
+
+def test_with_other_noise_it_is_another_run(corpus, tmp_path):
+    noise = tmp_path / "noise"
+    noise.mkdir()
+    cut(noise / "hum.wav", 3)
+    run(corpus, tmp_path, noise=noise)
+    assert run(corpus, tmp_path, noise=noise)["steps"] == QUICK.max_steps
+    with pytest.raises(Misconfigured, match="holds another run: noise differ"):
+        run(corpus, tmp_path)
+    cut(noise / "more.wav", 2)
+    with pytest.raises(Misconfigured, match="holds another run: noise differ"):
+        run(corpus, tmp_path, noise=noise)
+
+
+@pytest.mark.parametrize("longer", [0.3, 0.9])
+def test_the_card_is_of_the_weights_that_are_kept(corpus, tmp_path, monkeypatch, longer):
+    """An average was the best; a longer run finds none better, or does."""
+    options = replace(QUICK, average=2, max_steps=4)
+    scores = iter([0.8, 0.7, 0.4, 0.8, longer])
+    monkeypatch.setattr(Trainer, "validate", lambda run: dict.fromkeys(("wer", "cer"), next(scores)))
+    run(corpus, tmp_path, options)
+    card = tmp_path / "run" / "best" / "README.md"
+    average = "the average of 2 checkpoints, the last ones up to 4"
+    assert f"**steps**: 4, {average}\n" in card.read_text()
+    table = "<!-- evaluate test -->\nfigures\n<!-- end test -->\n"
+    card.write_text(card.read_text() + table)
+    summary = run(corpus, tmp_path, replace(options, max_steps=6))
+    text = card.read_text()
+    if longer < 0.4:
+        assert f"**steps**: 6, {average.replace('4', '6')}\n" in text
+        assert table not in text, "they are of other weights"
+    else:
+        assert f"**steps**: 6, {average}\n" in text
+        assert text.count(table) == 1
+        assert summary["averaged"]["wer"] == 0.9
+    assert f"WER {min(0.4, longer):.1%}" in text
 
 
 @pytest.mark.parametrize("broken_at", ["history.csv", "curves.png", "README.md"])

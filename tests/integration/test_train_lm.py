@@ -165,17 +165,25 @@ def test_a_new_model_takes_the_place_of_the_old_one_with_its_weights(text, tmp_p
     )
 
 
-def test_the_command_makes_a_model_with_weights_that_index_uses(tmp_path):
-    models = tmp_path / "model"
-    shutil.copytree(REPO / "data/models/asr-demo", models)
+@pytest.fixture
+def models(tmp_path) -> Path:
+    """An acoustic model, a text, and clips to tune on."""
+    folder = tmp_path / "model"
+    shutil.copytree(REPO / "data/models/asr-demo", folder)
     (tmp_path / "text.txt").write_text("\n".join(talk.text for talk in talks()) + "\n")
     (tmp_path / "dev.tsv").write_text("path\ttext\n" + "".join(f"{talk.path}\t{talk.text}\n" for talk in talks()[:2]))
+    return folder
+
+
+def test_the_command_makes_a_model_with_weights_that_index_uses(models, tmp_path):
     command = ["train", "lm", "text.txt", "--models", models, "--tune", "dev.tsv", "--min-count", 1, "--json"]
     done = json.loads(nightscribe(tmp_path, *command, "--prune", "0").stdout)
     folder = models / "language_model"
     written = {"lm.binary", "unigrams.txt", "attrs.json", "search.json", "report.json", "README.md"}
     assert written == {path.name for path in folder.iterdir()}
-    assert set(json.loads((folder / "attrs.json").read_text())) == set(LanguageModel.JSON_ATTRS), "pyctcdecode loads it"
+    assert set(json.loads((folder / "attrs.json").read_text())) == set(LanguageModel.JSON_ATTRS), (
+        "pyctcdecode refuses any other key"
+    )
     tuned = done["tuned"]
     assert tuned["wer"] == min(wer for *_, wer in tuned["tried"])
     assert len(tuned["tried"]) > 10
@@ -193,6 +201,44 @@ def test_the_command_makes_a_model_with_weights_that_index_uses(tmp_path):
     weights = f"{tuned['lm_weight']:g}, bonus {tuned['word_bonus']:g}, blank penalty {tuned['blank_penalty']:g}"
     assert weights in card
     assert "too short to keep one back" in card
+
+
+def test_sentences_to_tune_on_are_not_counted(models, tmp_path):
+    command = ["train", "lm", "text.txt", "--models", models, "--min-count", 1, "--prune", "0", "--json"]
+    every = json.loads(nightscribe(tmp_path, *command).stdout)["sentences"]
+    tuned = json.loads(nightscribe(tmp_path, *command, "--tune", "dev.tsv", "--tune-clips", 1).stdout)["sentences"]
+    assert tuned < every
+
+
+@pytest.mark.parametrize(("clips", "why"), [("none.tsv", "none.tsv"), ("broken.tsv", "No clip to tune on")])
+def test_clips_that_cannot_be_tuned_on_leave_the_old_model_with_its_weights(models, tmp_path, clips, why):
+    (tmp_path / "broken.wav").write_bytes(b"no sound" * 99)
+    (tmp_path / "broken.tsv").write_text("path\ttext\nbroken.wav\twords\n")
+    old = models / "language_model"
+    old.mkdir()
+    for name in ("lm.binary", "attrs.json", "README.md"):
+        (old / name).write_text("old")
+    said = nightscribe(
+        tmp_path, "train", "lm", "text.txt", "--models", models, "--min-count", 1, "--tune", clips, code=2
+    )
+    assert why in said.stderr
+    assert {path.name: path.read_text() for path in old.iterdir()} == dict.fromkeys(
+        ("lm.binary", "attrs.json", "README.md"), "old"
+    )
+
+
+def test_a_folder_that_holds_something_else_is_not_replaced(models, tmp_path):
+    for out in (models, tmp_path, tmp_path / "text.txt", "."):
+        said = nightscribe(tmp_path, "train", "lm", "text.txt", "--models", models, "--out", out, code=2).stderr
+        assert "nothing was changed" in said
+    assert (models / "model.safetensors").exists()
+    assert (tmp_path / "text.txt").exists()
+
+
+def test_a_set_of_the_catalogue_needs_a_folder(tmp_path):
+    (tmp_path / "t.txt").write_text("a b c\n")
+    said = nightscribe(tmp_path, "train", "lm", "t.txt", "--models", "demo", code=2).stderr
+    assert "Say --out" in said
 
 
 def test_without_text_or_folder_it_says_what_to_give(tmp_path):

@@ -153,6 +153,10 @@ def test_the_command_trains_from_nothing_and_says_what_it_left_out(tmp_path):
     judged = nightscribe(tmp_path, "evaluate", "topics", "news.csv", "--models", best, "--card", "news", "--json")
     assert json.loads(judged.stdout)["n"] == 90
     assert "<!-- evaluate news -->" in (best / "README.md").read_text()
+    query = ["sql", "SELECT model, recipe FROM evaluations WHERE group_column IS NULL", "--json"]
+    (row,) = json.loads(nightscribe(tmp_path, *query).stdout)
+    assert row["model"] == str(best)
+    assert len(row["recipe"]) == 12
 
 
 def test_one_label_is_too_few(tmp_path, base):

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from conftest import REPO
 
 from tasks.errors import Misconfigured, ModelNotAvailable, UnknownModelSet
-from tasks.models import chained, find_set, fingerprint, hot_words, language_model, read_catalog, recipes
+from tasks.models import (
+    LanguageModelFiles,
+    chained,
+    find_set,
+    fingerprint,
+    hot_words,
+    language_model,
+    read_catalog,
+    recipes,
+    search_weights,
+)
 from tasks.settings import Settings
 
 CATALOG = REPO / "data/models/catalog.toml"
@@ -46,6 +58,9 @@ def test_each_setting_changes_the_recipes_of_its_stage_and_of_those_after_it():
     changed = {
         "window_s": ("acoustic", "decode", "cues", "topics"),
         "beam_width": ("decode", "cues", "topics"),
+        "lm_weight": ("decode", "cues", "topics"),
+        "word_bonus": ("decode", "cues", "topics"),
+        "blank_penalty": ("decode", "cues", "topics"),
         "line_chars": ("cues",),
         "topic_keep": ("topics",),
     }
@@ -54,6 +69,28 @@ def test_each_setting_changes_the_recipes_of_its_stage_and_of_those_after_it():
         differ = tuple(s for s in ("acoustic", "decode", "cues", "topics") if getattr(base, s) != getattr(other, s))
         assert differ == stages, setting
     assert made(batch_videos=3, decoders=2, device="cpu") == base, "how fast is no part of what"
+
+
+def test_a_language_model_of_the_hub_is_known_by_its_commit():
+    english = read_catalog(CATALOG)["english"]
+    one, other = (recipes(replace(english, lm_revision=commit), Settings()) for commit in ("a" * 40, "b" * 40))
+    assert one.acoustic == other.acoustic
+    assert one.decode != other.decode != recipes(english, Settings()).decode
+
+
+def test_a_setting_comes_before_the_set_and_the_set_before_what_was_tuned():
+    demo = read_catalog(CATALOG)["demo"]
+    files = LanguageModelFiles("lm.binary", None, lm_weight=0.7, word_bonus=0.5, unknown_score=-8.0, blank_penalty=1.0)
+    tuned = search_weights(demo, Settings(), files)
+    assert tuned == {
+        "lm_weight": 0.7, "word_bonus": 0.5, "unknown_score": -8.0, "score_boundary": True, "blank_penalty": 1.0,
+    }  # fmt: skip
+    of_set = search_weights(replace(demo, lm_weight=0.1, word_bonus=0.2, blank_penalty=0.0), Settings(), files)
+    assert [of_set[name] for name in ("lm_weight", "word_bonus", "blank_penalty")] == [0.1, 0.2, 0.0]
+    settings = Settings(lm_weight=0.3, word_bonus=0.4, blank_penalty=0.6)
+    said = search_weights(replace(demo, lm_weight=0.1, blank_penalty=0.0), settings, files)
+    assert [said[name] for name in ("lm_weight", "word_bonus", "blank_penalty")] == [0.3, 0.4, 0.6]
+    assert search_weights(demo, Settings(), None)["blank_penalty"] == 0.0
 
 
 def test_hot_words_are_part_of_the_decode_recipe_by_their_words(tmp_path):

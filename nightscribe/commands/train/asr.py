@@ -148,6 +148,8 @@ def command(
         raise click.BadParameter("a multiple of 64", param_hint="--hidden")
     if batch_size and batch_s:
         raise click.UsageError("Either --batch-size or --batch-s.")
+    if noise and no_augment:
+        raise click.UsageError("Either --noise or --no-augment.")
     options = TrainingOptions(
         learning_rate=learning_rate or (6e-4 if scratch else 1e-4),
         weight_decay=weight_decay,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,17 +61,18 @@ def command(
 
     Writes a quantised binary trie, the list of its words and a card with perplexity on held-out sentences. With --tune,
     the weight of the model, the bonus for each word and the penalty of the blank are chosen by the fewest wrong words, and
-    kept beside it.
+    kept beside it. What was in the folder is replaced when all of it is done.
 
     \b
     Example:
       nightscribe train lm books.txt.xz news.txt --models models/ours/best --bucket ~/videos --tune dev.tsv
     """
-    from tasks.errors import Misconfigured
-    from tasks.manifest import Problems
+    from tasks.evaluation.asr import read_clips
+    from tasks.manifest import Problems, drawn
     from tasks.models import find_set
     from tasks.training.cards import card
-    from tasks.training.lm import LanguageModelOptions, build_lm
+    from tasks.training.folders import replacing
+    from tasks.training.lm import LanguageModelOptions, build_lm, check_replaceable
     from tasks.training.lm_text import read_sentences
     from tasks.training.lm_text import without as left_out
 
@@ -78,32 +80,24 @@ def command(
         raise click.UsageError("Give text files, or an archive with --bucket.")
     settings = settings_from(models=models)
     chosen, problems = find_set(settings), Problems()
-    folder = out or Path(chosen.acoustic) / "language_model"
-    if out is None and not Path(chosen.acoustic).is_dir():
-        raise Misconfigured(f"{chosen.acoustic} is no folder to put a language model into.", next="Say --out.")
+    folder = out or _place(chosen, settings)
+    check_replaceable(folder)
+    clips = drawn(read_clips(tune, problems, path_column="path", text_column="text"), tune_clips) if tune else []
     options = LanguageModelOptions(order, _pruning(prune, order), min_count, memory, quantise_bits)
     alphabet, language = _alphabet(chosen), language or chosen.spoken
     own = _own(bucket, alphabet, language, settings, problems)
     sentences: Iterable[str] = read_sentences(texts, alphabet, language)
-    if without:
-        held_back = _held_back(without, alphabet, language)
+    if judging := [*without, *([tune] if tune else [])]:
+        held_back = _held_back(judging, alphabet, language)
         sentences, own = left_out(sentences, held_back), list(left_out(own, held_back))
     print("Counting and estimating.", file=sys.stderr)
-    report = build_lm(sentences, folder, options, own=own)
-    made = {
-        "text": ", ".join([*(path.name for path in texts), *(["sidecars of the archive"] if bucket else [])]),
-        "size": f"{report.words:,} words in {report.sentences:,} sentences; {report.vocabulary:,} different, {report.bytes / 1e6:.1f} MB",
-        "held-out sentences": _judged(report),
-        "for": f"the letters {''.join(sorted(alphabet, key=lambda letter: (not letter.isalpha(), letter)))}",
-    }
-    tuned = _tuned(tune, tune_clips, chosen, folder, settings, problems) if tune else None
-    if tuned:
-        made["weights"] = (
-            f"{tuned.lm_weight:g}, bonus {tuned.word_bonus:g}, blank penalty {tuned.blank_penalty:g}: "
-            f"WER {tuned.wer:.1%} on {tuned.clips} clips"
-        )
-    text = card(folder.name, f"A word {order}-gram language model (KenLM).", made, report.options, problems.lines())
-    (folder / "README.md").write_text(text, encoding="utf-8")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(folder) as new:
+        report = build_lm(sentences, new, options, own=own)
+        tuned = _tuned(clips, chosen, new, settings, problems) if tune else None
+        made = _described(report, tuned, texts, bucket, alphabet)
+        text = card(folder.name, f"A word {order}-gram language model (KenLM).", made, report.options, problems.lines())
+        (new / "README.md").write_text(text, encoding="utf-8")
     for problem in problems.lines():
         print(f"Left out: {problem}", file=sys.stderr)
     if as_json:
@@ -111,6 +105,34 @@ def command(
     else:
         print("\n".join(f"{key}: {value}" for key, value in made.items()) + f"\n{folder}")
     return 0
+
+
+def _place(chosen: Any, settings: Any) -> Path:
+    """Where `--models` looks for the language model of an acoustic model that is named by its folder."""
+    from tasks.errors import Misconfigured
+
+    if not os.path.isdir(settings.models) or str(Path(settings.models).resolve()) != chosen.acoustic:
+        raise Misconfigured(
+            f"{settings.models} is a set of the catalogue, which names its language model itself.",
+            next="Say --out, and name that folder as `lm` in a catalogue of your own.",
+        )
+    return Path(chosen.acoustic) / "language_model"
+
+
+def _described(report: Any, tuned: Any, texts: tuple[Path, ...], bucket: str | None, alphabet: str) -> dict[str, str]:
+    """What the card and the command say of a model."""
+    made = {
+        "text": ", ".join([*(path.name for path in texts), *(["sidecars of the archive"] if bucket else [])]),
+        "size": f"{report.words:,} words in {report.sentences:,} sentences; {report.vocabulary:,} different, {report.bytes / 1e6:.1f} MB",
+        "held-out sentences": _judged(report),
+        "for": f"the letters {''.join(sorted(alphabet, key=lambda letter: (not letter.isalpha(), letter)))}",
+    }
+    if tuned:
+        made["weights"] = (
+            f"{tuned.lm_weight:g}, bonus {tuned.word_bonus:g}, blank penalty {tuned.blank_penalty:g}: "
+            f"WER {tuned.wer:.1%} on {tuned.clips} clips"
+        )
+    return made
 
 
 def _judged(report: Any) -> str:
@@ -146,7 +168,7 @@ def _own(bucket: str | None, alphabet: str, language: str, settings: Any, proble
     return list(sidecar_sentences(open_bucket(bucket, settings), alphabet, problems, language))
 
 
-def _held_back(manifests: tuple[Path, ...], alphabet: str, language: str) -> list[str]:
+def _held_back(manifests: list[Path], alphabet: str, language: str) -> list[str]:
     from tasks.manifest import read_manifest, strings
     from tasks.speech.text import to_alphabet
 
@@ -157,14 +179,11 @@ def _held_back(manifests: tuple[Path, ...], alphabet: str, language: str) -> lis
     ]
 
 
-def _tuned(manifest: Path, n: int, chosen: Any, folder: Path, settings: Any, problems: Any) -> Any:
+def _tuned(clips: Sequence[Any], chosen: Any, folder: Path, settings: Any, problems: Any) -> Any:
     from dataclasses import replace
 
-    from tasks.evaluation.asr import read_clips
-    from tasks.manifest import drawn
     from tasks.training.tuning import tune, write_weights
 
-    clips = drawn(read_clips(manifest, problems, path_column="path", text_column="text"), n)
     settings.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="run-tune-", dir=settings.scratch) as scratch, counting("weights") as show:
         tuned = tune(clips, replace(chosen, lm=str(folder)), settings, Path(scratch), problems, show)

@@ -69,7 +69,6 @@ def command(
       nightscribe train topics news.csv --base bert-base-uncased --out models/topics
     """
     from tasks.evaluation.topics import read_texts
-    from tasks.hardware import cpu_has_bf16
     from tasks.manifest import Problems
     from tasks.training.fit import SCRATCH
     from tasks.training.fit_topics import fit_topics
@@ -85,7 +84,6 @@ def command(
         noise=noise,
         distil=scratch if distil is None else distil,
         seed=seed,
-        bf16=cpu_has_bf16(),
     )
     columns = {"text_column": text_column, "label_column": label_column}
     with counting("pretraining") as reading, counting("training") as training:
