@@ -7,6 +7,7 @@ transformers. A pool process builds its decoder once, from a `DecoderSpec`.
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -122,29 +123,35 @@ def longest_blank(log_probs: Array, blank: int) -> int:
 
 @cache
 def build_decoder(spec: DecoderSpec) -> Any:
-    """A pyctcdecode decoder, once a process."""
+    """A pyctcdecode decoder, once a process; those that differ in weights share what is large."""
     # It warns about alphabets that it merely guesses wrong about; the alphabet here is known.
     logging.getLogger("pyctcdecode").setLevel(logging.ERROR)
     from pyctcdecode.alphabet import Alphabet
     from pyctcdecode.decoder import BeamSearchDecoderCTC
 
+    language_model = None
+    if spec.language_model:
+        loaded = _loaded(spec.language_model, spec.unigrams, spec.unknown_score, spec.score_boundary)
+        language_model = copy.copy(loaded)
+        language_model.alpha, language_model.beta = spec.lm_weight, spec.word_bonus
+    with contextlib.redirect_stderr(None):
+        return BeamSearchDecoderCTC(Alphabet.build_alphabet(list(spec.labels)), language_model)
+
+
+@cache
+def _loaded(path: str, unigrams: str | None, unknown_score: float, score_boundary: bool) -> Any:
     from tasks.speech.language_model import open_language_model
 
-    unigrams, language_model = None, None
-    if spec.unigrams:
-        unigrams = Path(spec.unigrams).read_text(encoding="utf-8").split("\n")
-        unigrams = [word for word in unigrams if word]
+    words = Path(unigrams).read_text(encoding="utf-8").split("\n") if unigrams else None
     with contextlib.redirect_stderr(None):
-        if spec.language_model:
-            language_model = open_language_model(
-                spec.language_model,
-                unigrams,
-                weight=spec.lm_weight,
-                word_bonus=spec.word_bonus,
-                unknown_score=spec.unknown_score,
-                score_boundary=spec.score_boundary,
-            )
-        return BeamSearchDecoderCTC(Alphabet.build_alphabet(list(spec.labels)), language_model)
+        return open_language_model(
+            path,
+            [word for word in words if word] if words else None,
+            weight=0.0,
+            word_bonus=0.0,
+            unknown_score=unknown_score,
+            score_boundary=score_boundary,
+        )
 
 
 def decode_utterance(spec: DecoderSpec, utterance: Utterance, frame_ms: float) -> list[Word]:

@@ -34,17 +34,19 @@ class DecoderPool:
         # spawn: a fork of a process with threads, a GPU and a model in it may hang.
         return ProcessPoolExecutor(self.processes, get_context("spawn"), _start, (self.spec, os.getpid()))
 
-    def submit(self, utterances: Sequence[Utterance]) -> Future[list[list[Word]]]:
-        """Queue utterances; blocks while too many wait. Results come in the same order."""
+    def submit(self, utterances: Sequence[Utterance], spec: DecoderSpec | None = None) -> Future[list[list[Word]]]:
+        """Queue utterances, with another spec than the pool's if one is given; blocks while too many wait. Results come in
+        the same order."""
         self._room.acquire()
+        task = (decode_many, spec or self.spec, list(utterances), self.frame_ms)
         try:
             with self._lock:
                 try:
-                    future = self._executor.submit(decode_many, self.spec, list(utterances), self.frame_ms)
+                    future = self._executor.submit(*task)
                 except BrokenProcessPool:
                     self._executor.shutdown(wait=False, cancel_futures=True)
                     self._executor = self._make()
-                    future = self._executor.submit(decode_many, self.spec, list(utterances), self.frame_ms)
+                    future = self._executor.submit(*task)
         except BaseException:
             self._room.release()
             raise

@@ -8,6 +8,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import BUCKET, REPO
 from pyctcdecode.language_model import LanguageModel
@@ -19,11 +20,13 @@ from tasks.bucket import open_bucket
 from tasks.errors import Misconfigured, MissingTool, OutOfMemory
 from tasks.manifest import Problems, fraction
 from tasks.models import decoder_spec, find_set, language_model
+from tasks.records import Audio
 from tasks.settings import Settings
 from tasks.speech.text import to_alphabet
 from tasks.training.lm import LanguageModelOptions, build_lm, tool
 from tasks.training.lm_text import read_sentences, sidecar_sentences, text_sentences, without
 from tasks.training.scratch import ALPHABET
+from tasks.training.tuning import SPEEDS, at_speed
 
 SETTINGS = Settings(catalog=REPO / "data/models/catalog.toml", scratch_free_gb=0)
 OPTIONS = LanguageModelOptions(order=3, prune=(0, 0, 0), min_count=1, held_out=0.0)
@@ -201,6 +204,20 @@ def test_the_command_makes_a_model_with_weights_that_index_uses(models, tmp_path
     weights = f"{tuned['lm_weight']:g}, bonus {tuned['word_bonus']:g}, blank penalty {tuned['blank_penalty']:g}"
     assert weights in card
     assert "too short to keep one back" in card
+
+
+def test_clips_to_tune_on_are_heard_slower_and_faster(tmp_path):
+    samples = (np.sin(np.arange(32_000) * 2 * np.pi * 440 / 16_000) * 9000).astype(np.int16)
+    samples.tofile(tmp_path / "0.pcm")
+    audio = Audio(str(tmp_path / "0.pcm"), len(samples), 0.0, 0.2, 0)
+    assert at_speed(audio, 1.0) == audio
+    for speed in SPEEDS[1:]:
+        other = at_speed(audio, speed)
+        heard = np.fromfile(other.path, np.int16)
+        assert len(heard) == other.samples == pytest.approx(len(samples) / speed, abs=2)
+        hz = np.abs(np.fft.rfft(heard)).argmax() * 16_000 / len(heard)
+        assert hz == pytest.approx(440 * speed, abs=1)
+    assert np.array_equal(np.fromfile(audio.path, np.int16), samples)
 
 
 def test_sentences_to_tune_on_are_not_counted(models, tmp_path):
