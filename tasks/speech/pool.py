@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import get_context
 
 from tasks.errors import DecoderDied
@@ -38,15 +39,15 @@ class DecoderPool:
         """Queue utterances, with another spec than the pool's if one is given; blocks while too many wait. Results come in
         the same order."""
         self._room.acquire()
-        task = (decode_many, spec or self.spec, list(utterances), self.frame_ms)
+        task = partial(decode_many, spec or self.spec, list(utterances), self.frame_ms)
         try:
             with self._lock:
                 try:
-                    future = self._executor.submit(*task)
+                    future = self._executor.submit(task)
                 except BrokenProcessPool:
                     self._executor.shutdown(wait=False, cancel_futures=True)
                     self._executor = self._make()
-                    future = self._executor.submit(*task)
+                    future = self._executor.submit(task)
         except BaseException:
             self._room.release()
             raise
