@@ -74,7 +74,8 @@ def test_the_report_has_what_the_documentation_names(judged):
     assert found["n"] == 4
     assert found["normalizer"] == "nightscribe-1"
     assert found["models"]["set"] == "demo"
-    assert found["models"]["search"]["lm_weight"] == 0.7, "as it was tuned to"
+    tuned = json.loads((REPO / "data/models/lm-demo/attrs.json").read_text())
+    assert found["models"]["search"]["lm_weight"] == tuned["alpha"]
 
 
 def test_the_figures_follow_from_the_transcripts(judged):
