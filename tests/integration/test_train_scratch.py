@@ -263,3 +263,12 @@ def test_the_command_says_in_the_card_how_it_was_called(corpus, tmp_path):
     assert {value.dtype for value in kept.values() if value.is_floating_point()} == {torch.float16}
     assert {value.dtype for value in load_file(tmp_path / "run/last/model.safetensors").values()} >= {torch.float32}
     assert str(tmp_path) not in card
+
+
+@pytest.mark.parametrize("both", ["--batch-size 2 --batch-s 9", "--no-augment --noise sounds"])
+def test_options_that_exclude_each_other_are_said(both, corpus, tmp_path):
+    given = [str(corpus), "--out", str(tmp_path / "run"), *both.split()]
+    done = CliRunner().invoke(command, given, help_option_names=["-h", "--help"])
+    assert done.exit_code == 2
+    assert "Either" in done.output
+    assert not (tmp_path / "run").exists()
