@@ -98,9 +98,8 @@ class Trainer:
         self.statistics = RunningStatistics(self.model)
         self.step, self.best, self.stale, self.skipped = 0, math.inf, 0, 0
         self.averaged: dict[str, float] | None = None
-        self.kept: dict[
-            str, float
-        ] = {}  # scores of the weights in `best`, after which step, and of how many checkpoints
+        # Scores of the weights in `best`, after which step they came, and of how many checkpoints they are the mean.
+        self.kept: dict[str, float] = {}
         self.history: list[dict[str, Any]] = []
         self.too_large: set[str] = set()
 
@@ -311,7 +310,10 @@ class Trainer:
             return
         self.step, self.best, self.stale, self.history = run["step"], run["best"], run["stale"], run["history"]
         self.skipped, self.averaged = run.get("skipped", 0), run.get("averaged")
-        self.kept, self.too_large = run["kept"], set(run.get("too_large", ()))
+        self.too_large = set(run.get("too_large", ()))
+        lowest = min(self.history, key=lambda row: row["wer"])
+        first = {"after": lowest["step"], "checkpoints": 1, "wer": lowest["wer"], "cer": lowest["cer"]}
+        self.kept = run.get("kept", first)  # older runs did not note it
         if self.accelerator.scaler is not None and run.get("scaler"):
             self.accelerator.scaler.load_state_dict(run["scaler"])
 

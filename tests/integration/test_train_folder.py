@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from training import QUICK, corpus  # noqa: F401
 
 from tasks.errors import Misconfigured
 from tasks.training.asr import Trainer
+from tasks.training.checkpoints import STATE
 from tasks.training.clips import Source
 from tasks.training.fit import SCRATCH, Shape, fit
 from tasks.training.folders import write_whole
@@ -119,3 +121,12 @@ def test_what_lies_in_the_best_model_stays_there(corpus, tmp_path, monkeypatch):
     run(corpus, tmp_path, replace(QUICK, max_steps=8))
     assert (best / "model.safetensors").read_bytes() != before
     assert (best / "language_model" / "lm.binary").read_bytes() == b"x"
+
+
+def test_a_run_from_before_it_was_noted_which_weights_were_kept_goes_on(corpus, tmp_path):
+    run(corpus, tmp_path)
+    state = tmp_path / "run" / "last" / STATE
+    old = json.loads(state.read_text())
+    kept = old.pop("kept")
+    state.write_text(json.dumps(old))
+    assert run(corpus, tmp_path)["kept"] == kept
