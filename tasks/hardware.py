@@ -1,4 +1,4 @@
-"""What the processor can do, and what it is called."""
+"""What the processor can do, what it is called, and which of several processes this is."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ def hardware_of(device: str) -> str:
         name = found[1].strip() if found else name
     cores = len(os.sched_getaffinity(0))
     return f"{name}, {cores} core{'s' * (cores != 1)}"
+
+
+def is_first_process() -> bool:
+    """Of the processes that `accelerate launch` or `torchrun` started, whether this is the one that speaks and writes."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def cpu_has_bf16() -> bool:

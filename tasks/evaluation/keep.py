@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.lake.store import Lake
+from tasks.training.cards import with_evaluation
 from tasks.training.folders import write_whole
 
 
@@ -119,12 +119,7 @@ def _topics_table(report: Mapping[str, Any]) -> str:
 
 def write_card(card: Path, name: str, text: str) -> None:
     """Put `text` between the card's markers for `name`, or at its end."""
-    begin, end = f"<!-- evaluate {name} -->", f"<!-- end {name} -->"
-    block = f"{begin}\n{text}\n{end}"
-    old = card.read_text(encoding="utf-8")
-    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.S)
-    new = pattern.sub(lambda _: block, old) if pattern.search(old) else f"{old.rstrip()}\n\n{block}\n"
-    write_whole(card, new)
+    write_whole(card, with_evaluation(card.read_text(encoding="utf-8"), name, text))
 
 
 def draw(kind: str, report: Mapping[str, Any], target: Path) -> None:

@@ -142,11 +142,11 @@ def build_decoder(spec: DecoderSpec) -> Any:
 def _loaded(path: str, unigrams: str | None, unknown_score: float, score_boundary: bool) -> Any:
     from tasks.speech.language_model import open_language_model
 
-    words = Path(unigrams).read_text(encoding="utf-8").split("\n") if unigrams else None
+    words = [word for word in Path(unigrams).read_text(encoding="utf-8").split("\n") if word] if unigrams else None
     with contextlib.redirect_stderr(None):
         return open_language_model(
             path,
-            [word for word in words if word] if words else None,
+            words,
             weight=0.0,
             word_bonus=0.0,
             unknown_score=unknown_score,

@@ -311,11 +311,15 @@ class Trainer:
         self.step, self.best, self.stale, self.history = run["step"], run["best"], run["stale"], run["history"]
         self.skipped, self.averaged = run.get("skipped", 0), run.get("averaged")
         self.too_large = set(run.get("too_large", ()))
-        lowest = min(self.history, key=lambda row: row["wer"])
-        first = {"after": lowest["step"], "checkpoints": 1, "wer": lowest["wer"], "cer": lowest["cer"]}
-        self.kept = run.get("kept", first)  # older runs did not note it
+        self.kept = run.get("kept") or self._lowest()
         if self.accelerator.scaler is not None and run.get("scaler"):
             self.accelerator.scaler.load_state_dict(run["scaler"])
+
+    def _lowest(self) -> dict[str, float]:
+        """What `kept` must be of a run from before it was noted."""
+        rows = [{"after": row["step"], "checkpoints": 1, "wer": row["wer"], "cer": row["cer"]} for row in self.history]
+        rows += [{"after": self.step, **self.averaged}] if self.averaged else []
+        return min(rows, key=lambda row: row["wer"])
 
     def summary(self) -> dict[str, Any]:
         """Steps, the best word error, options, history, the average, which weights were kept, and what was skipped or did not

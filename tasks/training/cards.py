@@ -22,8 +22,19 @@ def card(name: str, what: str, made: Mapping[str, str], options: Mapping[str, An
 
 def evaluations(text: str) -> str:
     """The tables that `nightscribe evaluate --card` put into a card."""
-    found = re.finditer(r"<!-- evaluate (.+?) -->.*?<!-- end \1 -->\n?", text, re.S)
-    return "".join("\n" + match.group(0) for match in found)
+    found = re.finditer(_marked(r"(?P<name>.+?)", r"(?P=name)"), text, re.S)
+    return "".join(f"\n{match.group(0)}\n" for match in found)
+
+
+def with_evaluation(text: str, name: str, table: str) -> str:
+    """A card with `table` between its markers for `name`, or at its end."""
+    block = f"<!-- evaluate {name} -->\n{table}\n<!-- end {name} -->"
+    pattern = re.compile(_marked(re.escape(name), re.escape(name)), re.S)
+    return pattern.sub(lambda _: block, text) if pattern.search(text) else f"{text.rstrip()}\n\n{block}\n"
+
+
+def _marked(name: str, again: str) -> str:
+    return f"<!-- evaluate {name} -->.*?<!-- end {again} -->"
 
 
 def history_table(history: Sequence[Mapping[str, Any]]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import Misconfigured
+from tasks.hardware import is_first_process
 
 
 @contextlib.contextmanager
@@ -49,7 +50,8 @@ def same_run(folder: Path, this: Mapping[str, Any], made: Sequence[str] = ()) ->
     for name in made:
         recover(folder / name)
     if not path.exists() or (made and not any((folder / name).exists() for name in made)):
-        write_whole(path, json.dumps(dict(this), indent=1) + "\n")
+        if is_first_process():
+            write_whole(path, json.dumps(dict(this), indent=1) + "\n")
         return
     old = json.loads(path.read_text(encoding="utf-8"))
     if differing := sorted(name for name in {*old, *this} if old.get(name) != this.get(name)):

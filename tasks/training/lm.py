@@ -67,7 +67,6 @@ def build_lm(
             `folder` holds something else. OutOfMemory: KenLM was killed.
     """
     check_replaceable(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="nightscribe-lm-") as name, replacing(folder) as made:
         scratch = Path(name)
         counts: Counter[str] = Counter()

@@ -16,7 +16,7 @@ from tasks.training.asr import Trainer
 from tasks.training.checkpoints import STATE
 from tasks.training.clips import Source
 from tasks.training.fit import SCRATCH, Shape, fit
-from tasks.training.folders import write_whole
+from tasks.training.folders import same_run, write_whole
 from tasks.training.options import TrainingOptions
 
 
@@ -123,10 +123,27 @@ def test_what_lies_in_the_best_model_stays_there(corpus, tmp_path, monkeypatch):
     assert (best / "language_model" / "lm.binary").read_bytes() == b"x"
 
 
-def test_a_run_from_before_it_was_noted_which_weights_were_kept_goes_on(corpus, tmp_path):
-    run(corpus, tmp_path)
+@pytest.mark.parametrize("average", [0.3, 0.9])
+def test_a_run_from_before_it_was_noted_which_weights_were_kept_goes_on(corpus, tmp_path, monkeypatch, average):
+    options = replace(QUICK, average=2, max_steps=4)
+    scores = iter([0.8, 0.7, average])
+    monkeypatch.setattr(Trainer, "validate", lambda run: dict.fromkeys(("wer", "cer"), next(scores)))
+    run(corpus, tmp_path, options)
     state = tmp_path / "run" / "last" / STATE
     old = json.loads(state.read_text())
     kept = old.pop("kept")
     state.write_text(json.dumps(old))
-    assert run(corpus, tmp_path)["kept"] == kept
+    assert run(corpus, tmp_path, options)["kept"] == kept
+    assert kept["wer"] == min(0.7, average)
+
+
+def test_of_several_processes_one_notes_what_the_run_is_of(tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    same_run(tmp_path, {"base": "a"}, made=("last",))
+    assert not (tmp_path / "run.json").exists()
+    monkeypatch.setenv("RANK", "0")
+    same_run(tmp_path, {"base": "a"}, made=("last",))
+    (tmp_path / "last").mkdir()
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(Misconfigured, match="base differ"):
+        same_run(tmp_path, {"base": "b"}, made=("last",))

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from made_media import SETTINGS, TRACK, make, tone
 
-from tasks.errors import CorruptMedia, UnsupportedMedia
+from tasks.errors import CorruptMedia, ScratchFull, UnsupportedMedia
 from tasks.media import (
     allowed_demuxers,
+    clip_sound,
     explain,
     extract_audio,
     probe,
@@ -189,3 +190,10 @@ def test_an_explanation_repeats_the_last_words_without_addresses_and_folders():
 
 def test_an_explanation_is_bounded():
     assert len(str(explain("x" * 100_000, Path("x")))) < 400
+
+
+def test_a_full_disk_is_no_fault_of_the_clip(tmp_path: Path):
+    clip = tone(tmp_path / "a.wav")
+    with pytest.raises(ScratchFull):
+        clip_sound(clip, tmp_path / "a.pcm", Settings(scratch_free_gb=1e9))
+    assert not isinstance(clip_sound(clip, tmp_path / "a.pcm", Settings(scratch_free_gb=0.0)), str)

@@ -113,6 +113,7 @@ def test_a_model_folder_is_known_by_its_content_and_not_by_its_card(tmp_path):
     (tmp_path / "README.md").write_text("one")
     before = fingerprint(str(tmp_path))
     (tmp_path / "README.md").write_text("two")
+    (tmp_path / "history.csv").write_text("step,loss\n")
     assert fingerprint(str(tmp_path)) == before
     (tmp_path / "model.safetensors").write_bytes(b"x" * 99_999 + b"y")
     assert fingerprint(str(tmp_path)) != before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -138,6 +137,7 @@ def command(
       nightscribe train asr clips.tsv --base facebook/wav2vec2-base --out models/ours
       nightscribe index ~/videos --models models/ours/best
     """
+    from tasks.hardware import is_first_process
     from tasks.training.augment import Augmentation
     from tasks.training.clips import Source
     from tasks.training.fit import SCRATCH, Shape, fit
@@ -177,7 +177,7 @@ def command(
         counting("convolutions") as convolutions,
         counting("training") as training,
     ):
-        scores, first = "", os.environ.get("RANK", "0") == "0"  # of several processes, one speaks
+        scores, first = "", is_first_process()
 
         def show(progress: Progress) -> None:
             nonlocal scores

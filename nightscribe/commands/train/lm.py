@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -91,7 +90,6 @@ def command(
         held_back = _held_back(judging, alphabet, language)
         sentences, own = left_out(sentences, held_back), list(left_out(own, held_back))
     print("Counting and estimating.", file=sys.stderr)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     with replacing(folder) as new:
         report = build_lm(sentences, new, options, own=own)
         tuned = _tuned(clips, chosen, new, settings, problems) if tune else None
@@ -110,8 +108,9 @@ def command(
 def _place(chosen: Any, settings: Any) -> Path:
     """Where `--models` looks for the language model of an acoustic model that is named by its folder."""
     from tasks.errors import Misconfigured
+    from tasks.models import read_catalog
 
-    if not os.path.isdir(settings.models) or str(Path(settings.models).resolve()) != chosen.acoustic:
+    if settings.models in read_catalog(settings.catalog):
         raise Misconfigured(
             f"{settings.models} is a set of the catalogue, which names its language model itself.",
             next="Say --out, and name that folder as `lm` in a catalogue of your own.",
