@@ -19,7 +19,8 @@ from __future__ import annotations
 
 from tasks.records import AudioTrack, Probe
 
-LONGEST_GAP_S = 3600
+LONGEST_GAP_S = 600
+LATEST_BEGIN_S = 3600  # on a clock with a 0 of its own
 TOLERANCE_S = 0.08  # two frames of 25 a second: time stamps that are rounded, or of a live recording, jitter
 ONE_FRAME_S = 0.04
 PLAYED_GAP_S = 5.0  # Chromium, set to a place before a gap of a minute, plays no sound from there to the end

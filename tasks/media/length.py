@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import NightscribeError
-from tasks.media.clock import CORRECTED, COUNTED_FROM_ZERO, LONGEST_GAP_S, OWN_ZERO, TOLERANCE_S, family
+from tasks.media.clock import CORRECTED, COUNTED_FROM_ZERO, LATEST_BEGIN_S, LONGEST_GAP_S, OWN_ZERO, TOLERANCE_S, family
 from tasks.media.inputs import input_arguments
 from tasks.media.process import Tool
 from tasks.records import Steadiness
@@ -41,7 +41,7 @@ def length_of(path: Path, found: dict[str, Any], settings: Settings) -> Length:
     container = found.get("format", {})
     kind = family(str(container.get("format_name", "")))
     start, duration = milliseconds(container.get("start_time")) or 0, milliseconds(container.get("duration"))
-    zero = 0 if kind == OWN_ZERO and start <= LONGEST_GAP_S * 1000 else start  # a piece of a stream that never ends
+    zero = 0 if kind == OWN_ZERO and start <= LATEST_BEGIN_S * 1000 else start  # a piece of a stream that never ends
     if kind == "asf":  # ffprobe adds the start of a stream to a length that has it already
         stated = [milliseconds(s.get("duration")) for s in found["streams"]]
         duration = max((ms for ms in stated if ms is not None), default=duration)

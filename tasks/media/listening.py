@@ -32,7 +32,8 @@ def excerpts(path: Path, probed: Probe, track: AudioTrack, settings: Settings) -
         heard = [_excerpt(path, probed, track, settings, 0.0, 1.25 * whole_s)]
     else:
         step = length_s / PLACES
-        starts = [track.starts_ms / 1000 + (n + 0.5) * step - EXCERPT_S / 2 for n in range(PLACES)]
+        begins_s = (track.starts_ms - probed.starts_ms) / 1000  # as ffmpeg counts, from the first stream
+        starts = [begins_s + (n + 0.5) * step - EXCERPT_S / 2 for n in range(PLACES)]
         heard = [_excerpt(path, probed, track, settings, start, EXCERPT_S) for start in starts]
     return [piece for piece in heard if len(piece)]
 
