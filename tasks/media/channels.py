@@ -25,6 +25,7 @@ LEAST_SUM = (
 )
 BOTH_LOUD = 0.2  # of the loud moments of the rarer voice: people who talk with each other have less
 LOUD = 0.25  # of the level of loud moments
+STEADY = 0.01  # deviation of a course: that of a tone says nothing
 MOST_SOURCES = 4
 
 
@@ -89,7 +90,7 @@ def _group(heard: _Heard, best: int, channels: Sequence[int]) -> tuple[int, ...]
 
 def _same_course(heard: _Heard, a: int, b: int) -> bool:
     x, y = heard.courses[a], heard.courses[b]
-    if x.std() == 0 or y.std() == 0:
+    if min(x.std(), y.std()) < STEADY:
         return False
     return float(np.corrcoef(x, y)[0, 1]) >= SAME_COURSE
 
