@@ -50,10 +50,39 @@ def talk(
 ) -> Path:
     """A part of the voice with a picture; `late` is the stream that begins later, `a` or `v`."""
     sound = voice_file(path.with_name("voice.wav"), start_s=start_s, end_s=end_s)
-    picture = ["-f", "lavfi", "-i", f"testsrc2=s=160x90:r=25:d={end_s - start_s}"]
+    picture = ["-f", "lavfi", "-i", f"color=black:s=160x90:r=25:d={end_s - start_s},{numbered(start_s)}"]
     shifted = {stream: ["-itsoffset", str(late_s)] if stream == late else [] for stream in "av"}
     make(*shifted["v"], *picture, *shifted["a"], "-i", sound, "-map", "0:v", "-map", "1:a", "-g", "25", *options, path)
     return path
+
+
+def numbered(start_s: float = 0.0) -> str:
+    """A filter that makes frame n of the whole talk as bright as `n % 200`."""
+    return f"geq=lum='20+mod(N+{round(25 * start_s)}\\,200)':cb=128:cr=128"
+
+
+def number_at(path: Path, *seek: str) -> int:
+    """Which frame of the talk the first picture of a file is, modulo 200; ffmpeg's own options may lead to another one."""
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        *seek,
+        "-i",
+        path,
+        "-map",
+        "0:v:0",
+        "-frames:v",
+        "1",
+        "-pix_fmt",
+        "yuv420p",
+        "-f",
+        "rawvideo",
+        "-",
+    ]
+    shown = subprocess.run(list(map(str, command)), capture_output=True, check=True).stdout
+    width_height = len(shown) * 2 // 3  # of yuv420p, brightness first
+    return round(float(np.frombuffer(shown[:width_height], np.uint8).mean())) - 20
 
 
 def shifts(heard: np.ndarray, *, every_s: float = 1.5, piece_s: float = 0.8) -> list[tuple[float, int, float]]:
