@@ -28,6 +28,7 @@ from nightscribe.common import console, json_option, lake_option, settings_from
 @click.option("--include", multiple=True, metavar="GLOB", help="Only keys that match; may be repeated.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Not the keys that match; may be repeated.")
 @click.option("--subtitles", metavar="DIR|beside", help="Write WebVTT for each indexed video, into DIR or beside it.")
+@click.option("--no-sync", is_flag=True, help="Leave Elasticsearch as it is; nightscribe sync brings it up later.")
 @json_option
 def command(
     bucket: str,
@@ -41,6 +42,7 @@ def command(
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     subtitles: str | None,
+    no_sync: bool,
     as_json: bool,
 ) -> int:
     """Scan BUCKET (a folder or URI) and index what is new, changed or due again.
@@ -61,6 +63,7 @@ def command(
         refresh=refresh,
         remember=remember,
         create=not plan,
+        sync=not no_sync,
     )
     if plan:
         from tasks.plan import make_plan
