@@ -126,6 +126,7 @@ async def watch_page(request: Request, video_id: str) -> Response:
             unsure=transcript.UNSURE,
             type=media.media_type(row),
             plays=media.plays_in_browsers(row),
+            may_play=media.may_play(row),
             said_direction=videos.direction(
                 row["language"], " ".join(word[1] for line in lines[:5] for word in line.words)
             ),
