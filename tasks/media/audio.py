@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.errors import MediaTooLong, OutOfMemory, UnsupportedMedia
+from tasks.media.length import likely
 from tasks.media.pcm import SAMPLE_RATE, SILENCE, Sound
 from tasks.media.probe import explain, is_encrypted
 from tasks.media.tracks import choose_sources
@@ -24,7 +25,8 @@ def may_be_read(path: Path, probed: Probe, settings: Settings) -> None:
     Raises:
         MediaTooLong: it says that it is longer than `max_duration_h`. UnsupportedMedia: it is encrypted.
     """
-    if probed.exact and probed.duration_ms and probed.duration_ms > settings.max_duration_h * 3_600_000:
+    too_long = probed.duration_ms and probed.duration_ms > settings.max_duration_h * 3_600_000
+    if probed.exact and probed.duration_ms and too_long and likely(path, probed.duration_ms):
         hours = probed.duration_ms / 3_600_000
         raise MediaTooLong(f"It is {hours:.1f} hours long; the limit is {settings.max_duration_h:g}.")
     if "mp4" in probed.container and is_encrypted(path):
@@ -92,6 +94,7 @@ def _clock(probed: Probe, sound: Sound) -> Steadiness:
     """What is known of a file's clock after it was read to its end."""
     end_ms, length_ms = sound.end_ms, probed.duration_ms
     otherwise = end_ms is not None and length_ms is not None and abs(end_ms - length_ms) > JUMPED_MS
+    otherwise |= probed.exact and length_ms is not None and sound.clock.position / 16 > length_ms + JUMPED_MS
     return "jumps" if otherwise or sound.clock.jumps or sound.clock.gaps else probed.clock
 
 
