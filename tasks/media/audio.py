@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from tasks.errors import MediaTooLong, OutOfMemory, UnsupportedMedia
-from tasks.media.length import likely
 from tasks.media.pcm import SAMPLE_RATE, SILENCE, Sound
 from tasks.media.probe import explain, is_encrypted
 from tasks.media.tracks import choose_sources
@@ -25,9 +24,8 @@ def may_be_read(path: Path, probed: Probe, settings: Settings) -> None:
     Raises:
         MediaTooLong: it says that it is longer than `max_duration_h`. UnsupportedMedia: it is encrypted.
     """
-    too_long = probed.duration_ms and probed.duration_ms > settings.max_duration_h * 3_600_000
-    if probed.exact and probed.duration_ms and too_long and likely(path, probed.duration_ms):
-        hours = probed.duration_ms / 3_600_000
+    if probed.exact and probed.likely and (probed.duration_ms or 0) > settings.max_duration_h * 3_600_000:
+        hours = (probed.duration_ms or 0) / 3_600_000
         raise MediaTooLong(f"It is {hours:.1f} hours long; the limit is {settings.max_duration_h:g}.")
     if "mp4" in probed.container and is_encrypted(path):
         raise UnsupportedMedia("It is encrypted.", reason="encrypted")

@@ -24,7 +24,8 @@ MEASURING_S = 600.0
 class Length:
     """`ms` on the clock, whose 0 is at `zero_ms` of the file's own time stamps; the first stream begins at `starts_ms`.
 
-    `exact` when the file says it, so that less is a part; `of_streams` when what it says of a stream is true as well.
+    `exact` when the file says it, so that less is a part; `of_streams` when what it says of a stream is true as well;
+    `likely` when the file has the bytes that so long a recording needs.
     """
 
     ms: int | None
@@ -32,6 +33,7 @@ class Length:
     starts_ms: int
     exact: bool
     of_streams: bool
+    likely: bool
     clock: Steadiness
 
 
@@ -48,7 +50,8 @@ def length_of(path: Path, found: dict[str, Any], settings: Settings) -> Length:
         duration = max(0, duration - max(0, zero))
     seen_only = kind in CORRECTED  # the last time stamp is no word about the length
     guessed = duration is None or bool(found.get("estimated"))
-    unlikely = (seen_only or kind == "mp3") and not likely(path, duration)
+    likely = not duration or 8000 * path.stat().st_size / duration >= LEAST_RATE
+    unlikely = (seen_only or kind == "mp3") and not likely
     if guessed or unlikely:
         measured = _measured(path, settings)
         duration = duration if measured is None and not unlikely else measured
@@ -65,13 +68,9 @@ def length_of(path: Path, found: dict[str, Any], settings: Settings) -> Length:
         max(0, start - zero),
         exact=not (guessed or seen_only or unlikely),
         of_streams=kind != "asf" and not (kind == "avi" and _riff_is_whole(path)),
+        likely=likely,
         clock=clock,
     )
-
-
-def likely(path: Path, duration_ms: int | None) -> bool:
-    """Whether a file has the bytes that so long a recording needs."""
-    return not duration_ms or 8000 * path.stat().st_size / duration_ms >= LEAST_RATE
 
 
 def _measured(path: Path, settings: Settings) -> int | None:
