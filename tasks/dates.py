@@ -13,7 +13,8 @@ NO_DATE = datetime(1, 1, 1, tzinfo=UTC)
 LONGEST = 200  # characters of a date, with blanks around it
 DIGIT_YEARS = range(1800, 2200)  # of dates that are nothing but digits
 DIGIT_FORMS = {4: "%Y", 8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
-UNITS = {13: 10**3, 16: 10**6, 19: 10**9}  # of a second in a time since 1970, by its digits: from 2001 to 2286
+# Of a second in a time since 1970, by its digits: from 1973 to 2286.
+UNITS = {12: 10**3, 13: 10**3, 15: 10**6, 16: 10**6, 18: 10**9, 19: 10**9}
 MONTHS = "january february march april may june july august september october november december".split()
 ZONES = dict.fromkeys(("", "z", "ut", "utc", "gmt"), 0)  # hours ahead of UTC
 ZONES |= {"edt": -4, "est": -5, "cdt": -5, "cst": -6, "mdt": -6, "mst": -7, "pdt": -7, "pst": -8}
@@ -28,7 +29,7 @@ _FORMS = [
     re.compile(form, re.IGNORECASE)
     for form in (
         # ISO 8601, EXIF, and others that begin with the year.
-        rf"(?P<year>\d{{4}})(?P<mark>[-:/.])(?P<month>\d{{1,2}})(?P=mark)(?P<day>\d{{1,2}})(?:(?:T| ?T ?| ){_TIME})?{_ZONE}",
+        rf"(?P<year>\d{{4}})(?P<mark>[-:/.])(?P<month>\d{{1,2}})(?P=mark)(?P<day>\d{{1,2}})(?:(?: ?T ?| ){_TIME})?{_ZONE}",
         r"(?P<year>\d{4})[-/](?P<month>\d{1,2})",
         rf"{_NAME},? (?P<year>\d{{4}})",
         # RFC 2822, and as people and browsers write.
@@ -44,8 +45,8 @@ _OTHER_ISO = re.compile(r"\d{4}-?W\d\d(-?\d)?([T ].*)?|\d{8}[T ].*|\d{4}-\d\d-\d
 def instant(value: object, *, seconds: bool = False, clock: bool = False) -> datetime | None:
     """A point in time, in UTC; None for what is none, or might be two.
 
-    - Digits, as number or string: `2024`, `20240131`, `202401311000`, `20240131100000`; seconds since 1970, with 9 or 10
-      digits, or with 13, 16 or 19 digits thousandths and so on. Ten digits that are also a day with its hour are none.
+    - Digits, as number or string: `2024`, `20240131`, `202401311000`, `20240131100000`; else seconds since 1970 (9 or 10
+      digits), or thousandths (12 or 13) and so on. What looks like a date is no time since 1970, and none if it is no date.
     - Text: ISO 8601 (`2024-01-31T10:00:00+02:00`, `2024-01`), also with `/`, `.` or, as in EXIF, `:` in the date; RFC 2822
       (`Wed, 31 Jan 2024 10:00:00 GMT`) and other forms with the English name of the month. It is in UTC where no zone
       is named.
@@ -72,11 +73,11 @@ def instant(value: object, *, seconds: bool = False, clock: bool = False) -> dat
 
 def _of_number(said: re.Match[str], seconds: bool, *, quoted: bool) -> datetime | None:
     sign, digits, fraction = said.groups("")
-    date = _of_digits(digits, DIGIT_FORMS.get(len(digits)))
-    if len(digits) in (12, 14) or (date and (quoted or not seconds)):
-        return None if sign or fraction else date
+    fraction = fraction.rstrip(".0")
+    like_a_date = len(digits) in DIGIT_FORMS and int(digits[:4]) in DIGIT_YEARS
+    if like_a_date and (quoted or not seconds or len(digits) > 8):
+        return None if sign or fraction else _of_digits(digits, DIGIT_FORMS[len(digits)])
     if seconds:
-        like_a_date = len(digits) in (4, 8) and int(digits[:4]) in DIGIT_YEARS
         known = not like_a_date and (len(digits) <= 10 or len(digits) in UNITS) and not (sign == "-" and digits == "1")
     else:
         hour = len(digits) == 10 and _of_digits(digits, "%Y%m%d%H")
@@ -87,9 +88,9 @@ def _of_number(said: re.Match[str], seconds: bool, *, quoted: bool) -> datetime 
     return EPOCH + timedelta(microseconds=round(since * 10**6 / UNITS.get(len(digits), 1)))
 
 
-def _of_digits(digits: str, form: str | None) -> datetime | None:
+def _of_digits(digits: str, form: str) -> datetime | None:
     try:
-        return datetime.strptime(digits, form).replace(tzinfo=UTC) if form and int(digits[:4]) in DIGIT_YEARS else None
+        return datetime.strptime(digits, form).replace(tzinfo=UTC) if int(digits[:4]) in DIGIT_YEARS else None
     except ValueError:
         return None
 

@@ -116,6 +116,12 @@ class Settings(BaseSettings):
     cue_max_ms: Annotated[int, Field(ge=1000, description="Longest cue.")] = 7000
     cue_gap_ms: Annotated[int, Field(ge=0, description="Gap between cues (two frames at 25 a second).")] = 80
     cue_cps: Annotated[float, Field(gt=1, description="Characters a second where the speech allows it.")] = 20.0
+    subtitles_beside: Annotated[
+        Literal["short", "long"],
+        Field(
+            description="Names of subtitles beside videos: `short` is `talk.en.vtt`, which players look for, `long` `talk.mp4.vtt`."
+        ),
+    ] = "short"
 
     topic_window_s: Annotated[float, Field(gt=10, description="Length of a topic window.")] = 120.0
     topic_keep: Annotated[int, Field(ge=1, description="Labels kept for each video and window.")] = 5

@@ -79,7 +79,7 @@ def command(
         session.close("done")
         session.let_search_follow(_sync)  # an earlier run may have left something
     report = session.report
-    if subtitles and session.has_work:
+    if subtitles and (session.has_work or subtitles == "beside"):  # where files may have an earlier name
         _write_subtitles(session, subtitles)
     if as_json:
         print_json(report.as_json())
@@ -130,3 +130,5 @@ def _write_subtitles(session: Any, where: str) -> None:
     )
     for item in done["skipped"]:
         print(f"  note    {item['key']}: no subtitles written, {item['reason']}", file=sys.stderr)
+    for item in done["notes"]:
+        print(f"  note    {item['key']}: {item['reason']}", file=sys.stderr)

@@ -31,7 +31,7 @@ def test_instants_are_read_in_every_usual_form(value: object, when: datetime):
 
 @pytest.mark.parametrize(
     "value",
-    [20200102, 20200102.0, "20200102", "2020-01-02", "2020-1-2", "2020/01/02", "2020.01.02", "2020:01:02", "2020-01-02Z",
+    [20200102, 20200102.0, "20200102", "20200102.0", "2020-01-02", "2020-1-2", "2020/01/02", "2020.01.02", "2020:01:02", "2020-01-02Z",
      "2020-01-02\x00\x00", "2020-W01-4", "2 Jan 2020", "02 January 2020", "2nd January 2020", "Jan 2, 2020",
      "Thu, 02 Jan 2020", "Thursday, January 2, 2020", "2020-01-02+02:00"],
 )  # fmt: skip
@@ -68,6 +68,14 @@ def test_a_month_and_a_year_begin_with_their_first_day(value: object):
 )
 def test_fractions_of_seconds_are_kept(value: object):
     assert instant(value) == NOON + timedelta(milliseconds=250)
+
+
+@pytest.mark.parametrize("unit", [10**3, 10**6, 10**9])
+def test_parts_of_a_second_are_known_by_their_digits(unit: int):
+    for when in (datetime(1973, 4, 1, tzinfo=UTC), datetime(2000, 1, 1, tzinfo=UTC), datetime(2001, 9, 10, tzinfo=UTC)):
+        number = int(when.timestamp()) * unit
+        for value in (number, str(number)):
+            assert instant(value) == instant(value, seconds=True) == when
 
 
 def test_a_minute_and_an_hour_will_do():
@@ -114,7 +122,8 @@ def test_in_a_field_of_seconds_a_number_that_might_be_something_else_is_none(val
      "2024-13-01", 20201301, "20200230", "2020-02-30", "00000101", "0000-01-01", "0000:00:00 00:00:00", "30828-09-14",
      "30828-09-14T02:48:05Z", "NaN", "Infinity", [20200102], {"date": 20200102}, b"20200102", 10**400, -(10**400),
      "1" * 5000, "2020-01-02T25:00:00", "2020-01-02T12:61:00", "2020-01-02T12:30:15+25:00", "2020-01-02T12:30:15+01:99",
-     20200102.5, "20200102.5", "-20200102", "-2020", "12345678", 12345678, 1234, 12345, 123456, 1234567, 12345678901,
+     20200102.5, "20200102.5", 202013010000, "20201301000000", 99999999999999,
+     "-20200102", "-2020", "12345678", 12345678, 1234, 12345, 123456, 1234567, 12345678901,
      "0001-01-01T00:00:00", "0001577968215", "2020-01-02 garbage", "2020-01-02" + " " * 300, "2020-01-02T12:30:15Z garbage"],
     ids=lambda value: repr(value)[:30],
 )  # fmt: skip
