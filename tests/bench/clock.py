@@ -51,7 +51,8 @@ def measure(folder: Path, options: argparse.Namespace) -> list[dict[str, object]
         from clocked_browser import watch_all  # Playwright is not needed for the rows
 
         settings = Settings(lake=str(folder / "lake"), scratch=folder / "scratch")
-        watched = watch_all(found, rows[PLAIN], settings, gaps=options.gaps == "counted")
+        sound = folder / "material" / "sound.wav"
+        watched = dict(watch_all(found, rows[PLAIN], settings, sound, gaps=options.gaps == "counted"))
     return [record(one, watched.get(one.variant.name)) for one in found]
 
 
