@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import itertools
 import statistics
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -127,9 +126,9 @@ def _worst(values: Sequence[float]) -> float | None:
 
 
 def watch_all(
-    rows: Sequence[Rows], plain: Heard, settings: Settings, sound: Path, *, gaps: bool
+    rows: Sequence[Rows], plain: Heard, settings: Settings, sound: Path, *, gaps: bool, most: int = 3
 ) -> Iterator[tuple[str, Watched]]:
-    """Watch each file that has rows at up to three of its captions; the names of the files, and what was seen."""
+    """Watch each file at up to `most` of its captions; the names of the files, and what was seen."""
     reference = _decoded(sound)
     with serving(settings) as address, sync_playwright() as playwright:
         # A page may play sound that nobody asked for by a click.
@@ -139,18 +138,17 @@ def watch_all(
             context = browser.new_context(base_url=address)
             page = context.new_page()
             page.add_init_script(f"({RECORD})([{RATE}, {BLOCK}, {BLOCKS}])")
-            yield one.variant.name, watch(page, one, plain, reference, gaps=gaps)
+            yield one.variant.name, watch(page, one, moments(one, plain, gaps=gaps)[:most], reference)
             context.close()
         browser.close()
 
 
-def watch(page: Page, one: Rows, plain: Heard, reference: np.ndarray, *, gaps: bool) -> Watched:
-    """Play the file from before up to three of its captions."""
+def watch(page: Page, one: Rows, chosen: Sequence[Moment], reference: np.ndarray) -> Watched:
+    """Play the file from before each of these moments."""
     captions: list[float] = []
     lines: list[float] = []
     lips: list[float] = []
     said: list[str] = []
-    chosen = moments(one, plain, gaps=gaps)
     for moment in chosen:
         assert one.heard is not None
         page.goto(f"/watch/{one.heard.video_id}?at={moment.cue_ms}")
@@ -187,7 +185,7 @@ def watch(page: Page, one: Rows, plain: Heard, reference: np.ndarray, *, gaps: b
 
 
 def moments(one: Rows, plain: Heard, *, gaps: bool) -> list[Moment]:
-    """The first caption, the first after the place where most files change, and the last; each with a word said once."""
+    """The first caption after the place where most files change, the first of all, and the last; each with a word said once."""
     found: dict[int, Moment] = {}
     for word, start in (one.heard.once() if one.heard else {}).items():
         at = plain.once().get(word)
@@ -203,7 +201,7 @@ def moments(one: Rows, plain: Heard, *, gaps: bool) -> list[Moment]:
                 found[number] = Moment(word, start, at, number, begin, " ".join(text.split()), must - at)
     ordered = sorted(found.values(), key=lambda moment: moment.cue_no)
     after = [moment for moment in ordered if moment.cue_ms - moment.shift_ms > PAUSES_MS[2]]
-    return list(dict.fromkeys([*ordered[:1], *after[:1], *ordered[-1:]]))
+    return list(dict.fromkeys([*after[:1], *ordered[:1], *ordered[-1:]]))
 
 
 def _play(page: Page, moment: Moment) -> str | None:
@@ -256,10 +254,13 @@ def picture_clock(frames: Sequence[tuple[float, int]]) -> float | None:
 
 
 def lateness(looks: Sequence[tuple[float, bool]], must: float) -> float | None:
-    """Seconds between the time when something must appear and the time when it did, which is between two looks."""
-    for (before, not_yet), (after, there) in itertools.pairwise(looks):
-        if there and not not_yet and before <= after:
-            return min(after - must, 0.0) if after < must else max(before - must, 0.0)
+    """Seconds between the time when something must appear and the time when it did; None when it did not.
+
+    That was between two looks; and the page, which looks as often, may have seen the clock at the look before.
+    """
+    for (earlier, _), (before, not_yet), (after, there) in zip(looks, looks[1:], looks[2:], strict=False):
+        if there and not not_yet and earlier <= before <= after:
+            return min(after - must, 0.0) if after < must else max(earlier - must, 0.0)
     return None
 
 

@@ -39,7 +39,7 @@ class Jump:
 class Variant:
     """A file that is made from the plain one.
 
-    Time 0 is its first sample or frame, whichever is shown first. A word of the plain file is `shift_ms` later in it;
+    Time 0 is its first sample or frame, whichever is shown first; MP4 and MOV have a 0 of their own. A word of the plain file is `shift_ms` later in it;
     what comes before `from_ms` of the plain file is not there. The picture shows the moment of the plain file that is
     `picture_ms` after the one that is heard (None: that is not the same throughout). `plays`: Chromium plays the file itself.
     """
@@ -166,9 +166,9 @@ def begun() -> list[Variant]:
 
     cut = LENGTH_MS - 8320
     return [
-        Variant("from 5 s.mp4", "first stamp", film(*H264, *AAC, *at(5)), plays=True),
-        Variant("from 5 s.mov", "first stamp", film(*H264, *PCM, *at(5))),
-        Variant("from 5 s.m4a", "first stamp", recording(*AAC, *at(5)), plays=True, picture_ms=None),
+        Variant("from 5 s.mp4", "first stamp", film(*H264, *AAC, *at(5)), 5000, True, length_ms=LENGTH_MS + 5000),
+        Variant("from 5 s.mov", "first stamp", film(*H264, *PCM, *at(5)), 5000, length_ms=LENGTH_MS + 5000),
+        Variant("from 5 s.m4a", "first stamp", recording(*AAC, *at(5)), 5000, True, picture_ms=None, length_ms=LENGTH_MS + 5000),
         Variant("from 100 s.webm", "first stamp", film(*VP8, *OPUS, *at(100)), plays=True),
         Variant("from 100 s.mkv", "first stamp", film(*H264, *AAC, *at(100))),
         Variant("from 2 h.mkv", "first stamp", film(*H264, *FLAC, *at(7200))),
@@ -180,11 +180,11 @@ def begun() -> list[Variant]:
         Variant("from 50 s.ogg", "first stamp", recording(*VORBIS, *at(50)), plays=True, picture_ms=None),
         Variant("late from 100 s.webm", "first stamp", film(*VP8, *OPUS, *at(100), sound_s=4), 4000, True, picture_ms=4000,
                 length_ms=LENGTH_MS + 4000),
-        Variant("late from 5 s.mp4", "first stamp", film(*H264, *AAC, *at(5), sound_s=4), 4000, True, picture_ms=4000,
-                length_ms=LENGTH_MS + 4000),
-        Variant("later segments.mp4", "first stamp", later_segments(*X264, *AAC, from_ms=8320), -8320, True, 8320, length_ms=cut),
-        Variant("later segments.m4a", "first stamp", later_segments(*AAC, from_ms=8320, picture=False), -8320, True, 8320,
-                picture_ms=None, length_ms=cut),
+        Variant("late from 5 s.mp4", "first stamp", film(*H264, *AAC, *at(5), sound_s=4), 9000, True, picture_ms=4000,
+                length_ms=LENGTH_MS + 9000),
+        Variant("later segments.mp4", "first stamp", later_segments(*X264, *AAC, from_ms=8320), 0, True, 8320),
+        Variant("later segments.m4a", "first stamp", later_segments(*AAC, from_ms=8320, picture=False), 0, True, 8320,
+                picture_ms=None),
         Variant("later pages.opus", "first stamp", later_pages(*OPUS, from_ms=8320), -8320, True, 8320, picture_ms=None,
                 length_ms=cut),
         Variant("cut by its edit list.mp4", "first stamp", copied(film(*H264, *AAC), "cut.mp4", "-ss", "4.48"), -4480, True, 4480,
@@ -253,6 +253,7 @@ def jumping() -> list[Variant]:
         Variant("back.ts", "clock jumps", joined(*ts)),
         Variant("back.mpg", "clock jumps", joined(*mpg)),
         Variant("back.m2ts", "clock jumps", joined(*ac3)),
+        Variant("back.flv", "clock jumps", joined(*X264, *MP3, "-ar", "44100")),
         Variant("back twice.ts", "clock jumps", joined(*ac3, cuts_ms=three)),
         Variant("a little back.ts", "clock jumps", joined(*ts, clocks=(None, -4))),
         Variant("a little back.mpg", "clock jumps", joined(*mpg, clocks=(None, -4))),
