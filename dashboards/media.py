@@ -44,7 +44,7 @@ async def frame(request: Request, video_id: VideoId, at_ms: Annotated[int, Query
     if not row["video_codec"]:
         raise NotFound("This recording has no picture.")
     at = min(at_ms, max(0, (row["duration_ms"] or 0) - 1000))
-    path = await web.picture(lambda: pictures.frame(found, at, web.cache, web.fetched, web.settings))
+    path = await web.picture(lambda: pictures.frame(found, row, at, web.cache, web.fetched, web.settings))
     return _file(request, path, "image/jpeg")
 
 
@@ -53,7 +53,7 @@ async def waveform(request: Request, video_id: VideoId) -> Response:
     """The loudness of the recording over its length."""
     web = Web.of(request)
     row, found = await web.original(video_id)
-    path = await web.picture(lambda: pictures.waveform(found, row["audio_track"], web.cache, web.fetched, web.settings))
+    path = await web.picture(lambda: pictures.waveform(found, row, web.cache, web.fetched, web.settings))
     return _file(request, path, "image/svg+xml")
 
 

@@ -52,6 +52,11 @@ class ModelSet:
         """The language that numbers are read in; English where a folder does not say."""
         return "en" if self.language == "und" else self.language
 
+    @property
+    def spoken_tag(self) -> str | None:
+        """The language to look for among audio tracks; None where a folder does not say what it hears."""
+        return None if self.language == "und" else self.language
+
 
 @dataclass(frozen=True)
 class LanguageModelFiles:
@@ -205,7 +210,7 @@ def fingerprint(model: str) -> str:
 
 def recipes(chosen: ModelSet, settings: Settings) -> Recipes:
     """The four hashes that say how a row was made, and their JSON."""
-    acoustic = {
+    acoustic: dict[str, Any] = {
         "model": _name(chosen.acoustic),
         "files": fingerprint(chosen.acoustic),
         "revision": chosen.acoustic_revision,
@@ -215,8 +220,10 @@ def recipes(chosen: ModelSet, settings: Settings) -> Recipes:
         "normalised_over": "file, without silence",
         "track": settings.audio_track,
         "language": settings.language,
-        "version": 1,
+        "version": 2,
     }
+    if settings.audio_channels:
+        acoustic["channels"] = list(settings.audio_channels)
     decode = {
         "lm": _name(chosen.lm) if chosen.lm else None,
         "files": fingerprint(chosen.lm) if chosen.lm else None,

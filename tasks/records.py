@@ -1,8 +1,9 @@
-"""The values that cross module borders. All are frozen; times are integer milliseconds from the start of the video."""
+"""The values that cross module borders. All are frozen; times are integer milliseconds on the clock of the video
+(tasks/media/clock.py)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -52,8 +53,20 @@ class Metadata:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A video stream: `stream` counts all streams (ffmpeg's `0:N`), `pixels` is ffmpeg's `pix_fmt`."""
+
+    stream: int
+    codec: str | None
+    width: int | None
+    height: int | None
+    fps: float | None
+    pixels: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class AudioTrack:
-    """An audio stream: `position` counts audio streams only (ffmpeg's `0:a:N`)."""
+    """An audio stream: `position` counts audio streams only (ffmpeg's `0:a:N`), `stream` all."""
 
     position: int
     codec: str
@@ -64,11 +77,20 @@ class AudioTrack:
     default: bool
     comment: bool = False
     duration_ms: int | None = None  # where the file says it of this stream, and not by an estimate
+    starts_ms: int = 0  # on the clock of the file
+    stream: int | None = None
+    programme: tuple[int, ...] = ()  # all streams of sound and pictures that belong to it, itself among them
+    picture: Picture | None = None  # what is to be seen with it
+
+
+# Whether the times of a file are those of its rows in any player: not where its own clock begins elsewhere (`offset`), jumps
+# or has long gaps (`jumps`), or where only a guess leads to a place in it (`estimated`).
+Steadiness = Literal["steady", "offset", "jumps", "estimated"]
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What ffprobe found in a file."""
+    """What ffprobe found in a file. The picture is the first one, or that of the track which is heard (`seen_with`)."""
 
     duration_ms: int | None
     container: str
@@ -78,11 +100,53 @@ class Probe:
     fps: float | None
     tracks: tuple[AudioTrack, ...]
     tags: dict[str, str] = field(default_factory=dict)
+    video_stream: int | None = None
+    pixels: str | None = None
+    exact: bool = True  # whether the length is what the file says, and not a guess at it
+    starts_ms: int = 0  # where its first stream begins on the clock
+    clock: Steadiness = "steady"
+
+    def seen_with(self, position: int) -> Probe:
+        """The same with the picture that belongs to an audio track."""
+        for track in self.tracks:
+            if track.position == position and (p := track.picture) and p.stream != self.video_stream:
+                return replace(
+                    self,
+                    video_codec=p.codec,
+                    width=p.width,
+                    height=p.height,
+                    fps=p.fps,
+                    video_stream=p.stream,
+                    pixels=p.pixels,
+                )
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which sound of a file is heard: a track, and the channels of it that are mixed, counted from 0."""
+
+    track: AudioTrack
+    channels: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The sounds of a file in the order in which they are to be heard; a later one when those before have no word.
+
+    Of the first `rivals` nobody can tell by their sound which one is wanted: all of them are heard, and the better is kept.
+    """
+
+    sources: tuple[Source, ...]
+    rivals: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """16 kHz mono PCM (int16, native order) in a scratch file; `mean` and `deviation` over what is not silence."""
+    """16 kHz mono PCM (int16, native order) in a scratch file; `mean` and `deviation` over what is not silence.
+
+    `end_ms` is where the last stream ends, where that was seen.
+    """
 
     path: str
     samples: int
@@ -90,6 +154,9 @@ class Audio:
     deviation: float
     track: int
     incomplete: str | None = None
+    channels: tuple[int, ...] = ()
+    end_ms: int | None = None
+    clock: Steadiness = "steady"
 
     @property
     def duration_ms(self) -> int:
@@ -165,6 +232,8 @@ class Result:
     probe: Probe | None = None
     duration_ms: int | None = None
     audio_track: int | None = None
+    audio_heard: tuple[int, ...] = ()  # channels of that track
+    clock: Steadiness | None = None
     language: str | None = None
     words: tuple[Word, ...] = ()
     cues: tuple[Cue, ...] = ()

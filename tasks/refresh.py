@@ -106,6 +106,8 @@ def _refresh_one(pipeline: Pipeline, work: Work, old: dict[str, Any], given: Met
         probe=_probe(video),
         duration_ms=video["duration_ms"],
         audio_track=video["audio_track"],
+        audio_heard=tuple(video["audio_heard"] or ()),
+        clock=video["clock"],
         language=(metadata.language or pipeline.models.language) if copied else video["language"],
         words=words,
         cues=_cues(pipeline, words, video, old["cues"], new_cues),
@@ -185,4 +187,5 @@ def _probe(video: dict[str, Any]) -> Probe:
         video["height"],
         video["fps"],
         tracks,
+        pixels=video["pixels"],
     )

@@ -54,14 +54,23 @@ class Settings(BaseSettings):
     look_ahead: Annotated[int, Field(ge=1, description="Batches between first stage and commit at one time.")] = 3
 
     max_duration_h: Annotated[float, Field(gt=0, description="Longer videos are not transcribed.")] = 24.0
-    max_streams: Annotated[int, Field(ge=1, description="Files with more streams are refused.")] = 64
+    max_streams: Annotated[
+        int, Field(ge=1, description="Files with more streams of sound and pictures are refused.")
+    ] = 64
     probe_timeout_s: Annotated[float, Field(gt=0, description="Limit for ffprobe on one file.")] = 30.0
     audio_stall_s: Annotated[float, Field(gt=0, description="ffmpeg is stopped after so long without output.")] = 60.0
     media_memory_mb: Annotated[int, Field(ge=256, description="Memory of one ffmpeg or ffprobe.")] = 4096
     audio_track: Annotated[
         int | None, Field(ge=0, description="Audio track to use; default is the one with speech.")
     ] = None
-    language: Annotated[str | None, Field(description="Language preferred among audio tracks, as ISO 639.")] = None
+    audio_channels: Annotated[
+        tuple[Annotated[int, Field(ge=0)], ...],
+        Field(description="Channels of the track to hear, counted from 0; default is those with speech."),
+    ] = ()
+    language: Annotated[
+        str | None,
+        Field(description="Language preferred among audio tracks, as ISO 639; default is that of the models."),
+    ] = None
     scratch_free_gb: Annotated[float, Field(ge=0, description="Space to leave free in scratch.")] = 1.0
     scratch_copies_gb: Annotated[
         float, Field(gt=0, description="Copies of a store's objects in scratch at one time; a larger one is alone.")

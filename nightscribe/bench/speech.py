@@ -110,7 +110,7 @@ def _ours(video: Path, model: str, precision: str, folder: Path) -> float:
 
     demo = run()
     batch = pipeline.prepare(demo, Batch(0, [work]))
-    audio = batch.items[0].audio
+    audio = batch.items[0].hearings[0].audio
     assert audio is not None
     said = np.concatenate([piece for _, piece in demo.acoustic.emissions([audio])])
     timed = run()

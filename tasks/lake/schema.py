@@ -34,6 +34,9 @@ VIDEOS = {
     "audio_codec": "VARCHAR",
     "audio_channels": "INTEGER",
     "audio_track": "INTEGER",
+    "audio_heard": "INTEGER[]",
+    "pixels": "VARCHAR",
+    "clock": "VARCHAR",
     "language": "VARCHAR",
     "status": "VARCHAR",
     "reason": "VARCHAR",
@@ -220,6 +223,7 @@ def arrow_schema(table: str) -> pa.Schema:
         "DOUBLE": pa.float64(),
         "FLOAT": pa.float32(),
         "VARCHAR[]": pa.list_(pa.string()),
+        "INTEGER[]": pa.list_(pa.int32()),
         "TIMESTAMPTZ": pa.timestamp("us", tz="UTC"),
     }
     return pa.schema([(name, types[kind]) for name, kind in TABLES[table].items()])

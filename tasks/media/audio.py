@@ -8,19 +8,31 @@ from pathlib import Path
 import numpy as np
 
 from tasks.errors import MediaTooLong, OutOfMemory, UnsupportedMedia
-from tasks.media.pcm import SAMPLE_RATE, SILENCE, pcm_chunks, pcm_stream
+from tasks.media.pcm import SAMPLE_RATE, SILENCE, Sound
 from tasks.media.probe import explain, is_encrypted
-from tasks.media.process import Tool
-from tasks.media.tracks import choose_track
-from tasks.records import Audio, AudioTrack, Probe
+from tasks.media.tracks import choose_sources
+from tasks.records import Audio, AudioTrack, Probe, Source, Steadiness
 from tasks.scratch import writing
 from tasks.settings import Settings
 
-SLOWEST = 4  # times the length of the sound, and of the longest silence: what decodes more slowly is stopped
+JUMPED_MS = 2000  # between the length by the last time stamp and the one on the clock
 
 
-def extract_audio(path: Path, probed: Probe, target: Path, settings: Settings) -> Audio:
-    """Decode the speech track of `path` into the file `target`, in bounded memory.
+def may_be_read(path: Path, probed: Probe, settings: Settings) -> None:
+    """Look at what can be known of a file without decoding it.
+
+    Raises:
+        MediaTooLong: it says that it is longer than `max_duration_h`. UnsupportedMedia: it is encrypted.
+    """
+    if probed.exact and probed.duration_ms and probed.duration_ms > settings.max_duration_h * 3_600_000:
+        hours = probed.duration_ms / 3_600_000
+        raise MediaTooLong(f"It is {hours:.1f} hours long; the limit is {settings.max_duration_h:g}.")
+    if "mp4" in probed.container and is_encrypted(path):
+        raise UnsupportedMedia("It is encrypted.", reason="encrypted")
+
+
+def extract_audio(path: Path, probed: Probe, target: Path, settings: Settings, source: Source | None = None) -> Audio:
+    """Decode a sound of `path` into the file `target`, in bounded memory; by default the one that is the likeliest speech.
 
     A file that breaks off gives what there was, with `incomplete` set.
 
@@ -28,50 +40,73 @@ def extract_audio(path: Path, probed: Probe, target: Path, settings: Settings) -
         CorruptMedia: nothing could be decoded. MediaTooLong: more than `max_duration_h`. StageTimeout: no output for
         `audio_stall_s`, or far slower than it plays. ScratchFull. OutOfMemory: ffmpeg was killed.
     """
-    if probed.duration_ms and probed.duration_ms > settings.max_duration_h * 3_600_000:
-        hours = probed.duration_ms / 3_600_000
-        raise MediaTooLong(f"It is {hours:.1f} hours long; the limit is {settings.max_duration_h:g}.")
-    if "mp4" in probed.container and is_encrypted(path):
-        raise UnsupportedMedia("It is encrypted.", reason="encrypted")
-    track = choose_track(path, probed.tracks, settings)
+    may_be_read(path, probed, settings)
+    source = source or choose_sources(path, probed, settings).sources[0]
     longest_s = settings.max_duration_h * 3600 + 1
-    if probed.duration_ms:
+    if probed.exact and probed.duration_ms:
         # Gaps between damaged time stamps are filled with silence, for hours if need be.
         longest_s = min(longest_s, 2 * probed.duration_ms / 1000 + 600)
-    command = pcm_stream(path, track, length_s=longest_s).compile()
-    limit_s = max(SLOWEST * settings.audio_stall_s, SLOWEST * (probed.duration_ms or 0) / 1000)
+    most = int(longest_s * SAMPLE_RATE)
     samples, total, square, active = 0, 0.0, 0.0, 0
-    with writing(target, settings.scratch_free_gb) as write, Tool(command, memory_mb=settings.media_memory_mb) as tool:
-        for pcm in pcm_chunks(tool, stall_s=settings.audio_stall_s, limit_s=limit_s):
+    with (
+        writing(target, settings.scratch_free_gb) as write,
+        Sound(path, probed, source, settings) as sound,
+    ):
+        for pcm in sound.pcm():
+            pcm = pcm[: most - samples]
             write(pcm.tobytes())
             samples += len(pcm)
             heard = pcm[np.abs(pcm.astype(np.int32)) > SILENCE].astype(np.float64)
             total, square, active = total + float(heard.sum()), square + float(heard @ heard), active + len(heard)
-        failed, killed, stderr = tool.failed, tool.killed, tool.said
+            if samples >= most:
+                break
+        failed, killed = (False, None) if samples >= most else (sound.failed, sound.killed)
+        said, end_ms, clock = sound.said, sound.end_ms, _clock(probed, sound)
     if samples > settings.max_duration_h * 3600 * SAMPLE_RATE:
         raise MediaTooLong(f"It is longer than {settings.max_duration_h:g} hours.")
     if killed == signal.SIGKILL:  # as the kernel does when memory runs out
         raise OutOfMemory(
             "ffmpeg was killed while it read the file.", next="See that there is memory; it is tried again."
         )
-    if not samples and (failed or stderr.strip()):
-        raise explain(stderr, path)
+    if not samples and (failed or said.strip()):
+        raise explain(said, path)
     mean = total / active / 32768 if active else 0.0
     deviation = float(np.sqrt(max(square / active / 32768**2 - mean**2, 0.0))) if active else 0.0
-    incomplete = _incomplete(stderr, samples, probed, track, longest_s)
+    incomplete = _incomplete(said, samples, probed, source.track, longest_s)
     if killed and incomplete is None:
         incomplete = f"ffmpeg broke down after {samples / SAMPLE_RATE:.1f} s (signal {killed})."
-    return Audio(str(target), samples, mean, deviation, track.position, incomplete)
+    return Audio(
+        str(target),
+        samples,
+        mean,
+        deviation,
+        source.track.position,
+        incomplete,
+        channels=source.channels,
+        end_ms=end_ms,
+        clock=clock,
+    )
 
 
-def _incomplete(stderr: str, samples: int, probed: Probe, track: AudioTrack, longest_s: float) -> str | None:
+def _clock(probed: Probe, sound: Sound) -> Steadiness:
+    """What is known of a file's clock after it was read to its end."""
+    end_ms, length_ms = sound.end_ms, probed.duration_ms
+    otherwise = end_ms is not None and length_ms is not None and abs(end_ms - length_ms) > JUMPED_MS
+    return "jumps" if otherwise or sound.clock.jumps or sound.clock.gaps else probed.clock
+
+
+def _incomplete(said: str, samples: int, probed: Probe, track: AudioTrack, longest_s: float) -> str | None:
     """Why the sound is not all that the file promised, if so.
 
-    The file's length may be that of another stream, or an estimate: then it counts only when ffmpeg complained as well.
+    The file's length may be that of another stream: then it counts only when ffmpeg complained as well. A guess is no promise.
     """
     if samples >= int(longest_s * SAMPLE_RATE):
         return f"It goes on after {longest_s:.0f} s, far longer than it says."
-    promised = track.duration_ms or (probed.duration_ms if stderr.strip() else None)
+    promised = None
+    if probed.exact and track.duration_ms:
+        promised = track.starts_ms + track.duration_ms
+    elif probed.exact and said.strip():
+        promised = probed.duration_ms
     if promised and samples / 16 < promised * 0.98 - 2000:
         return f"Only {samples / SAMPLE_RATE:.1f} s of {promised / 1000:.1f} s could be read."
     return None

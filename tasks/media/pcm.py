@@ -1,7 +1,9 @@
-"""The ffmpeg command that makes 16 kHz mono PCM of one track, and its output as a stream."""
+"""Decoded sound: the ffmpeg command that makes PCM of one source, and its output on the clock of the file."""
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,29 +12,174 @@ import ffmpeg
 import numpy as np
 
 from tasks.arrays import Array
-from tasks.media.probe import input_options
-from tasks.media.process import Tool
-from tasks.records import AudioTrack
+from tasks.errors import StageTimeout
+from tasks.media.clock import CORRECTED, Clock, beside, family, reading, stamped
+from tasks.media.inputs import input_options
+from tasks.media.process import ASIDE, Tool
+from tasks.records import AudioTrack, Probe, Source
+from tasks.settings import Settings
 
 SAMPLE_RATE = 16_000
 SILENCE = 33  # int16 steps: -60 dB of full scale
+SLOWEST = 4  # times the length of the sound, and of the longest silence: what decodes more slowly is stopped
+SILENT_PIECE = 1 << 20  # samples
+_COUNT = "lavfi.astats.Overall.Number_of_samples"
+_FRAME = re.compile(rb"pts:(-?\d+|NOPTS)[^\n]*\n[^=\n]*=(\d+)[^\n]*\n")
+_PROGRESS = re.compile(r"^[a-z_0-9]+=.*\n?", re.M)
 
 
-def pcm_stream(path: Path, track: AudioTrack, *, length_s: float) -> Any:
-    """An ffmpeg-python stream that writes the first `length_s` seconds of a track as 16 kHz mono PCM to its stdout."""
-    audio = ffmpeg.input(f"file:{path}", **input_options())[f"a:{track.position}"]
-    if track.layout.startswith(("5.", "6.", "7.")):
+class Sound:
+    """The sound of a source as int16 PCM on the clock, while the context lasts.
+
+    With `channels` 1 it is what is heard; with 2, for people, the whole track. Afterwards `said` is what ffmpeg complained of,
+    `failed` and `killed` how it ended, `clock.jumps` how often the file's own clock was not followed, and `end_ms` the end
+    of the last stream of the file, where all had to be read.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        probed: Probe,
+        source: Source,
+        settings: Settings,
+        *,
+        rate: int = SAMPLE_RATE,
+        channels: int = 1,
+    ) -> None:
+        self._settings, self._length_s = settings, (probed.duration_ms or 0) / 1000
+        self._rate, self._width = rate, 2 * channels
+        self.clock = Clock(rate, stamped=stamped(probed))
+        self._all_read = family(probed.container) in CORRECTED
+        self._tool = Tool(_command(path, probed, source, rate, channels), memory_mb=settings.media_memory_mb)
+
+    def __enter__(self) -> Sound:
+        self._tool.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._tool.__exit__(*error)
+
+    @property
+    def said(self) -> str:
+        return _PROGRESS.sub("", self._tool.said)
+
+    @property
+    def failed(self) -> bool:
+        return self._tool.failed
+
+    @property
+    def killed(self) -> int | None:
+        return self._tool.killed
+
+    @property
+    def end_ms(self) -> int | None:
+        times = re.findall(r"^out_time_us=(\d+)", self._tool.said, re.M) if self._all_read else ()
+        return int(times[-1]) // 1000 if times else None
+
+    def pcm(self) -> Iterator[Array]:
+        """The samples, of shape (n,) or (n, channels), silence in gaps included.
+
+        Raises:
+            StageTimeout: nothing came for `audio_stall_s`, or it decodes far more slowly than it plays.
+        """
+        stall_s, started = self._settings.audio_stall_s, time.monotonic()
+        waiting = bytearray()
+        for data in self._tool.output(stall_s=stall_s):
+            waiting += data
+            yield from self._placed(waiting)
+            played_s = max(self._length_s, self.clock.position / self._rate)
+            limit_s = SLOWEST * max(stall_s, played_s)
+            if time.monotonic() - started > limit_s:
+                raise StageTimeout(f"ffmpeg was not done after {limit_s:.0f} s and was stopped.")
+        yield from self._placed(waiting)
+        # Of an ffmpeg that died there may be sound of which it did not come to say where it belongs.
+        whole = len(waiting) - len(waiting) % self._width
+        self.clock.place(None, whole // self._width)
+        yield from self._pieces(0, bytes(waiting[:whole]))
+
+    def _placed(self, waiting: bytearray) -> Iterator[Array]:
+        """Takes out of `waiting` what is known to belong somewhere. Frames that follow each other come as one."""
+        first = at = 0  # bytes of `waiting` that are ready, from and to
+        silence, read = 0, 0
+        for frame in _FRAME.finditer(self._tool.aside):
+            samples = int(frame[2])
+            if at + samples * self._width > len(waiting):
+                break
+            stamp = None if frame[1] == b"NOPTS" else int(frame[1])
+            before, left_out = self.clock.place(stamp, samples)
+            if before or left_out:
+                yield from self._pieces(silence, bytes(waiting[first:at]))
+                first, silence = at + left_out * self._width, before
+            at += samples * self._width
+            read = frame.end()
+        yield from self._pieces(silence, bytes(waiting[first:at]))
+        del waiting[:at]
+        del self._tool.aside[:read]
+
+    def _pieces(self, silence: int, data: bytes) -> Iterator[Array]:
+        while silence:
+            piece = min(silence, SILENT_PIECE)
+            yield self._shaped(np.zeros(piece * self._width // 2, np.int16))
+            silence -= piece
+        if data:
+            yield self._shaped(np.frombuffer(data, np.int16))
+
+    def _shaped(self, samples: Array) -> Array:
+        return samples if self._width == 2 else samples.reshape(-1, self._width // 2)
+
+
+def _command(path: Path, probed: Probe, source: Source, rate: int, channels: int) -> list[str]:
+    opened = ffmpeg.input(f"file:{path}", **input_options(), **reading(probed))
+    audio = (
+        mixed(opened[f"a:{source.track.position}"], source) if channels == 1 else opened[f"a:{source.track.position}"]
+    )
+    audio = _pcm(audio, rate, "mono" if channels == 1 else "stereo")
+    # How long each frame is and when it is due, which PCM does not say.
+    audio = audio.filter("astats", metadata=1, reset=1, measure_perchannel="none", measure_overall="Number_of_samples")
+    audio = audio.filter("ametadata", "print", key=_COUNT, file=f"pipe:{ASIDE}")
+    outputs = [ffmpeg.output(audio, "pipe:", format="s16le", acodec="pcm_s16le")]
+    others = [opened[str(stream)] for stream in beside(probed, source.track)]
+    if others:
+        outputs.append(ffmpeg.output(*others, "-", format="null", c="copy"))
+    made = ffmpeg.merge_outputs(*outputs) if others else outputs[0]
+    told = ("-progress", "pipe:2", "-nostats") if family(probed.container) in CORRECTED else ()
+    command: list[str] = made.global_args("-v", "error", "-nostdin", "-hide_banner", *told).compile()
+    return command
+
+
+def _pcm(audio: Any, rate: int, layout: str) -> Any:
+    audio = audio.filter("aresample", rate)
+    return audio.filter("aformat", sample_fmts="s16", sample_rates=rate, channel_layouts=layout)
+
+
+def mixed(audio: Any, source: Source) -> Any:
+    """One channel of what is to be heard of a track."""
+    track, chosen = source.track, source.channels
+    if track.channels < 2:
+        return audio
+    audio = _laid_out(audio, track)
+    if track.layout.startswith(("5.", "6.", "7.")) and len(chosen) == track.channels:
         # Speech is in the centre, which ffmpeg's own downmix makes one voice of many.
-        audio = audio.filter_("pan", args="mono|c0=FC+0.3*FL+0.3*FR")
-    audio = audio.filter_("aresample", SAMPLE_RATE, **{"async": 1, "first_pts": 0})
-    made = ffmpeg.output(audio, "pipe:", format="s16le", acodec="pcm_s16le", ac=1, ar=SAMPLE_RATE, t=length_s)
-    return made.global_args("-v", "error", "-nostdin", "-hide_banner")
+        return audio.filter("pan", args="mono|c0=FC+0.3*FL+0.3*FR")
+    share = "+".join(f"{1 / len(chosen):.6f}*c{channel}" for channel in chosen)
+    return audio.filter("pan", args=f"mono|c0={share}")
 
 
-def pcm_chunks(tool: Tool, *, stall_s: float, limit_s: float | None = None) -> Iterator[Array]:
-    """The samples (int16) that a command of `pcm_stream` writes."""
-    rest = b""
-    for data in tool.output(stall_s=stall_s, limit_s=limit_s):
-        data = rest + data
-        rest = data[len(data) & ~1 :]
-        yield np.frombuffer(data[: len(data) & ~1], np.int16)
+def _laid_out(audio: Any, track: AudioTrack) -> Any:
+    """A stream may change its layout on the way, so that its channels are made those of its beginning."""
+    layout = track.layout or (
+        f"{track.channels}c" if track.channels <= 8 else ""
+    )  # beyond, most numbers have no layout
+    return audio.filter("aformat", channel_layouts=layout) if layout and track.channels > 1 else audio
+
+
+def excerpt_command(path: Path, probed: Probe, track: AudioTrack, *, start_s: float, length_s: float) -> list[str]:
+    """A command that writes `length_s` seconds from `start_s` on of all channels of a track as 16 kHz PCM, interleaved."""
+    opened = ffmpeg.input(
+        f"file:{path}", ss=f"{start_s:.3f}", t=f"{length_s:.3f}", **input_options(), **reading(probed)
+    )
+    audio = opened[f"a:{track.position}"]
+    audio = _laid_out(audio, track)
+    made = ffmpeg.output(audio, "pipe:", format="s16le", acodec="pcm_s16le", ar=SAMPLE_RATE, ac=max(1, track.channels))
+    command: list[str] = made.global_args("-v", "error", "-nostdin", "-hide_banner").compile()
+    return command

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import CorruptMedia, MissingTool, ObjectChanged, Permanent, StorageBusy, Transient, UnsupportedMedia
+from tasks.errors import CorruptMedia, ObjectChanged, Permanent, StorageBusy, Transient, UnsupportedMedia
+from tasks.media.inputs import input_arguments
+from tasks.media.length import Length, length_of, milliseconds
 from tasks.media.process import Tool
-from tasks.records import AudioTrack, Probe
+from tasks.records import AudioTrack, Picture, Probe
 from tasks.settings import Settings
 
 ANSWER_BYTES = 16 << 20  # of ffprobe: a file may claim any number of streams and tags
-# Demuxers that open other files or URLs named in the data, or that make video of any text.
-FORBIDDEN_DEMUXERS = frozenset(
-    """
-    avisynth hls applehttp concat concatf dash image2 image2pipe imf mlv tty sdp rtsp rtp sap lavfi ffmetadata
-    webm_dash_manifest bin xbin idf adf ssa ass srt subrip webvtt microdvd mpl2 mpsub pjs realtext sami scc stl subviewer subviewer1
-    tedcaptions vobsub vplayer jacosub lrc aqtitle sup dvbsub dvbtxt txd alias_pix svg_pipe vapoursynth mpegtsraw
-    """.split()
-)
 # What ffmpeg says, the reason in the lake, a sentence for people; the first that fits counts.
 SAID = (
     (r"does not contain any stream|matches no streams", "not_media", "It has no audio or video stream."),
@@ -48,28 +41,6 @@ PASSING: dict[str, type[Transient]] = {
 ENCRYPTED = re.compile(rb"schm\x00\x00\x00[\x00\x01](?:cenc|cens|cbc1|cbcs)")
 
 
-@cache
-def allowed_demuxers() -> str:
-    """The demuxers of this ffmpeg that only read the file they are given, as `-format_whitelist` wants them."""
-    try:
-        text = subprocess.run(["ffmpeg", "-v", "error", "-demuxers"], capture_output=True, text=True, check=True).stdout
-    except (FileNotFoundError, subprocess.CalledProcessError) as error:
-        raise MissingTool("ffmpeg was not found.", next="Install it: apt-get install ffmpeg") from error
-    names = {name for names in re.findall(r"^ D[ d]* +(\S+)", text, re.M) for name in names.split(",")}
-    pipes = {name for name in names if name.endswith("_pipe")}  # picture formats
-    return ",".join(sorted(names - FORBIDDEN_DEMUXERS - pipes))
-
-
-def input_options() -> dict[str, str]:
-    """Options that must stand before any untrusted input."""
-    return {"protocol_whitelist": "file,pipe", "format_whitelist": allowed_demuxers()}
-
-
-def input_arguments() -> list[str]:
-    """The same as arguments of a command."""
-    return [part for name, value in input_options().items() for part in (f"-{name}", value)]
-
-
 def probe(path: Path, settings: Settings) -> Probe:
     """Streams and length of a file.
 
@@ -83,22 +54,34 @@ def probe(path: Path, settings: Settings) -> Probe:
     streams = found.get("streams", [])
     if not streams:
         raise CorruptMedia("It has no streams.", reason="not_media")
-    if len(streams) > settings.max_streams:
-        raise UnsupportedMedia(f"It has {len(streams)} streams; more than {settings.max_streams} are not read.")
-    video = next((s for s in streams if s.get("codec_type") == "video" and not _is_picture(s)), None)
     audio = [s for s in streams if s.get("codec_type") == "audio"]
-    if not audio and video is None:
+    video = [s for s in streams if s.get("codec_type") == "video" and not _is_still(s)]
+    if not audio and not video:
         raise CorruptMedia("It has no audio or video stream.", reason="not_media")
+    if len(audio) + len(video) > settings.max_streams:
+        raise UnsupportedMedia(
+            f"It has {len(audio) + len(video)} streams of sound and pictures; more than {settings.max_streams} are not read."
+        )
     container = found.get("format", {})
+    name = str(container.get("format_name", ""))
+    length = length_of(path, found, settings)
+    pictures = [_picture(s) for s in video]
+    first = pictures[0] if pictures else None
+    programmes = _programmes(found, [s["index"] for s in (*audio, *video)])
     return Probe(
-        duration_ms=_milliseconds(container.get("duration")),
-        container=str(container.get("format_name", "")),
-        video_codec=video.get("codec_name") if video else None,
-        width=video.get("width") if video else None,
-        height=video.get("height") if video else None,
-        fps=_ratio(video.get("avg_frame_rate")) if video else None,
-        tracks=tuple(_track(i, s, exact=not found.get("estimated")) for i, s in enumerate(audio)),
+        duration_ms=length.ms,
+        container=name,
+        video_codec=first.codec if first else None,
+        width=first.width if first else None,
+        height=first.height if first else None,
+        fps=first.fps if first else None,
+        tracks=tuple(_track(i, s, pictures, programmes, length) for i, s in enumerate(audio)),
         tags={k.lower(): str(v) for k, v in container.get("tags", {}).items()},
+        video_stream=first.stream if first else None,
+        pixels=first.pixels if first else None,
+        exact=length.exact,
+        starts_ms=length.starts_ms,
+        clock=length.clock,
     )
 
 
@@ -112,6 +95,7 @@ def _ask(path: Path, settings: Settings) -> dict[str, Any]:
         *input_arguments(),
         "-show_format",
         "-show_streams",
+        "-show_programs",
         "-of",
         "json",
         f"file:{path}",
@@ -141,9 +125,20 @@ def _starts_as_mp4(path: Path) -> bool:
         return handle.read(8)[4:] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp")
 
 
-def _track(position: int, stream: dict[str, Any], *, exact: bool) -> AudioTrack:
+def _track(
+    position: int,
+    stream: dict[str, Any],
+    pictures: Sequence[Picture],
+    programmes: Sequence[tuple[int, ...]],
+    length: Length,
+) -> AudioTrack:
     tags = {k.lower(): str(v) for k, v in stream.get("tags", {}).items()}
     disposition = stream.get("disposition", {})
+    programme = next((p for p in programmes if stream["index"] in p), ())
+    duration = milliseconds(stream.get("duration")) if length.exact and length.of_streams else None
+    starts = max(0, (milliseconds(stream.get("start_time")) or 0) - length.zero_ms)
+    if duration is not None and length.ms is not None and length.starts_ms:
+        duration = min(duration, max(0, length.ms - starts))  # a part of a recording may state the length of the whole
     return AudioTrack(
         position=position,
         codec=str(stream.get("codec_name", "")),
@@ -153,19 +148,39 @@ def _track(position: int, stream: dict[str, Any], *, exact: bool) -> AudioTrack:
         language=tags.get("language") if tags.get("language") != "und" else None,
         default=bool(disposition.get("default")),
         comment=bool(disposition.get("comment") or disposition.get("visual_impaired")),
-        duration_ms=_milliseconds(stream.get("duration")) if exact else None,
+        duration_ms=duration,
+        starts_ms=starts,
+        stream=stream["index"],
+        programme=programme,
+        picture=next((p for p in pictures if p.stream in programme), None),
     )
 
 
-def _is_picture(stream: dict[str, Any]) -> bool:
-    return bool(stream.get("disposition", {}).get("attached_pic"))
+def _picture(stream: dict[str, Any]) -> Picture:
+    return Picture(
+        stream=stream["index"],
+        codec=stream.get("codec_name"),
+        width=stream.get("width"),
+        height=stream.get("height"),
+        fps=_ratio(stream.get("avg_frame_rate")),
+        pixels=stream.get("pix_fmt"),
+    )
 
 
-def _milliseconds(text: str | None) -> int | None:
-    try:
-        return round(float(text) * 1000) if text else None
-    except ValueError:
-        return None
+def _programmes(found: dict[str, Any], streams: Sequence[int]) -> list[tuple[int, ...]]:
+    """Which of the streams belong together: the programmes of a transport stream, and what is in none; else all."""
+    listed = [own for p in found.get("programs", ()) if (own := {s["index"] for s in p.get("streams", ())})]
+    if len(listed) < 2:
+        return [tuple(streams)]
+    parts = [tuple(s for s in streams if s in own) for own in listed]
+    rest = tuple(s for s in streams if not any(s in own for own in listed))
+    return [part for part in (*parts, rest) if part]
+
+
+def _is_still(stream: dict[str, Any]) -> bool:
+    """Whether a stream of pictures is a cover or a thumbnail."""
+    disposition = stream.get("disposition", {})
+    return bool(disposition.get("attached_pic") or disposition.get("timed_thumbnails"))
 
 
 def _ratio(text: str | None) -> float | None:

@@ -1,43 +1,75 @@
-"""Which audio track is the speech: by language tag, else by a short listen."""
+"""Which sound of a file is the speech: by what was asked for, by language tag, else by a short listen."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from tasks.arrays import Array
-from tasks.errors import StageTimeout, UnsupportedMedia
-from tasks.media.pcm import SAMPLE_RATE, SILENCE, pcm_chunks, pcm_stream
-from tasks.media.process import Tool
-from tasks.records import AudioTrack
+from tasks.errors import UnsupportedMedia
+from tasks.media.channels import MOST_SOURCES, choose_channels
+from tasks.media.listening import excerpts
+from tasks.records import AudioTrack, Choice, Probe, Source
 from tasks.settings import Settings
 
-LISTEN_S = 120.0
+MOST_TRACKS = 8  # that are listened to
 
 
-def choose_track(path: Path, tracks: Sequence[AudioTrack], settings: Settings) -> AudioTrack:
-    """The track with speech: the one asked for, else by language tag, else by a short listen to each.
+def choose_sources(path: Path, probed: Probe, settings: Settings, *, language: str | None = None) -> Choice:
+    """The tracks and channels to hear, the likeliest first; the next ones are for when it has no word.
 
-    A commentary or a description for the blind is taken only when there is nothing else.
+    A commentary or a description for the blind is taken only when there is nothing else. `language` is that of the
+    models, for where the settings prefer none.
+
+    Raises:
+        UnsupportedMedia: there is no such track or channel as the settings ask for.
     """
+    tracks = wanted_tracks(probed.tracks, settings, language)
+    if settings.audio_channels:
+        tracks = [track for track in tracks if max(settings.audio_channels) < max(1, track.channels)]
+        if not tracks:
+            asked = ", ".join(map(str, settings.audio_channels))
+            raise UnsupportedMedia(
+                f"No audio track has the channels {asked}, counted from 0.", reason="unsupported_codec"
+            )
+    if len(tracks) == 1 and (settings.audio_channels or tracks[0].channels < 2):
+        return Choice((_asked_for(tracks[0], settings),))
+    chosen: list[tuple[float, AudioTrack, Choice]] = []
+    for track in tracks[:MOST_TRACKS]:
+        choice, score = choose_channels(track, excerpts(path, probed, track, settings))
+        if settings.audio_channels:
+            choice = Choice((_asked_for(track, settings),))
+        chosen.append((score, track, choice))
+    best = max(score for score, *_ in chosen)
+    close = [entry for entry in chosen if entry[0] >= best - 0.05]
+    first = next((entry for entry in close if entry[1].default), close[0])
+    rest = sorted((entry for entry in chosen if entry is not first), key=lambda entry: -entry[0])
+    sources = [*first[2].sources[: first[2].rivals]]
+    sources += [choice.sources[0] for _, _, choice in rest]
+    sources += first[2].sources[first[2].rivals :]
+    return Choice(tuple(sources[:MOST_SOURCES]), first[2].rivals)
+
+
+def wanted_tracks(tracks: Sequence[AudioTrack], settings: Settings, language: str | None) -> list[AudioTrack]:
+    """The track that was asked for, else those in the language, else all that are no commentary."""
     if settings.audio_track is not None:
-        for track in tracks:
-            if track.position == settings.audio_track:
-                return track
-        raise UnsupportedMedia(f"It has no audio track {settings.audio_track}.", reason="unsupported_codec")
+        asked = [track for track in tracks if track.position == settings.audio_track]
+        if not asked:
+            raise UnsupportedMedia(f"It has no audio track {settings.audio_track}.", reason="unsupported_codec")
+        return asked
     usable = [t for t in tracks if not t.comment] or list(tracks)
-    if settings.language:
-        wanted = [t for t in usable if t.language and same_language(t.language, settings.language)]
-        usable = wanted or usable
-    if len(usable) == 1:
-        return usable[0]
-    scores = {track: speech_likeness(_listen(path, track, settings)) for track in usable[:8]}
-    best = max(scores.values())
-    close = [track for track in usable if scores.get(track, -1.0) >= best - 0.05]
-    return next((t for t in close if t.default), close[0])
+    language = settings.language or language
+    spoken = [t for t in usable if language and t.language and same_language(t.language, language)]
+    return spoken or usable
+
+
+def _asked_for(track: AudioTrack, settings: Settings) -> Source:
+    return Source(track, settings.audio_channels or tuple(range(max(1, track.channels))))
+
+
+def whole_track(probed: Probe, position: int) -> Source | None:
+    """All channels of a track; None where there is no such track."""
+    track = next((track for track in probed.tracks if track.position == position), None)
+    return None if track is None else Source(track, tuple(range(max(1, track.channels))))
 
 
 def same_language(a: str, b: str) -> bool:
@@ -56,37 +88,3 @@ def same_language(a: str, b: str) -> bool:
     }
     short = [long.get(x.lower().split("-")[0].split("_")[0], x.lower().split("-")[0].split("_")[0]) for x in (a, b)]
     return short[0] == short[1]
-
-
-def _listen(path: Path, track: AudioTrack, settings: Settings) -> Array:
-    """The first two minutes, or what there is: titles and music often come before the speech."""
-    heard = [np.zeros(0, np.int16)]
-    with (
-        contextlib.suppress(StageTimeout),
-        Tool(pcm_stream(path, track, length_s=LISTEN_S).compile(), memory_mb=settings.media_memory_mb) as tool,
-    ):
-        heard += pcm_chunks(tool, stall_s=settings.audio_stall_s)
-    return np.concatenate(heard)
-
-
-def speech_likeness(pcm: Array) -> float:
-    """How much a recording sounds like speech, 0 to 1: the share of its loudness that changes 2 to 8 times a second.
-
-    Syllables come at about 4 Hz; music, sea and rain do not. After Scheirer & Slaney, "Construction and evaluation of
-    a robust multifeature speech/music discriminator" (1997), the 4 Hz modulation energy.
-    """
-    frame = SAMPLE_RATE // 100
-    n = len(pcm) // frame
-    if n < 100:
-        return 0.0
-    blocks = pcm[: n * frame].reshape(n, frame).astype(np.float32)
-    level = np.sqrt((np.diff(blocks, axis=1) ** 2).mean(axis=1))  # differences: rumble counts little
-    if level.max() < SILENCE / 4:
-        return 0.0
-    loud = np.log(level + 1.0)
-    spectrum = np.abs(np.fft.rfft((loud - loud.mean()) * np.hanning(n))) ** 2
-    rates = np.fft.rfftfreq(n, 0.01)
-    band = spectrum[(rates >= 2) & (rates <= 8)].sum()
-    share = float(band / (spectrum[rates >= 0.2].sum() + 1e-9))
-    depth = float(np.percentile(loud, 90) - np.percentile(loud, 10))  # steady noise has hardly any
-    return share * min(1.0, depth / 2.0)

@@ -6,12 +6,15 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.errors import DecoderDied, Unexpected, foreseen
-from tasks.pipeline.listen import listen
+from tasks.errors import DecoderDied, Permanent, Transient, Unexpected, foreseen
+from tasks.pipeline.listen import hear, listen
+from tasks.pipeline.prepare import read_next
 from tasks.pipeline.state import Batch, Item, Pipeline
 from tasks.records import Result, Topic, Word
 from tasks.speech.pool import gather
 from tasks.subtitles import CueRules, make_cues
+
+CLEARLY = 0.8  # of the words of the better of two sounds: one that has more of them is as good
 
 
 def finish(run: Pipeline, batch: Batch) -> Batch:
@@ -28,11 +31,11 @@ def finish(run: Pipeline, batch: Batch) -> Batch:
         started = time.monotonic()
         try:
             with foreseen():
-                item.result = _with_words(run, item, gather(item.futures))
+                item.result = _with_words(run, item, _heard(run, item))
         except DecoderDied:
             batch.heard = False
             raise
-        except Unexpected as error:
+        except (Permanent, Transient, Unexpected) as error:
             item.result = run.failed(item, error)
         item.seconds["decode"] = time.monotonic() - started
         discard(item)
@@ -54,23 +57,51 @@ def finish(run: Pipeline, batch: Batch) -> Batch:
 
 def discard(item: Item) -> None:
     """Let go of what an item holds in memory and in scratch."""
-    item.futures = []
-    if item.audio is not None:
-        Path(item.audio.path).unlink(missing_ok=True)
+    for hearing in item.hearings:
+        hearing.futures = []
+        Path(hearing.audio.path).unlink(missing_ok=True)
+
+
+def _heard(run: Pipeline, item: Item) -> tuple[Word, ...]:
+    """The words of a video. Of rivals the better is kept; while there is no word, the next sound is heard."""
+    words = [gather(hearing.futures) for hearing in item.hearings]
+    while not any(words) and item.sources:
+        discard(item)
+        first = item.hearings[0]
+        read_next(run, item)
+        hear(run, [item])
+        words = [gather(hearing.futures) for hearing in item.hearings]
+        if not any(words) and not item.sources:  # what the row names is what was chosen first
+            discard(item)
+            item.hearings, words = [first], [()]
+    worth = [sum(word.confidence**2 for word in said) for said in words]
+    best = worth.index(max(worth))
+    if len(words) > 1 and min(worth) > CLEARLY * max(worth):
+        best = 0
+        channels = ", ".join(str(hearing.audio.channels[0]) for hearing in item.hearings)
+        item.note = (
+            f"Channels {channels} are different programmes; the first was heard. Set audio_channels for another."
+        )
+    item.hearings.insert(0, item.hearings.pop(best))
+    assert item.probe is not None
+    item.probe = item.probe.seen_with(item.hearings[0].audio.track)
+    return words[best]
 
 
 def _with_words(run: Pipeline, item: Item, words: tuple[Word, ...]) -> Result:
-    assert item.audio is not None
-    duration = max(item.audio.duration_ms, (item.probe.duration_ms or 0) if item.probe else 0)
-    cues = tuple(make_cues(words, CueRules.of(run.settings), duration_ms=item.audio.duration_ms))
+    hearing, probed = item.hearings[0], item.probe
+    audio = hearing.audio
+    assert probed is not None
+    promised = probed.duration_ms if probed.exact and audio.clock != "jumps" else audio.end_ms
+    cues = tuple(make_cues(words, CueRules.of(run.settings), duration_ms=audio.duration_ms))
     return replace(
         run.result(item, "indexed" if words else "no_speech"),
-        reason="truncated" if item.audio.incomplete else None,
-        error=item.audio.incomplete,
-        duration_ms=duration,
+        reason="truncated" if audio.incomplete else None,
+        error=audio.incomplete or item.note,
+        duration_ms=max(audio.duration_ms, promised or 0),
         words=words,
         cues=cues,
-        speech_ms=round(item.speech_frames * run.acoustic.frame_ms),
+        speech_ms=round(hearing.speech_frames * run.acoustic.frame_ms),
     )
 
 

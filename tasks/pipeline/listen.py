@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from tasks.errors import RunStopped
-from tasks.pipeline.state import Batch, Item, Pipeline
+from tasks.pipeline.state import Batch, Hearing, Item, Pipeline
 from tasks.scratch import someone_first
 from tasks.speech.decode import Utterance
 
@@ -22,16 +22,21 @@ GROUP_FRAMES = 3000  # emissions of a minute travel to the pool together
 
 def listen(run: Pipeline, batch: Batch) -> Batch:
     """Emissions of all the batch's audio. A second try begins again."""
-    heard = [item for item in batch.items if item.audio is not None and item.result is None]
+    hear(run, [item for item in batch.items if item.result is None])
+    batch.heard = True
+    return batch
+
+
+def hear(run: Pipeline, items: Sequence[Item]) -> None:
+    """Send what is to be heard of some videos through the model, when it is their turn on the device."""
+    heard = [(item, hearing) for item in items for hearing in item.hearings]
     model = run.acoustic if heard else None
-    for item in heard:
-        item.futures, item.speech_frames = [], 0
+    for _, hearing in heard:
+        hearing.futures, hearing.speech_frames = [], 0
     with _lane(run):
         if model is not None:
             with run.clock.working():
                 _listen(run, heard, model)
-    batch.heard = True
-    return batch
 
 
 @contextlib.contextmanager
@@ -56,27 +61,26 @@ def _lane(run: Pipeline) -> Iterator[None]:
         lane.release()
 
 
-def _listen(run: Pipeline, heard: list[Item], model: AcousticModel) -> None:
+def _listen(run: Pipeline, heard: list[tuple[Item, Hearing]], model: AcousticModel) -> None:
     started = time.monotonic()
     current: int | None = None
     splitter, waiting = model.splitter(run.settings), list[Utterance]()
-    for number, piece in model.emissions([item.audio for item in heard if item.audio is not None]):
+    for number, piece in model.emissions([hearing.audio for _, hearing in heard]):
         if number != current:
             if current is not None:
-                _send(run, heard[current], [*waiting, *splitter.finish()], final=True)
+                _send(run, heard[current][1], [*waiting, *splitter.finish()], final=True)
             current, splitter, waiting = number, model.splitter(run.settings), []
         waiting.extend(splitter.push(piece))
-        waiting = _send(run, heard[number], waiting, final=False)
+        waiting = _send(run, heard[number][1], waiting, final=False)
     if current is not None:
-        _send(run, heard[current], [*waiting, *splitter.finish()], final=True)
+        _send(run, heard[current][1], [*waiting, *splitter.finish()], final=True)
     spent = time.monotonic() - started
-    total = sum(item.audio.samples for item in heard if item.audio) or 1
-    for item in heard:
-        assert item.audio is not None
-        item.seconds["model"] = spent * item.audio.samples / total
+    total = sum(hearing.audio.samples for _, hearing in heard) or 1
+    for item, hearing in heard:
+        item.seconds["model"] = item.seconds.get("model", 0.0) + spent * hearing.audio.samples / total
 
 
-def _send(run: Pipeline, item: Item, waiting: list[Utterance], *, final: bool) -> list[Utterance]:
+def _send(run: Pipeline, hearing: Hearing, waiting: list[Utterance], *, final: bool) -> list[Utterance]:
     """Pass utterances on in groups of about a minute; returns those too few for a group (none when `final`)."""
     group: list[Utterance] = []
     frames = 0
@@ -84,17 +88,17 @@ def _send(run: Pipeline, item: Item, waiting: list[Utterance], *, final: bool) -
         group.append(utterance)
         frames += len(utterance.log_probs)
         if frames >= GROUP_FRAMES:
-            _submit(run, item, group, frames)
+            _submit(run, hearing, group, frames)
             group, frames = [], 0
     if final and group:
-        _submit(run, item, group, frames)
+        _submit(run, hearing, group, frames)
         group = []
     return group
 
 
-def _submit(run: Pipeline, item: Item, group: list[Utterance], frames: int) -> None:
-    item.speech_frames += frames
+def _submit(run: Pipeline, hearing: Hearing, group: list[Utterance], frames: int) -> None:
+    hearing.speech_frames += frames
     future = run.pool().submit(group)
     run.clock.enter()
     future.add_done_callback(lambda _: run.clock.leave())
-    item.futures.append(future)
+    hearing.futures.append(future)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +15,10 @@ import duckdb
 
 from tasks.copies import Contents, Copy, copy_of, sha256_of
 from tasks.errors import BadSidecar, Forgotten, ObjectChanged, Permanent, Transient, Unexpected, foreseen
-from tasks.media import extract_audio, probe
+from tasks.media import choose_sources, extract_audio, may_be_read, probe
 from tasks.metadata import make_metadata, parse_sidecar
-from tasks.pipeline.state import Batch, Item, Pipeline
-from tasks.records import Result, Work
+from tasks.pipeline.state import Batch, Hearing, Item, Pipeline
+from tasks.records import Result, Source, Work
 
 THREADS = 2  # ffmpeg processes at a time
 
@@ -52,7 +52,7 @@ def _waited(run: Pipeline, contents: Contents, work: Work) -> Item | None:
 
 
 def _has_audio(item: Item) -> bool:
-    return item.audio is not None and Path(item.audio.path).exists()
+    return bool(item.hearings) and all(Path(hearing.audio.path).exists() for hearing in item.hearings)
 
 
 def _prepare_one(run: Pipeline, contents: Contents, work: Work) -> Item:
@@ -84,12 +84,12 @@ def _object(run: Pipeline, item: Item, kept: contextlib.ExitStack) -> Iterator[P
         with fetched as path:
             yield path
         return
-    if item.copy is None:
+    if item.copy is None or not item.copy.exists():
         with contextlib.ExitStack() as taken:
             taken.enter_context(run.room.of(work.size_bytes))
             item.copy = taken.enter_context(fetched)
             kept.push(taken.pop_all())
-        item.seconds["fetch"] = time.monotonic() - started
+        item.seconds["fetch"] = item.seconds.get("fetch", 0.0) + time.monotonic() - started
     yield item.copy
 
 
@@ -116,13 +116,39 @@ def _read(run: Pipeline, item: Item, contents: Contents, kept: contextlib.ExitSt
         if not item.probe.tracks:
             item.result = run.result(item, "no_audio")
             return
-        target = run.scratch / f"{work.video_id}-{uuid.uuid4().hex[:8]}.pcm"
-        try:
-            item.audio = extract_audio(path, item.probe, target, run.settings)
-        except BaseException:
+        may_be_read(path, item.probe, run.settings)
+        choice = choose_sources(path, item.probe, run.settings, language=run.models.spoken_tag)
+        _decode(run, item, path, choice.sources, choice.rivals)
+        item.seconds["audio"] = item.seconds.get("audio", 0.0) + time.monotonic() - started
+
+
+def read_next(run: Pipeline, item: Item) -> None:
+    """Decode the next sound of a video in which nothing was heard so far.
+
+    Raises:
+        Permanent, Transient: it cannot be read any more.
+    """
+    with contextlib.ExitStack() as kept, run.clock.working(), _object(run, item, kept) as path:
+        started = time.monotonic()
+        _decode(run, item, path, item.sources, 1)
+        item.seconds["audio"] += time.monotonic() - started
+
+
+def _decode(run: Pipeline, item: Item, path: Path, sources: Sequence[Source], count: int) -> None:
+    """Decode the first `count` of some sounds; the others are left for later."""
+    assert item.probe is not None
+    item.sources, item.hearings = tuple(sources[count:]), []
+    targets = [run.scratch / f"{item.work.video_id}-{uuid.uuid4().hex[:8]}.pcm" for _ in sources[:count]]
+    try:
+        item.hearings = [
+            Hearing(extract_audio(path, item.probe, target, run.settings, source))
+            for target, source in zip(targets, sources, strict=False)
+        ]
+    except BaseException:
+        for target in targets:
             target.unlink(missing_ok=True)
-            raise
-        item.seconds["audio"] = time.monotonic() - started
+        raise
+    item.probe = item.probe.seen_with(item.hearings[0].audio.track)
 
 
 def _taken_over(run: Pipeline, item: Item, contents: Contents, known: Copy) -> Result | None:

@@ -21,7 +21,7 @@ from tasks.lake.commit import commit, forgotten_meanwhile
 from tasks.lake.store import Lake
 from tasks.metadata import make_metadata
 from tasks.models import ModelSet, decoder_spec
-from tasks.records import Audio, Metadata, Probe, Recipes, Result, Status, Word, Work
+from tasks.records import Audio, Metadata, Probe, Recipes, Result, Source, Status, Word, Work
 from tasks.scratch import Room
 from tasks.settings import Settings
 from tasks.speech.pool import DecoderPool
@@ -34,17 +34,30 @@ if TYPE_CHECKING:  # torch takes four seconds to import, and a run without speec
 
 
 @dataclass
+class Hearing:
+    """A sound of a video on its way to words."""
+
+    audio: Audio
+    futures: list[Future[list[list[Word]]]] = field(default_factory=list)
+    speech_frames: int = 0
+
+
+@dataclass
 class Item:
-    """One video on its way. `result` is set as soon as its outcome is certain."""
+    """One video on its way. `result` is set as soon as its outcome is certain.
+
+    `hearings` are the sounds of it that are heard at once, one as a rule; `sources` those to hear after them if they have no
+    word.
+    """
 
     work: Work
     metadata: Metadata
     probe: Probe | None = None
-    audio: Audio | None = None
-    futures: list[Future[list[list[Word]]]] = field(default_factory=list)
-    speech_frames: int = 0
+    hearings: list[Hearing] = field(default_factory=list)
+    sources: tuple[Source, ...] = ()
     result: Result | None = None
     warning: str | None = None
+    note: str | None = None
     sha256: str | None = None
     copy: Path | None = None
     waits: bool = False  # for the words of another video of this run with the same content
@@ -181,6 +194,7 @@ class Pipeline:
 
     def result(self, item: Item, status: Status) -> Result:
         """The row of an item as far as it is known."""
+        audio = item.hearings[0].audio if item.hearings else None
         return Result(
             work=item.work,
             bucket=self.bucket.bucket_id,
@@ -192,7 +206,9 @@ class Pipeline:
             sidecar_error=item.warning,
             probe=item.probe,
             duration_ms=item.probe.duration_ms if item.probe else None,
-            audio_track=item.audio.track if item.audio else None,
+            audio_track=audio.track if audio else None,
+            audio_heard=audio.channels if audio else (),
+            clock=audio.clock if audio else item.probe.clock if item.probe else None,
             language=item.metadata.language or self.models.language,
             content_sha256=item.sha256,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import threading
@@ -13,14 +14,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tasks.errors import MediaTooLong, NightscribeError, TooBusy, foreseen
-from tasks.media import explain, input_arguments
+from tasks.media import Sound, explain, input_arguments, probe
+from tasks.media.clock import beside, even_pictures, reading
 from tasks.media.process import Tool
+from tasks.media.tracks import whole_track
+from tasks.records import Probe, Source
 from tasks.settings import Settings
 from tasks.web.cache import FolderCache
 from tasks.web.media import Original, local_file
 
 log = logging.getLogger("nightscribe")
 HEIGHT = 480
+COPY_RATE = 48_000
 MOST_WAITING = 16
 MOST_REMEMBERED = 200
 SLOWEST = 4  # times the length of a video that its copy may take
@@ -49,7 +54,7 @@ class Copies:
 
     def find(self, original: Original) -> Path | None:
         """The copy, if it is ready."""
-        return self._cache.find(_name(original))
+        return self._cache.find(copy_name(original))
 
     def state(self, original: Original) -> Copy:
         """How far the copy of an object is."""
@@ -94,7 +99,9 @@ class Copies:
             told(0.0)
             with foreseen():
                 source = local_file(original, self._fetched, self._settings, most_mb=self._settings.web_cache_mb // 4)
-                self._cache.get(_name(original), lambda target: self._transcode(source, target, track, length_ms, told))
+                self._cache.get(
+                    copy_name(original), lambda target: self._transcode(source, target, track, length_ms, told)
+                )
             ended = Copy("ready", 1.0)
         except NightscribeError as error:
             log.info("No web copy of %s: %s", original.key, error)
@@ -109,16 +116,20 @@ class Copies:
             self._known.popitem(last=False)
 
     def _transcode(self, source: Path, target: Path, track: int, length_ms: int, told: Callable[[float], None]) -> None:
-        command = [
-            "ffmpeg", "-v", "error", "-nostdin", "-progress", "pipe:1", "-threads", "1", *input_arguments(), "-i", f"file:{source}",
-            "-map", "0:V:0?", "-map", f"0:a:{track}?", "-sn", "-dn", "-map_metadata", "-1",
-            "-c:v", "libx264", "-threads", "1", "-preset", "veryfast", "-crf", "27", "-profile:v", "main",
-            "-pix_fmt", "yuv420p", "-vf", f"scale=-2:'2*trunc(min({HEIGHT},ih)/2)'",
-            "-c:a", "aac", "-ac", "2", "-b:a", "96k",
-            "-fs", str(self._settings.web_cache_mb << 18), "-movflags", "+faststart", "-f", "mp4", "-y", f"file:{target}",
-        ]  # fmt: skip
+        """A copy on the clock of the rows (tasks/media/clock.py): its sound is decoded as it was for them."""
+        settings = self._settings
+        probed = probe(source, settings).seen_with(track)
+        heard = whole_track(probed, track)
+        command = _copy_command(source, target, probed, heard, most_bytes=settings.web_cache_mb << 18)
         limit_s = 60 + SLOWEST * length_ms / 1000
-        with Tool(command, memory_mb=self._settings.media_memory_mb) as tool:
+        with contextlib.ExitStack() as stack:
+            tool = stack.enter_context(Tool(command, memory_mb=settings.media_memory_mb, fed=heard is not None))
+            fed = None
+            if heard is not None:
+                sound = stack.enter_context(Sound(source, probed, heard, settings, rate=COPY_RATE, channels=2))
+                pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="web-copy-sound"))
+                fed = pool.submit(tool.feed, (pcm.tobytes() for pcm in sound.pcm()))
+                stack.callback(tool.stop)  # before the pool waits for what feeds it
             for data in tool.output(stall_s=STALL_S, limit_s=limit_s):
                 if self._stopping.is_set():
                     raise TooBusy("The server stops.")
@@ -126,7 +137,33 @@ class Copies:
                     told(int(done) / 1000 / length_ms if length_ms else 0.0)
             if tool.failed:
                 raise explain(tool.said, source)
+            if fed is not None:
+                fed.result()
 
 
-def _name(original: Original) -> str:
-    return f"{original.name}.web.mp4"
+def _copy_command(source: Path, target: Path, probed: Probe, heard: Source | None, *, most_bytes: int) -> list[str]:
+    """Sound comes as PCM by stdin, pictures from the file itself."""
+    on_clock = [part for name, value in reading(probed).items() for part in (f"-{name}", value)]
+    pcm = ["-f", "s16le", "-ar", str(COPY_RATE), "-ac", "2", "-i", "pipe:0"] if heard else []
+    number, maps, others = len(pcm) and 1, list[str](), list[str]()
+    if probed.video_stream is not None:
+        maps += ["-map", f"{number}:{probed.video_stream}"]
+        # Without them, other time stamps would be the first, and jumps corrected otherwise.
+        alone = [stream for stream in beside(probed, heard.track if heard else None) if stream != probed.video_stream]
+        alone += [heard.track.stream] if heard and heard.track.stream is not None and on_clock else []
+        others = [part for stream in alone for part in ("-map", f"{number}:{stream}")]
+        others += ["-c", "copy", "-f", "null", "-"] if others else []
+    maps += ["-map", "0:a"] if heard else []
+    return [
+        "ffmpeg", "-v", "error", "-nostdin", "-progress", "pipe:1", "-nostats", "-threads", "1", *pcm,
+        *on_clock, *input_arguments(), "-i", f"file:{source}", *maps, "-sn", "-dn", "-map_metadata", "-1",
+        "-c:v", "libx264", "-threads", "1", "-preset", "veryfast", "-crf", "27", "-profile:v", "main",
+        "-pix_fmt", "yuv420p", "-vf", f"{even_pictures()},scale=-2:'2*trunc(min({HEIGHT},ih)/2)'",
+        "-c:a", "aac", "-ac", "2", "-b:a", "96k",
+        "-fs", str(most_bytes), "-movflags", "+faststart", "-f", "mp4", "-y", f"file:{target}", *others,
+    ]  # fmt: skip
+
+
+def copy_name(original: Original) -> str:
+    """What the web copy of an object is called in the cache."""
+    return f"{original.name}.copy.mp4"

@@ -29,6 +29,7 @@ _PLAYED: dict[str, tuple[str, str, frozenset[str], frozenset[str]]] = {
     "flac": ("audio/flac", "audio/flac", frozenset(), frozenset({"flac"})),
     "aac": ("audio/aac", "audio/aac", frozenset(), frozenset({"aac"})),
 }
+_PIXELS = (None, "yuv420p", "yuvj420p")  # 8 bits, colour at half the resolution
 
 
 @dataclass(frozen=True)
@@ -154,9 +155,13 @@ def media_type(row: dict[str, Any]) -> str:
 
 
 def plays_in_browsers(row: dict[str, Any]) -> bool:
-    """Whether every current browser plays the file as it is; others get a web copy."""
+    """Whether every current browser plays the file as it is, at the times of its rows; others get a web copy.
+
+    Chromium, for one, keeps the clock of a file that does not begin at 0, and a seek in an MP3 of varying bit rate ends up
+    seconds away. Rows of before do not know of clocks and pixels.
+    """
     family = _family(row["container"])
-    if family is None:
+    if family is None or row["clock"] not in (None, "steady") or row["pixels"] not in _PIXELS:
         return False
     _, _, video, audio = _PLAYED[family]
     return (not row["video_codec"] or row["video_codec"] in video) and (

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tasks.arrays import Array
-from tasks.errors import CorruptMedia, MediaTooLong
-from tasks.media import explain, input_arguments, pcm_stream, probe
-from tasks.media.pcm import pcm_chunks
+from tasks.errors import CorruptMedia, MediaTooLong, StageTimeout
+from tasks.media import Sound, explain, input_arguments, probe
+from tasks.media.clock import beside, even_pictures, reading
 from tasks.media.process import Tool
+from tasks.media.tracks import whole_track
+from tasks.records import Probe
 from tasks.settings import Settings
 from tasks.web.cache import FolderCache
+from tasks.web.copies import copy_name
 from tasks.web.media import Original, local_file
 
 FRAME_WIDTH = 320
@@ -23,7 +28,9 @@ WAVEFORM_HEIGHT = 100
 WAVEFORM_SPEED = 20  # times real time that a waveform is given, at least
 
 
-def frame(original: Original, at_ms: int, cache: FolderCache, fetched: FolderCache, settings: Settings) -> Path:
+def frame(
+    original: Original, row: dict[str, Any], at_ms: int, cache: FolderCache, fetched: FolderCache, settings: Settings
+) -> Path:
     """A JPEG, 320 pixels wide, of the frame at a second of a video. Behind its end, of its first frame.
 
     Raises:
@@ -32,18 +39,39 @@ def frame(original: Original, at_ms: int, cache: FolderCache, fetched: FolderCac
     second = max(0, at_ms) // 1000
 
     def make(target: Path) -> None:
-        path = local_file(original, fetched, settings, most_mb=settings.web_picture_mb)
-        target.write_bytes(_frame(path, second, settings) or _frame(path, 0, settings) or b"")
-        if not target.stat().st_size:
+        copy = cache.find(copy_name(original)) if row["clock"] == "jumps" else None
+        path = copy or local_file(original, fetched, settings, most_mb=settings.web_picture_mb)
+        probed = probe(path, settings)
+        if copy is None:
+            probed = probed.seen_with(row["audio_track"] or 0)
+        seeks = copy is not None or row["clock"] != "jumps"
+        picture = _frame(path, probed, second, settings, seeks=seeks) or _frame(path, probed, 0, settings, seeks=seeks)
+        if not picture:
             raise CorruptMedia("No picture can be taken from it.")
+        target.write_bytes(picture)
 
     return cache.get(f"{original.name}-{second}.jpg", make)
 
 
-def _frame(path: Path, second: int, settings: Settings) -> bytes:
+def _frame(path: Path, probed: Probe, second: int, settings: Settings, *, seeks: bool) -> bytes:
+    """The picture at a second; where time stamps lead nowhere, by going through all before it."""
+    options = [part for name, value in reading(probed).items() for part in (f"-{name}", value)]
+    scaled, others = f"scale={FRAME_WIDTH}:-2", list[str]()
+    if seeks:  # ffmpeg counts from the first stream
+        options = ["-ss", f"{max(0.0, second - probed.starts_ms / 1000):.3f}"]
+    else:
+        scaled = f"{even_pictures()},select='gte(t,{second})',{scaled}"
+        track = next((t for t in probed.tracks if t.picture and t.picture.stream == probed.video_stream), None)
+        others = [
+            part
+            for stream in beside(probed, track)
+            if stream != probed.video_stream
+            for part in ("-map", f"0:{stream}")
+        ]
+        others += ["-c", "copy", "-f", "null", "-"] if others else []
     command = [
-        "ffmpeg", "-v", "error", "-nostdin", "-threads", "1", "-ss", str(second), *input_arguments(), "-i", f"file:{path}",
-        "-map", "0:V:0", "-frames:v", "1", "-vf", f"scale={FRAME_WIDTH}:-2", "-q:v", "5", "-f", "mjpeg", "pipe:1",
+        "ffmpeg", "-v", "error", "-nostdin", "-threads", "1", *options, *input_arguments(), "-i", f"file:{path}",
+        "-map", f"0:{probed.video_stream}", "-frames:v", "1", "-vf", scaled, "-q:v", "5", "-f", "mjpeg", "pipe:1", *others,
     ]  # fmt: skip
     picture = bytearray()
     with Tool(command, memory_mb=settings.media_memory_mb) as tool:
@@ -57,9 +85,9 @@ def _frame(path: Path, second: int, settings: Settings) -> bytes:
 
 
 def waveform(
-    original: Original, track: int | None, cache: FolderCache, fetched: FolderCache, settings: Settings
+    original: Original, row: dict[str, Any], cache: FolderCache, fetched: FolderCache, settings: Settings
 ) -> Path:
-    """An SVG of the loudness of a track over its whole length, 1000 by 100 units.
+    """An SVG of the loudness of a video's track over its whole length, 1000 by 100 units.
 
     Raises:
         CorruptMedia and its like: it cannot be decoded. MediaTooLong: longer than `web_copy_hours`.
@@ -67,30 +95,32 @@ def waveform(
 
     def make(target: Path) -> None:
         path = local_file(original, fetched, settings, most_mb=settings.web_picture_mb)
-        target.write_text(_drawn(_peaks(path, track or 0, settings)), encoding="utf-8")
+        target.write_text(_drawn(_peaks(path, row, settings)), encoding="utf-8")
 
-    return cache.get(f"{original.name}-{track or 0}.svg", make)
+    return cache.get(f"{original.name}-{row['audio_track'] or 0}.svg", make)
 
 
-def _peaks(path: Path, position: int, settings: Settings) -> Array:
+def _peaks(path: Path, row: dict[str, Any], settings: Settings) -> Array:
     """The largest deflection in each of `PEAKS` equal parts, 0 to 1."""
     probed = probe(path, settings)
-    track = next((track for track in probed.tracks if track.position == position), None)
-    if track is None or not probed.duration_ms:
+    source = whole_track(probed, row["audio_track"] or 0)
+    length_s = (row["duration_ms"] or probed.duration_ms or 0) / 1000
+    if source is None or not length_s:
         raise CorruptMedia("It has no sound.")
-    length_s = probed.duration_ms / 1000
     if length_s > settings.web_copy_hours * 3600:
         raise MediaTooLong(f"It is longer than {settings.web_copy_hours:g} hours.")
     per_peak = max(1, int(length_s * 16_000 / PEAKS))
-    peaks, rest = [], np.zeros(0, np.int16)
-    command = pcm_stream(path, track, length_s=length_s).compile()
-    limit_s = 30 + length_s / WAVEFORM_SPEED
-    with Tool(command, memory_mb=settings.media_memory_mb) as tool:
-        for pcm in pcm_chunks(tool, stall_s=settings.audio_stall_s, limit_s=limit_s):
+    peaks: list[Array] = []
+    rest = np.zeros(0, np.int16)
+    limit = time.monotonic() + 30 + length_s / WAVEFORM_SPEED
+    with Sound(path, probed, source, settings) as sound:
+        for pcm in sound.pcm():
             samples = np.concatenate([rest, pcm])
             whole = len(samples) // per_peak * per_peak
             peaks.append(np.abs(samples[:whole].astype(np.int32)).reshape(-1, per_peak).max(axis=1))
             rest = samples[whole:]
+            if time.monotonic() > limit:
+                raise StageTimeout("The waveform took too long.")
     loud: Array = np.concatenate(peaks)[:PEAKS] if peaks else np.zeros(0)
     return loud / 32768
 

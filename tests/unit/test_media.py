@@ -18,7 +18,7 @@ from tasks.media import (
     extract_audio,
     probe,
 )
-from tasks.records import AudioTrack, Probe
+from tasks.records import AudioTrack, Picture, Probe
 from tasks.settings import Settings
 
 # -- probe ------------------------------------------------------------------------------------------------------------
@@ -34,13 +34,20 @@ def test_a_video_is_described(tmp_path: Path):
     assert 1900 <= found.duration_ms <= 2200
     assert found.container == "mov,mp4,m4a,3gp,3g2,mj2"
     assert (found.video_codec, found.width, found.height, found.fps) == ("mpeg4", 64, 48, 25.0)
-    assert found.tracks == (AudioTrack(0, "aac", 1, "mono", 16_000, "eng", True, duration_ms=2000),)
+    picture = Picture(0, "mpeg4", 64, 48, 25.0, "yuv420p")
+    assert found.tracks == (
+        AudioTrack(
+            *(0, "aac", 1, "mono", 16_000, "eng", True),
+            duration_ms=2000, stream=1, programme=(1, 0), picture=picture,
+        ),
+    )  # fmt: skip
+    assert (found.video_stream, found.pixels, found.exact, found.clock) == (0, "yuv420p", True, "steady")
     assert found.tags["title"] == "A talk"
 
 
 def test_sound_alone_has_no_video(tmp_path: Path):
     found = probe(tone(tmp_path / "a.wav"), SETTINGS)
-    track = AudioTrack(0, "pcm_s16le", 1, "", 16_000, None, False, duration_ms=2000)
+    track = AudioTrack(0, "pcm_s16le", 1, "", 16_000, None, False, duration_ms=2000, stream=0, programme=(0,))
     assert found == Probe(2000, "wav", None, None, None, None, (track,), found.tags)
 
 

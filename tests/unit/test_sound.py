@@ -15,14 +15,14 @@ from made_media import SETTINGS, TRACK, make, tone
 from tasks.errors import MediaTooLong, ScratchFull, StageTimeout, UnsupportedMedia
 from tasks.media import (
     SAMPLE_RATE,
-    choose_track,
+    choose_sources,
     extract_audio,
     is_encrypted,
     probe,
     same_language,
     speech_likeness,
 )
-from tasks.records import Probe
+from tasks.records import AudioTrack, Probe
 from tasks.settings import Settings
 
 
@@ -51,22 +51,30 @@ def test_languages_are_compared_by_their_short_codes(a: str, b: str, same: bool)
     assert same_language(a, b) is same
 
 
+def chosen(settings: Settings, *tracks: AudioTrack, language: str | None = None) -> int:
+    """The position of the track that is taken of a file that cannot be listened to."""
+    probed = Probe(1000, "mov,mp4", None, None, None, None, tracks)
+    return choose_sources(Path("none"), probed, settings, language=language).sources[0].track.position
+
+
 def test_the_track_that_was_asked_for_is_taken_or_missed():
     tracks = (TRACK, replace(TRACK, position=1, default=False))
-    assert choose_track(Path("none"), tracks, Settings(audio_track=1)).position == 1
+    assert chosen(Settings(audio_track=1), *tracks) == 1
     with pytest.raises(UnsupportedMedia, match="no audio track 2"):
-        choose_track(Path("none"), tracks, Settings(audio_track=2))
+        chosen(Settings(audio_track=2), *tracks)
 
 
 def test_a_track_in_the_wanted_language_is_taken_without_listening():
     tracks = (replace(TRACK, language="fra"), replace(TRACK, position=1, language="eng"))
-    assert choose_track(Path("none"), tracks, Settings(language="en")).position == 1
+    assert chosen(Settings(language="en"), *tracks) == 1
+    assert chosen(SETTINGS, *tracks, language="en") == 1, "that of the models, where nobody prefers one"
+    assert chosen(Settings(language="fr"), *tracks, language="en") == 0
 
 
 def test_a_commentary_is_taken_only_when_there_is_nothing_else():
     comment = replace(TRACK, comment=True)
-    assert choose_track(Path("none"), (comment, replace(TRACK, position=1)), SETTINGS).position == 1
-    assert choose_track(Path("none"), (comment,), SETTINGS) == comment
+    assert chosen(SETTINGS, comment, replace(TRACK, position=1)) == 1
+    assert chosen(SETTINGS, comment) == 0
 
 
 def test_of_two_tracks_the_one_that_sounds_like_speech_is_taken(tmp_path: Path):
@@ -76,9 +84,10 @@ def test_of_two_tracks_the_one_that_sounds_like_speech_is_taken(tmp_path: Path):
         *("-f", "lavfi", "-i", "aevalsrc=(random(0)-0.5)*pow(sin(2*PI*2*t)\\,2):s=16000:d=4"),
         *("-map", "0", "-map", "1", "-c:a", "pcm_s16le", "-disposition:a:0", "default", path),
     )
-    tracks = probe(path, SETTINGS).tracks
-    assert [track.default for track in tracks] == [True, False]
-    assert choose_track(path, tracks, SETTINGS).position == 1
+    found = probe(path, SETTINGS)
+    assert [track.default for track in found.tracks] == [True, False]
+    choice = choose_sources(path, found, SETTINGS)
+    assert [source.track.position for source in choice.sources] == [1, 0], "the other one, should this have no word"
 
 
 # -- speech or not ----------------------------------------------------------------------------------------------------

@@ -96,8 +96,26 @@ def test_ranges_of_which_nothing_is_there(header, size_bytes):
     ],
 )
 def test_what_browsers_play(container, video, audio, kind, plays):
-    row = {"container": container, "video_codec": video, "audio_codec": audio}
+    row = {"container": container, "video_codec": video, "audio_codec": audio, "clock": None, "pixels": None}
     assert (media_type(row), plays_in_browsers(row)) == (kind, plays)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "clock", "plays"),
+    [
+        ("yuv420p", "steady", True),
+        ("yuvj420p", "steady", True),
+        ("yuv422p", "steady", False),
+        ("yuv444p", "steady", False),
+        ("yuv420p10le", "steady", False),
+        ("yuv420p", "offset", False),
+        ("yuv420p", "jumps", False),
+        ("yuv420p", "estimated", False),
+    ],
+)
+def test_browsers_play_few_pixel_formats_and_clocks(pixels, clock, plays):
+    row = {"container": "mov,mp4", "video_codec": "h264", "audio_codec": "aac", "clock": clock, "pixels": pixels}
+    assert plays_in_browsers(row) is plays
 
 
 def test_direction_is_the_languages_else_the_texts():

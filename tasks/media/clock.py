@@ -1,0 +1,96 @@
+"""The one clock of a video: which moment of a file is which millisecond of its rows.
+
+Words, cues, frames, web copies and links all go by it:
+
+- 0 is the start of the file as a player shows it: the earliest time stamp of its pictures and its sound. Of a file with
+  several programmes, those of the one that is heard. Sound that begins later than the picture has its words later. MP4 and
+  MOV alone have a 0 of their own: what begins at 5 s there is shown at 5 s.
+- A gap in the time stamps is time in which nothing is heard, as long as it is no longer than `LONGEST_GAP_S`.
+- Where the clock of a file goes back, or further ahead than that, as in recordings that were joined, the time goes on from
+  where it was.
+- Sound without time stamps of its own (raw AAC, MP3, a chain of Ogg streams) is at the time by which it has been played.
+
+ffmpeg corrects the jumps of transport and programme streams for all streams that it reads together, and takes the earliest
+of those for the start: so the same ones must be read whenever such a file is opened (`beside`). All else is done here, to
+decoded samples: a filter that fills gaps begins anew wherever a stream changes its parameters.
+"""
+
+from __future__ import annotations
+
+from tasks.records import AudioTrack, Probe
+
+LONGEST_GAP_S = 600
+LATEST_BEGIN_S = 3600  # on a clock with a 0 of its own
+TOLERANCE_S = 0.08  # two frames of 25 a second: time stamps that are rounded, or of a live recording, jitter
+ONE_FRAME_S = 0.04
+PLAYED_GAP_S = 5.0  # Chromium, set to a place before a gap of a minute, plays no sound from there to the end
+LONGEST_OVERLAP_S = 1.0  # of two recordings that were joined: what is there twice is left out
+# Demuxers with time stamps that may jump, which ffmpeg corrects as it reads.
+CORRECTED = frozenset({"mpegts", "mpeg", "ogg", "live_flv"})
+OWN_ZERO = "mov"
+# Containers that count their length from 0, whenever their first stream begins.
+COUNTED_FROM_ZERO = frozenset({OWN_ZERO, "matroska", "asf", "nut"})
+# Files of sound alone without time stamps, or with such as a change of the sampling rate makes wrong.
+UNSTAMPED = frozenset("aac ac3 amr amrnb amrwb dts dtshd eac3 gsm loas mp3 ogg sbc truehd mlp".split())
+
+
+def family(container: str) -> str:
+    """The first of the names that ffprobe has for a container: `mov`, `matroska`, `mpegts`."""
+    return container.split(",")[0]
+
+
+def stamped(probed: Probe) -> bool:
+    """Whether the time stamps of the sound count, and not what was played before it."""
+    return probed.video_stream is not None or len(probed.tracks) > 1 or family(probed.container) not in UNSTAMPED
+
+
+def reading(probed: Probe) -> dict[str, str]:
+    """Options of ffmpeg for an input that is to be on the clock."""
+    if family(probed.container) in CORRECTED:
+        return {"dts_delta_threshold": str(LONGEST_GAP_S)}
+    return {"itsoffset": f"{probed.starts_ms / 1000:.3f}"} if probed.starts_ms else {}
+
+
+def beside(probed: Probe, track: AudioTrack | None) -> tuple[int, ...]:
+    """Streams that must be read together with a track, though nothing is done with them; none where that has no effect."""
+    if track is None or family(probed.container) not in CORRECTED:
+        return ()
+    return tuple(stream for stream in track.programme if stream != track.stream)
+
+
+def even_pictures() -> str:
+    """The filter that puts pictures on the clock, where the file's own jumps and ffmpeg does not correct that as it reads."""
+    ahead = "(PTS-PREV_INPTS)*TB"
+    jumps = f"lt({ahead},{-LONGEST_OVERLAP_S})+gt({ahead},{LONGEST_GAP_S})"
+    going_on = f"if({jumps},PREV_OUTPTS+{ONE_FRAME_S}/TB,PREV_OUTPTS+PTS-PREV_INPTS)"
+    return f"setpts='if(isnan(PREV_INPTS),PTS,{going_on})'"
+
+
+class Clock:
+    """Places frames of decoded sound, one after the other. All numbers are samples of one rate.
+
+    `position` is where the next frame would be without a gap, `gaps` how many long ones there were, and `jumps` how often the
+    clock of the file was not followed.
+    """
+
+    def __init__(self, rate: int, *, stamped: bool) -> None:
+        self.position = self.gaps = self.jumps = 0
+        self._rate, self._stamped = rate, stamped
+        self._offset = 0  # of the clock from the file's time stamps
+
+    def place(self, stamp: int | None, samples: int) -> tuple[int, int]:
+        """Place a frame of `samples` at the time stamp that it has: returns (silence to put before it, samples to leave out at
+        its beginning)."""
+        silence = left_out = 0
+        if self._stamped and stamp is not None:
+            ahead = stamp + self._offset - self.position
+            if TOLERANCE_S * self._rate < ahead <= LONGEST_GAP_S * self._rate:
+                silence = ahead
+                self.gaps += bool(self.position) and ahead > PLAYED_GAP_S * self._rate
+            elif -LONGEST_OVERLAP_S * self._rate <= ahead < -TOLERANCE_S * self._rate:
+                left_out = min(samples, -ahead)
+            elif abs(ahead) > TOLERANCE_S * self._rate:
+                self._offset -= ahead
+                self.jumps += 1
+        self.position += silence + samples - left_out
+        return silence, left_out
