@@ -18,6 +18,7 @@ import numpy as np
 from browser import ARGUMENTS, chromium
 from clocked import MOST_MS, Heard, Rows
 from clocked_makers import BLOCKS, FRAME_MS, PAUSES_MS
+from clocked_media import Variant
 from playwright.sync_api import Page, TimeoutError, sync_playwright
 from web_archive import serving
 
@@ -27,6 +28,7 @@ RATE = 16_000
 BLOCK = 1024  # samples that the browser hands over at a time
 CHUNK = 16  # blocks that are looked for at once
 LIKENESS = 0.5  # of the sound to the place where it was found; 0.9 and more where it was not changed on the way
+TRIES = 3
 PLAYS_S = 15.0  # in which a moment must have been played
 COPY_S = 90.0  # in which a copy must have been made
 RECORD = """([rate, block, bits]) => {
@@ -106,6 +108,10 @@ class Watched:
     played: str = ""
     said: Sequence[str] = field(default=())
 
+    def most_off(self) -> float:
+        """The furthest that anything was off, ms."""
+        return max(map(abs, (*self.captions, *self.lines, *self.lips)), default=0.0)
+
     def faults(self) -> list[str]:
         """What is wrong, in words."""
         named = {"a caption": self.captions, "a word of the transcript": self.lines, "the picture": self.lips}
@@ -144,44 +150,50 @@ def watch_all(
 
 
 def watch(page: Page, one: Rows, chosen: Sequence[Moment], reference: np.ndarray) -> Watched:
-    """Play the file from before each of these moments."""
-    captions: list[float] = []
-    lines: list[float] = []
-    lips: list[float] = []
-    said: list[str] = []
+    """Play the file from before each of these moments.
+
+    A busy machine shows a caption late at times; a clock that is off is off each time.
+    """
+    if one.heard is None or not chosen:
+        return Watched(said=["no caption to watch"])
+    seen = []
     for moment in chosen:
-        assert one.heard is not None
-        page.goto(f"/watch/{one.heard.video_id}?at={moment.cue_ms}")
-        if problem := _play(page, moment):
-            said.append(f"'{moment.word}': {problem}")
-            continue
-        seen = page.evaluate("clockSeen")
-        clock = sound_clock(seen["sound"], reference)
-        pictures = picture_clock(seen["frames"])
-        if clock is None:
-            said.append(f"'{moment.word}': the sound is not to be heard")
-            continue
-        if pictures is not None and one.variant.picture_ms is not None:
-            lips.append(1000 * (clock - pictures) - one.variant.picture_ms)
-        texts = [(at, moment.text in cues) for at, cues, _ in seen["looks"]]
-        words = [(at, word == f"l{moment.cue_no} {moment.word}") for at, _, word in seen["looks"]]
-        for what, looks, ms, into in (
-            ("caption", texts, moment.cue_ms, captions),
-            ("word", words, moment.word_ms, lines),
-        ):
-            late = lateness(looks, clock + (ms - moment.shift_ms) / 1000)
-            if late is None:
-                said.append(f"the {what} of '{moment.word}' was not shown")
-            else:
-                into.append(1000 * late)
-    if not chosen:
-        said.append("no caption to watch")
-    played = (
-        page.evaluate("document.getElementById('player').currentSrc.replace(/#.*/, '').split('/').pop()")
-        if chosen
-        else ""
+        tries = []
+        for _ in range(TRIES):
+            page.goto(f"/watch/{one.heard.video_id}?at={moment.cue_ms}")
+            tries.append(watch_moment(page, one.variant, moment, reference))
+            if not tries[-1].faults():
+                break
+        seen.append(min(tries, key=lambda found: (len(found.said), found.most_off())))
+    every = {
+        name: [value for found in seen for value in getattr(found, name)]
+        for name in ("captions", "lines", "lips", "said")
+    }
+    played = page.evaluate("document.getElementById('player').currentSrc.replace(/#.*/, '').split('/').pop()")
+    return Watched(**every, played={"web.mp4": "copy"}.get(played, played))
+
+
+def watch_moment(page: Page, variant: Variant, moment: Moment, reference: np.ndarray) -> Watched:
+    """What came when, on a page that has just been opened at the moment."""
+    if problem := _play(page, moment):
+        return Watched(said=[f"'{moment.word}': {problem}"])
+    seen = page.evaluate("clockSeen")
+    clock = sound_clock(seen["sound"], reference)
+    if clock is None:
+        return Watched(said=[f"'{moment.word}': the sound is not to be heard"])
+    pictures = picture_clock(seen["frames"]) if variant.picture_ms is not None else None
+    lips = [] if pictures is None else [1000 * (clock - pictures) - variant.picture_ms]
+    texts = [(at, moment.text in cues) for at, cues, _ in seen["looks"]]
+    words = [(at, word == f"l{moment.cue_no} {moment.word}") for at, _, word in seen["looks"]]
+    caption = lateness(texts, clock + (moment.cue_ms - moment.shift_ms) / 1000)
+    line = lateness(words, clock + moment.plain_ms / 1000)
+    shown = {f"the caption of '{moment.word}'": caption, f"the mark of '{moment.word}'": line}
+    return Watched(
+        captions=[] if caption is None else [1000 * caption],
+        lines=[] if line is None else [1000 * line],
+        lips=lips,
+        said=[f"{what} was not shown" for what, late in shown.items() if late is None],
     )
-    return Watched(captions, lines, lips, {"web.mp4": "copy"}.get(played, played), said)
 
 
 def moments(one: Rows, plain: Heard, *, gaps: bool) -> list[Moment]:

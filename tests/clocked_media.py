@@ -39,9 +39,10 @@ class Jump:
 class Variant:
     """A file that is made from the plain one.
 
-    Time 0 is its first sample or frame, whichever is shown first; MP4 and MOV have a 0 of their own. A word of the plain file is `shift_ms` later in it;
-    what comes before `from_ms` of the plain file is not there. The picture shows the moment of the plain file that is
-    `picture_ms` after the one that is heard (None: that is not the same throughout). `plays`: Chromium plays the file itself.
+    Time 0 is its first sample or frame, whichever is shown first; MP4 and MOV have a 0 of their own. A word of the plain
+    file is `shift_ms` later in it; what comes before `from_ms` of the plain file is not there. The picture shows the moment
+    of the plain file that is `picture_ms` after the one that is heard (None: that is not the same throughout). `plays`:
+    Chromium plays the file itself.
     """
 
     name: str

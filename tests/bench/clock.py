@@ -52,7 +52,9 @@ def measure(folder: Path, options: argparse.Namespace) -> list[dict[str, object]
 
         settings = Settings(lake=str(folder / "lake"), scratch=folder / "scratch")
         sound = folder / "material" / "sound.wav"
-        watched = dict(watch_all(found, rows[PLAIN], settings, sound, gaps=options.gaps == "counted"))
+        for name, seen in watch_all(found, rows[PLAIN], settings, sound, gaps=options.gaps == "counted"):
+            watched[name] = seen
+            print(f"{len(watched)} of {len(found)} watched: {name} {'; '.join(seen.faults())}", file=sys.stderr)
     return [record(one, watched.get(one.variant.name)) for one in found]
 
 
