@@ -27,6 +27,9 @@ class Material:
     folder: Path
 
 
+MUXERS_OWN_S = {".mpg": 0.54}  # the first time stamp, which the muxer chooses only where no offset is given
+HEADER = {".flv": 13}  # bytes of a file's header that stand once
+
 Maker = Callable[[Material, Path], None]
 
 
@@ -75,6 +78,25 @@ def film(*options: str, sound_s: float = 0.0, picture_s: float = 0.0) -> Maker:
     return made
 
 
+def second_track(*options: str, sound_s: float) -> Maker:
+    """A tone on the first track of sound; the speech is on the second, and begins later."""
+
+    def made(material: Material, target: Path) -> None:
+        tone = ["-f", "lavfi", "-i", f"sine=440:r=48000:d={LENGTH_MS // 1000}"]
+        inputs = ["-i", material.picture, *tone, "-itsoffset", str(sound_s), "-i", material.sound]
+        make(*inputs, "-map", "0:v", "-map", "1:a", "-map", "2:a", *options, target)
+
+    return made
+
+
+def covered(*options: str) -> Maker:
+    """Sound with a picture of its cover."""
+    cover = ("-c:v", "mjpeg", "-frames:v", "1", "-disposition:v", "attached_pic")
+    return lambda material, target: make(
+        "-i", material.sound, "-i", material.picture, "-map", "0:a", "-map", "1:v", *cover, *options, target
+    )
+
+
 def recording(*options: str) -> Maker:
     """Sound alone."""
     return lambda material, target: make("-i", material.sound, *options, target)
@@ -98,33 +120,34 @@ def joined(
     each: Sequence[Sequence[str]] = (),
     clocks: Sequence[float | None] = (),
     picture: bool = True,
+    late_s: tuple[float, float] | None = None,
 ) -> Maker:
     """Parts that were made one by one and joined byte by byte.
 
     `each` has more options for each part. The clock of a part begins anew (None), or so many seconds after the end of
-    what stands before it. A part begins with what is said at the time that the parts before it last.
+    what stands before it. A part begins with what is said at the time that the parts before it last; with `late_s`, with what
+    follows. That is how much later the sound of each part begins, and how much longer its picture is shown.
     """
 
     def made(material: Material, target: Path) -> None:
-        begin = 0.0
+        begin = said = 0.0
+        sound_s, longer_s = late_s or (0.0, 0.0)
         with target.open("wb") as file:
             for number, end_ms in enumerate((*cuts_ms, LENGTH_MS)):
                 own = [*options, *(each[number] if each else ())]
-                start = begin if picture else begin + _priming(own)
-                within = ["-t", str(end_ms / 1000 - start)]
-                inputs = ["-ss", str(begin), *within, "-i", material.picture] if picture else []
-                inputs += ["-ss", str(start), *within, "-i", material.sound]
+                first = said if late_s else begin
+                start = first if picture else first + _priming(own)
+                lasts = end_ms / 1000 - start
+                inputs = ["-ss", str(first), "-t", str(lasts + longer_s), "-i", material.picture] if picture else []
+                inputs += ["-itsoffset", str(sound_s), "-ss", str(start), "-t", str(lasts), "-i", material.sound]
                 clock = clocks[number] if clocks else None
                 if clock is not None:
-                    first = (
-                        0.54 if target.suffix == ".mpg" else 0.0
-                    )  # which the muxer adds only where no offset is given
-                    own += ["-output_ts_offset", str(begin + clock + first)]
+                    own += ["-output_ts_offset", str(begin + clock + MUXERS_OWN_S.get(target.suffix, 0.0))]
                 part = material.folder / f"part-{number}{target.suffix}"
                 make(*inputs, *own, part)
                 begin += _lasts(part)
-                again = 13 if target.suffix == ".flv" and number else 0  # the file's header stands once
-                file.write(part.read_bytes()[again:])
+                said = end_ms / 1000
+                file.write(part.read_bytes()[HEADER.get(target.suffix, 0) if number else 0 :])
 
     return made
 
@@ -144,16 +167,15 @@ def _lasts(path: Path) -> float:
     return max(float(at) + float(lasts) for at, lasts in times) - max(0.0, min(float(at) for at, _ in times))
 
 
-def later(*options: str, from_ms: int, by_s: float, picture: bool = True, sound_only: bool = False) -> Maker:
-    """Time stamps that jump in the middle, of sound and picture or of the sound alone, in one stream."""
+def later(*options: str, from_ms: int, by_s: float, sound_only: bool = False) -> Maker:
+    """Time stamps that jump in the middle of one stream: of sound and picture, or of the sound while the picture goes on."""
 
     def made(material: Material, target: Path) -> None:
         moved = f"'PTS+gte(T,{from_ms / 1000 - 0.005})*{by_s}/TB'"
-        sound = f"[0:a]asetnsamples=480,asetpts={moved}[a]"
-        shown = f";[1:v]setpts={'PTS' if sound_only else moved}[v]" if picture else ""
-        inputs = ["-i", material.sound, *(["-i", material.picture] if picture else [])]
-        maps = ["-map", "[v]", "-map", "[a]"] if picture else ["-map", "[a]"]
-        make(*inputs, "-filter_complex", sound + shown, *maps, "-fps_mode", "passthrough", *options, target)
+        picture = f"tpad=stop_mode=clone:stop_duration={by_s}" if sound_only else f"setpts={moved}"
+        filters = f"[0:a]asetnsamples=480,asetpts={moved}[a];[1:v]{picture}[v]"
+        inputs = ["-i", material.sound, "-i", material.picture, "-filter_complex", filters]
+        make(*inputs, "-map", "[v]", "-map", "[a]", "-fps_mode", "passthrough", *options, target)
 
     return made
 

@@ -1,88 +1,47 @@
-"""Media files whose clock is known, one of each kind: what they are made of, and when each word is said in them."""
+"""Media files whose clock is known, one of each kind."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from clocked_joins import changing, jumping, with_gaps
 from clocked_makers import (
     LENGTH_MS,
-    Maker,
     Material,
     copied,
+    covered,
     film,
-    joined,
-    later,
     later_pages,
     later_segments,
     recorded_from,
     recording,
+    second_track,
     streamed,
     surrounded,
 )
-
-
-@dataclass(frozen=True)
-class Jump:
-    """From `at_ms` of the plain file on, all time stamps are `by_ms` later.
-
-    `counts` is None where nothing is in between and players may count it or not; True where the picture goes on in between.
-    """
-
-    at_ms: int
-    by_ms: int
-    counts: bool | None = None
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A file that is made from the plain one.
-
-    Time 0 is its first sample or frame, whichever is shown first; MP4 and MOV have a 0 of their own. A word of the plain
-    file is `shift_ms` later in it; what comes before `from_ms` of the plain file is not there. The picture shows the moment
-    of the plain file that is `picture_ms` after the one that is heard (None: that is not the same throughout). `plays`:
-    Chromium plays the file itself.
-    """
-
-    name: str
-    kind: str
-    make: Maker
-    shift_ms: int = 0
-    plays: bool = False
-    from_ms: int = 0
-    jump: Jump | None = None
-    picture_ms: int | None = 0
-    length_ms: int = LENGTH_MS
-
-    def when(self, plain_ms: int, *, gaps: bool) -> int | None:
-        """When what the plain file has at `plain_ms` is in this one; None where it is not. `gaps`: bare gaps count."""
-        if plain_ms < self.from_ms:
-            return None
-        return plain_ms + self.shift_ms + (self._gap_ms(gaps) if self.jump and plain_ms >= self.jump.at_ms else 0)
-
-    def lasts(self, *, gaps: bool) -> int:
-        """The length of the file, ms."""
-        return self.length_ms + self._gap_ms(gaps)
-
-    def _gap_ms(self, gaps: bool) -> int:
-        counted = self.jump and (gaps if self.jump.counts is None else self.jump.counts)
-        return self.jump.by_ms if self.jump and counted else 0
-
-
-H264 = ("-c:v", "copy")
-X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "25")
-VP8 = ("-c:v", "libvpx", "-b:v", "500k", "-deadline", "realtime", "-cpu-used", "8", "-g", "25")
-VP9 = ("-c:v", "libvpx-vp9", "-b:v", "300k", "-deadline", "realtime", "-cpu-used", "8", "-g", "25")
-THEORA = ("-c:v", "libtheora", "-q:v", "6", "-g", "25")
-MPEG2 = ("-c:v", "mpeg2video", "-q:v", "4", "-g", "12")
-MPEG4 = ("-c:v", "mpeg4", "-q:v", "4", "-g", "25")
-FLV1 = ("-c:v", "flv", "-q:v", "4", "-g", "25")
-WMV2 = ("-c:v", "wmv2", "-q:v", "4", "-g", "25")
-AAC, MP3, MP2, AC3 = ("-c:a", "aac"), ("-c:a", "libmp3lame"), ("-c:a", "mp2"), ("-c:a", "ac3")
-OPUS, VORBIS, FLAC, PCM = ("-c:a", "libopus"), ("-c:a", "libvorbis"), ("-c:a", "flac"), ("-c:a", "pcm_s16le")
-BARE = ("-write_xing", "0", "-id3v2_version", "0")  # an MP3 that says nothing of its length
-FRAGMENTED = ("-movflags", "frag_keyframe+empty_moov+default_base_moof")
+from clocked_variant import (
+    AAC,
+    AC3,
+    BARE,
+    FLAC,
+    FLV1,
+    FRAGMENTED,
+    H264,
+    MP2,
+    MP3,
+    MPEG2,
+    MPEG4,
+    OPUS,
+    PCM,
+    THEORA,
+    VORBIS,
+    VP8,
+    VP9,
+    WMV2,
+    X264,
+    Variant,
+)
 
 
 def plain() -> list[Variant]:
@@ -122,7 +81,13 @@ def plain() -> list[Variant]:
         "raw.ec3": ("-c:a", "eac3", "-f", "eac3"), "raw.dts": ("-c:a", "dca", "-strict", "-2"), "raw.tta": (),
         "wavpack.wv": (), "wma.wma": (), "mka.mka": VORBIS,
     }  # fmt: skip
+    still = ("-c:v", "libx264", "-r", "1", "-frames:v", "24", "-g", "5")
     return [
+        Variant("cover.mp3", "plain", covered(*MP3), plays=True, picture_ms=None),
+        Variant("cover.m4a", "plain", covered(*AAC), plays=True, picture_ms=None),
+        Variant("1 picture a second.mp4", "plain", film(*still, *AAC), plays=True, picture_ms=None),
+        Variant("time code.mov", "plain", film(*H264, *PCM, "-timecode", "10:00:00:00")),
+        Variant("time code.mxf", "plain", film(*MPEG2, *PCM, "-timecode", "10:00:00:00")),
         *(Variant(name, "plain", film(*options), plays=True) for name, options in films.items()),
         *(Variant(name, "plain", film(*options)) for name, options in copies.items()),
         *(Variant(name, "plain", recording(*options), plays=True, picture_ms=None) for name, options in sounds.items()),
@@ -151,6 +116,12 @@ def offset() -> list[Variant]:
         *found,
         # An AVI says nowhere that its sound starts later.
         Variant("late picture.avi", "late picture", film(*MPEG4, *MP3, picture_s=4), picture_ms=-4000, length_ms=LENGTH_MS + 4000),
+        Variant("second track.mkv", "late sound", second_track(*H264, *AAC, sound_s=4), 4000, picture_ms=4000,
+                length_ms=LENGTH_MS + 4000),
+        Variant("very late sound.mp4", "late sound", film(*H264, *AAC, sound_s=1200), 1_200_000, True, picture_ms=None,
+                length_ms=LENGTH_MS + 1_200_000),
+        Variant("very late sound.mkv", "late sound", film(*H264, *AAC, sound_s=1200), 1_200_000, picture_ms=None,
+                length_ms=LENGTH_MS + 1_200_000),
         Variant("late sound fragmented.mp4", "late sound", film(*fragmented, sound_s=4), 4000, True, picture_ms=4000,
                 length_ms=LENGTH_MS + 4000),
         Variant("a little late.mp4", "late sound", film(*H264, *AAC, sound_s=0.5), 500, True, picture_ms=500,
@@ -177,6 +148,7 @@ def begun() -> list[Variant]:
         Variant("from 13 h.ts", "first stamp", film(*H264, *MP2, *at(47_000))),
         Variant("from 30 s.mpg", "first stamp", film(*MPEG2, *MP2, *at(30))),
         Variant("from 20 s.flv", "first stamp", film(*H264, *AAC, *at(20))),
+        Variant("from 5 h.flv", "first stamp", film(*H264, *AAC, *at(18_000))),
         Variant("from 20 s.wmv", "first stamp", film(*WMV2, "-c:a", "wmav2", *at(20))),
         Variant("from 50 s.ogg", "first stamp", recording(*VORBIS, *at(50)), plays=True, picture_ms=None),
         Variant("late from 100 s.webm", "first stamp", film(*VP8, *OPUS, *at(100), sound_s=4), 4000, True, picture_ms=4000,
@@ -195,108 +167,6 @@ def begun() -> list[Variant]:
         Variant("switched on later.ts", "first stamp", recorded_from(*X264, *AAC, from_ms=8320), -8170, from_ms=8320, length_ms=cut),
         Variant("cut.mkv", "first stamp", copied(film(*X264, "-force_key_frames", "8.32", *AAC), "cut.mkv", "-ss", "8.36"), -8320,
                 from_ms=8320, length_ms=cut),
-    ]  # fmt: skip
-
-
-STEREO, MONO = ("-ac", "2"), ("-ac", "1")
-FOUR = (4_480, 8_320, 14_080)  # where four parts meet
-
-
-def changing() -> list[Variant]:
-    """Sound that changes its parameters on the way."""
-    wide, narrow, half = ("-ac", "2", "-ar", "44100"), ("-ac", "1", "-ar", "22050"), ("-ar", "24000")
-    other = (narrow, wide, (), narrow)
-    surround = (("-ac", "6", "-b:a", "384k"), ("-ac", "2", "-b:a", "192k"))
-    on = (None, 0.0)  # the clock goes on
-    serial = [("-serial_offset", str(number)) for number in range(4)]
-    sounds: dict[str, tuple[Maker, bool]] = {
-        "stereo then mono.aac": (joined(*AAC, each=(STEREO, MONO), picture=False), True),
-        "mono then stereo.aac": (joined(*AAC, each=(MONO, STEREO), picture=False), True),
-        "48 then 24 kHz.aac": (joined(*AAC, each=((), half), picture=False), True),
-        "24 then 48 kHz.aac": (joined(*AAC, each=(half, ()), picture=False), True),
-        "four times other.aac": (joined(*AAC, each=other, cuts_ms=FOUR, picture=False), True),
-        "44 kHz stereo then 22 kHz mono.mp3": (joined(*MP3, *BARE, each=(wide, narrow), picture=False), True),
-        "22 kHz mono then 44 kHz stereo.mp3": (joined(*MP3, *BARE, each=(narrow, wide), picture=False), True),
-        "stereo then mono.mp3": (joined(*MP3, *BARE, each=(STEREO, MONO), picture=False), True),
-        "two with headers.mp3": (joined(*MP3, each=(("-q:a", "4"), ("-b:a", "96k")), picture=False), True),
-        "four times other.mp3": (joined(*MP3, *BARE, each=other, cuts_ms=FOUR, picture=False), True),
-        "5.1 then stereo.ac3": (joined(*AC3, each=surround, picture=False), False),
-        "chained.ogg": (joined(*VORBIS, each=serial[:2], picture=False), True),
-        "chained otherwise.ogg": (joined(*VORBIS, each=[serial[0], (*wide, *serial[1])], picture=False), True),
-        "chained.opus": (joined(*OPUS, each=[(*MONO, *serial[0]), (*STEREO, *serial[1])], picture=False), True),
-        "chained four times.ogg": (joined(*VORBIS, each=[
-            (*form, *number) for form, number in zip(other, serial, strict=True)
-        ], cuts_ms=FOUR, picture=False), True),
-        "chained flac.ogg": (joined(*FLAC, each=[serial[0], ("-ar", "44100", *serial[1])], picture=False), False),
-    }  # fmt: skip
-    films: dict[str, Maker] = {
-        "5.1 then stereo.ts": joined(*X264, *AC3, each=surround, clocks=on),
-        "stereo then mono.ts": joined(*X264, *AAC, each=(STEREO, MONO), clocks=on),
-        "48 then 24 kHz.ts": joined(*X264, *AAC, each=((), half), clocks=on),
-        "48 then 32 kHz.mpg": joined(*MPEG2, *MP2, each=((), ("-ar", "32000")), clocks=on),
-        "four times other.ts": joined(*X264, *AC3, each=(*surround, *surround), cuts_ms=FOUR, clocks=(*on, 0.0, 0.0)),
-    }
-    return [
-        *(Variant(name, "change", maker, plays=plays, picture_ms=None) for name, (maker, plays) in sounds.items()),
-        *(Variant(name, "change", maker) for name, maker in films.items()),
-    ]
-
-
-def jumping() -> list[Variant]:
-    """Clocks that jump: parts that were made one by one, and a first time stamp before the wrap of 33 bits."""
-
-    def at(seconds: float) -> tuple[str, ...]:
-        return ("-output_ts_offset", str(seconds))
-
-    ts, mpg, ac3 = (*X264, *AAC), (*MPEG2, *MP2), (*X264, *AC3)
-    three = (8_320, 14_080)
-    return [
-        Variant("back.ts", "clock jumps", joined(*ts)),
-        Variant("back.mpg", "clock jumps", joined(*mpg)),
-        Variant("back.m2ts", "clock jumps", joined(*ac3)),
-        Variant("back.flv", "clock jumps", joined(*X264, *MP3, "-ar", "44100")),
-        Variant("back twice.ts", "clock jumps", joined(*ac3, cuts_ms=three)),
-        Variant("a little back.ts", "clock jumps", joined(*ts, clocks=(None, -4))),
-        Variant("a little back.mpg", "clock jumps", joined(*mpg, clocks=(None, -4))),
-        Variant("hours ahead.ts", "clock jumps", joined(*ts, clocks=(None, 20_000))),
-        Variant("hours ahead.mpg", "clock jumps", joined(*mpg, clocks=(None, 20_000))),
-        Variant("ahead and back.ts", "clock jumps", joined(*ac3, cuts_ms=three, clocks=(None, 40_000, 0))),
-        Variant("hours back.ts", "clock jumps", joined(*ts, clocks=(50_000, None))),
-        Variant("wraps.ts", "clock jumps", film(*H264, *AAC, *at(95_433))),
-        Variant("wraps at once.ts", "clock jumps", film(*H264, *AAC, *at(95_442.25))),
-        Variant("wraps.mpg", "clock jumps", film(*mpg, *at(95_433))),
-        Variant("wraps before its sound.ts", "clock jumps", film(*H264, *AAC, *at(95_440), sound_s=4), 4000, picture_ms=4000,
-                length_ms=LENGTH_MS + 4000),
-    ]  # fmt: skip
-
-
-def with_gaps() -> list[Variant]:
-    """Gaps in the time stamps of all that is in a file, holes in its sound alone, and lost packets."""
-    ts, mpg = (*X264, *AAC), (*MPEG2, *MP2)
-    minute, short = Jump(14_080, 60_000), Jump(14_080, 5_000)
-    hole = Jump(14_080, 5_000, counts=True)
-    dropped = "noise=drop='between(n,390,402)+between(n,664,675)+between(n,894,905)'"  # AAC frames of three pauses
-    one_stream: dict[str, tuple[tuple[str, ...], bool]] = {
-        "mp4": (ts, True), "mkv": ((*X264, *FLAC), False), "webm": ((*VP8, *OPUS), True), "flv": (ts, False),
-    }  # fmt: skip
-    several: dict[str, tuple[tuple[str, ...], bool]] = {
-        "ts": (ts, False),
-        "mpg": (mpg, False),
-        "wmv": ((*WMV2, "-c:a", "wmav2"), False),
-    }
-    return [
-        *(Variant(f"minute.{form}", "gap", joined(*options, clocks=(None, 60)), jump=minute)
-          for form, options in (("ts", ts), ("mpg", mpg))),
-        *(Variant(f"5 s.{form}", "gap", joined(*options, clocks=(None, 5)), jump=short)
-          for form, options in (("ts", ts), ("mpg", mpg))),
-        *(Variant(f"minute.{form}", "gap", later(*options, from_ms=14_080, by_s=60), plays=plays, jump=minute)
-          for form, (options, plays) in one_stream.items()),
-        *(Variant(f"5 s.{form}", "gap", later(*options, from_ms=14_080, by_s=5), plays=plays, jump=short)
-          for form, (options, plays) in one_stream.items()),
-        *(Variant(f"hole in the sound.{form}", "hole", later(*options, from_ms=14_080, by_s=5, sound_only=True),
-                  plays=plays, jump=hole, picture_ms=None) for form, (options, plays) in (one_stream | several).items()),
-        *(Variant(f"lost packets.{form}", "hole", copied(film(*H264, *AAC), f"whole.{form}", after=("-bsf:a", dropped)),
-                  plays=form == "mp4") for form in ("ts", "mkv", "mp4", "flv")),
     ]  # fmt: skip
 
 
