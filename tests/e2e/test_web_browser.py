@@ -106,6 +106,10 @@ def test_search_within_goes_from_hit_to_hit(open_page):
     page.keyboard.press("Enter")
     page.wait_for_function("() => document.getElementById('count').textContent === 'Not said here'")
     assert page.locator(".hit").count() == 0
+    page.get_by_label("Search in this video").fill("centralbank")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.getElementById('count').textContent === '1 of 1 for “central bank”'")
+    assert page.locator(".hit").all_inner_texts() == ["central", "bank"]
 
 
 def test_a_range_stops_at_its_end(open_page):
