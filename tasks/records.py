@@ -78,14 +78,15 @@ class AudioTrack:
     comment: bool = False
     duration_ms: int | None = None  # where the file says it of this stream, and not by an estimate
     starts_ms: int = 0  # on the clock of the file
+    zero_ms: int = 0  # of that clock, by the time stamps of its programme
     stream: int | None = None
     programme: tuple[int, ...] = ()  # all streams of sound and pictures that belong to it, itself among them
     picture: Picture | None = None  # what is to be seen with it
 
 
-# Whether the times of a file are those of its rows in any player: not where its own clock begins elsewhere (`offset`), jumps
-# or has long gaps (`jumps`), or where only a guess leads to a place in it (`estimated`).
-Steadiness = Literal["steady", "offset", "jumps", "estimated"]
+# Whether the times of a file are those of its rows in any player: not where its own clock begins elsewhere (`offset`), has
+# `gaps`, `jumps`, or where only a guess leads to a place in it (`estimated`).
+Steadiness = Literal["steady", "offset", "gaps", "jumps", "estimated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,8 @@ class Probe:
     exact: bool = True  # whether the length is what the file says, and not a guess at it
     likely: bool = True  # whether it can be so long, by its size
     starts_ms: int = 0  # where its first stream begins on the clock
+    first_ms: int = 0  # the same by its own time stamps
+    zero_ms: int = 0  # the 0 of the clock, by these
     clock: Steadiness = "steady"
 
     def seen_with(self, position: int) -> Probe:

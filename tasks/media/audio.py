@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from tasks.errors import MediaTooLong, OutOfMemory, UnsupportedMedia
+from tasks.media.clock import JUMPING, family
 from tasks.media.pcm import SAMPLE_RATE, SILENCE, Sound
 from tasks.media.probe import explain, is_encrypted
 from tasks.media.tracks import choose_sources
@@ -15,7 +17,7 @@ from tasks.records import Audio, AudioTrack, Probe, Source, Steadiness
 from tasks.scratch import writing
 from tasks.settings import Settings
 
-JUMPED_MS = 2000  # between the length by the last time stamp and the one on the clock
+JUMPED_MS = 2000  # more than the file says it has
 
 
 def may_be_read(path: Path, probed: Probe, settings: Settings) -> None:
@@ -46,11 +48,60 @@ def extract_audio(path: Path, probed: Probe, target: Path, settings: Settings, s
     if probed.exact and probed.duration_ms:
         # Gaps between damaged time stamps are filled with silence, for hours if need be.
         longest_s = min(longest_s, 2 * probed.duration_ms / 1000 + 600)
-    most = int(longest_s * SAMPLE_RATE)
-    samples, total, square, active = 0, 0.0, 0.0, 0
+    decoded = _decode(path, probed, source, target, settings, longest_s, jumps=probed.clock == "jumps")
+    if decoded.jumped and probed.clock != "jumps":
+        probed = replace(probed, clock="jumps")
+        if family(probed.container) in JUMPING:
+            decoded = _decode(path, probed, source, target, settings, longest_s, jumps=True)
+    samples, killed, said = decoded.samples, decoded.killed, decoded.said
+    if samples > settings.max_duration_h * 3600 * SAMPLE_RATE:
+        raise MediaTooLong(f"It is longer than {settings.max_duration_h:g} hours.")
+    if killed == signal.SIGKILL:  # as the kernel does when memory runs out
+        raise OutOfMemory(
+            "ffmpeg was killed while it read the file.", next="See that there is memory; it is tried again."
+        )
+    if not samples and (decoded.failed or said.strip()):
+        raise explain(said, path)
+    incomplete = _incomplete(said, samples, probed, source.track, longest_s)
+    if killed and incomplete is None:
+        incomplete = f"ffmpeg broke down after {samples / SAMPLE_RATE:.1f} s (signal {killed})."
+    return Audio(
+        str(target),
+        samples,
+        decoded.mean,
+        decoded.deviation,
+        source.track.position,
+        incomplete,
+        channels=source.channels,
+        end_ms=decoded.end_ms,
+        clock=_clock(probed, decoded),
+    )
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """What came of one decoding; `jumped` and `gaps` are of the file's clock."""
+
+    samples: int
+    mean: float
+    deviation: float
+    failed: bool
+    killed: int | None
+    said: str
+    end_ms: int | None
+    jumped: bool
+    gaps: bool
+
+
+def _decode(
+    path: Path, probed: Probe, source: Source, target: Path, settings: Settings, longest_s: float, *, jumps: bool
+) -> _Decoded:
+    """At most `longest_s` of a sound; of a transport stream whose clock turns out to jump, no more than until there."""
+    most, samples, total, square, active = int(longest_s * SAMPLE_RATE), 0, 0.0, 0.0, 0
+    again = not jumps and family(probed.container) in JUMPING
     with (
         writing(target, settings.scratch_free_gb) as write,
-        Sound(path, probed, source, settings) as sound,
+        Sound(path, probed, source, settings, jumps=jumps) as sound,
     ):
         for pcm in sound.pcm():
             pcm = pcm[: most - samples]
@@ -58,42 +109,25 @@ def extract_audio(path: Path, probed: Probe, target: Path, settings: Settings, s
             samples += len(pcm)
             heard = pcm[np.abs(pcm.astype(np.int32)) > SILENCE].astype(np.float64)
             total, square, active = total + float(heard.sum()), square + float(heard @ heard), active + len(heard)
-            if samples >= most:
+            stopped = samples >= most or (again and bool(sound.clock.jumps))
+            if stopped:
                 break
-        failed, killed = (False, None) if samples >= most else (sound.failed, sound.killed)
-        said, end_ms, clock = sound.said, sound.end_ms, _clock(probed, sound)
-    if samples > settings.max_duration_h * 3600 * SAMPLE_RATE:
-        raise MediaTooLong(f"It is longer than {settings.max_duration_h:g} hours.")
-    if killed == signal.SIGKILL:  # as the kernel does when memory runs out
-        raise OutOfMemory(
-            "ffmpeg was killed while it read the file.", next="See that there is memory; it is tried again."
-        )
-    if not samples and (failed or said.strip()):
-        raise explain(said, path)
+        else:
+            stopped = False
+        failed, killed = (False, None) if stopped else (sound.failed, sound.killed)
+        said, end_ms, clock = sound.said, sound.end_ms, sound.clock
     mean = total / active / 32768 if active else 0.0
     deviation = float(np.sqrt(max(square / active / 32768**2 - mean**2, 0.0))) if active else 0.0
-    incomplete = _incomplete(said, samples, probed, source.track, longest_s)
-    if killed and incomplete is None:
-        incomplete = f"ffmpeg broke down after {samples / SAMPLE_RATE:.1f} s (signal {killed})."
-    return Audio(
-        str(target),
-        samples,
-        mean,
-        deviation,
-        source.track.position,
-        incomplete,
-        channels=source.channels,
-        end_ms=end_ms,
-        clock=clock,
-    )
+    return _Decoded(samples, mean, deviation, failed, killed, said, end_ms, bool(clock.jumps), bool(clock.gaps))
 
 
-def _clock(probed: Probe, sound: Sound) -> Steadiness:
+def _clock(probed: Probe, decoded: _Decoded) -> Steadiness:
     """What is known of a file's clock after it was read to its end."""
-    end_ms, length_ms = sound.end_ms, probed.duration_ms
-    otherwise = end_ms is not None and length_ms is not None and abs(end_ms - length_ms) > JUMPED_MS
-    otherwise |= probed.exact and length_ms is not None and sound.clock.position / 16 > length_ms + JUMPED_MS
-    return "jumps" if otherwise or sound.clock.jumps or sound.clock.gaps else probed.clock
+    length_ms = probed.duration_ms
+    longer = probed.exact and length_ms is not None and decoded.samples / 16 > length_ms + JUMPED_MS
+    if longer or probed.clock == "jumps":
+        return "jumps"
+    return "gaps" if decoded.gaps else probed.clock
 
 
 def _incomplete(said: str, samples: int, probed: Probe, track: AudioTrack, longest_s: float) -> str | None:

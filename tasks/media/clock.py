@@ -10,9 +10,10 @@ Words, cues, frames, web copies and links all go by it:
   where it was.
 - Sound without time stamps of its own (raw AAC, MP3, a chain of Ogg streams) is at the time by which it has been played.
 
-ffmpeg corrects the jumps of transport and programme streams for all streams that it reads together, and takes the earliest
-of those for the start: so the same ones must be read whenever such a file is opened (`beside`). All else is done here, to
-decoded samples: a filter that fills gaps begins anew wherever a stream changes its parameters.
+All this is done here, to decoded samples: a filter that fills gaps begins anew wherever a stream changes its parameters. Only
+where the clock of a transport or programme stream goes back, ffmpeg does it, for all streams that it reads together: the
+same ones must be read whenever such a file is opened (`beside`). It then takes every gap for a jump, since the last packet of
+a part may come after the first ones of the next.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ LONGEST_GAP_S = 600
 LATEST_BEGIN_S = 3600  # on a clock with a 0 of its own
 TOLERANCE_S = 0.08  # two frames of 25 a second: time stamps that are rounded, or of a live recording, jitter
 ONE_FRAME_S = 0.04
-PLAYED_GAP_S = 5.0  # Chromium, set to a place before a gap of a minute, plays no sound from there to the end
+JUMP_S = 0.3  # of a clock that is known to jump
 LONGEST_OVERLAP_S = 1.0  # of two recordings that were joined: what is there twice is left out
 # Demuxers with time stamps that may jump, which ffmpeg corrects as it reads.
 JUMPING = frozenset({"mpegts", "mpeg"})
@@ -45,18 +46,30 @@ def stamped(probed: Probe) -> bool:
     return probed.video_stream is not None or len(probed.tracks) > 1 or family(probed.container) not in UNSTAMPED
 
 
-def reading(probed: Probe) -> dict[str, str]:
-    """Options of ffmpeg for an input that is to be on the clock."""
-    if family(probed.container) in CORRECTED:
-        return {"dts_delta_threshold": str(LONGEST_GAP_S)}
-    return {"itsoffset": f"{probed.starts_ms / 1000:.3f}"} if probed.starts_ms else {}
+def reading(probed: Probe, track: AudioTrack | None, *, jumps: bool) -> list[str]:
+    """Options of ffmpeg before an input that is to be on the clock; `jumps` where it is known that the file's own does."""
+    kind = family(probed.container)
+    if kind in JUMPING and not jumps:
+        zero_ms = track.zero_ms if track else probed.zero_ms
+        # A microsecond off: ffmpeg takes exactly this for an offset of its own, and moves it to the stream that it reads.
+        return ["-copyts", "-itsoffset", f"{1e-6 - zero_ms / 1000:.6f}"]
+    if kind in CORRECTED:
+        return ["-dts_delta_threshold", str(JUMP_S if jumps else LONGEST_GAP_S)]
+    return ["-itsoffset", f"{probed.starts_ms / 1000:.3f}"] if probed.starts_ms else []
 
 
-def beside(probed: Probe, track: AudioTrack | None) -> tuple[int, ...]:
+def beside(probed: Probe, track: AudioTrack | None, *, jumps: bool) -> tuple[int, ...]:
     """Streams that must be read together with a track, though nothing is done with them; none where that has no effect."""
-    if track is None or family(probed.container) not in CORRECTED:
+    kind = family(probed.container)
+    if track is None or kind not in CORRECTED or (kind in JUMPING and not jumps):
         return ()
     return tuple(stream for stream in track.programme if stream != track.stream)
+
+
+def seek_s(probed: Probe, track: AudioTrack | None, second: float) -> float:
+    """Where ffmpeg, which counts from the first stream of a file, has to be set to for a second on the clock."""
+    zero_ms = track.zero_ms if track and family(probed.container) in JUMPING else probed.zero_ms
+    return max(0.0, second + (zero_ms - probed.first_ms) / 1000)
 
 
 def even_pictures() -> str:
@@ -70,7 +83,7 @@ def even_pictures() -> str:
 class Clock:
     """Places frames of decoded sound, one after the other. All numbers are samples of one rate.
 
-    `position` is where the next frame would be without a gap, `gaps` how many long ones there were, and `jumps` how often the
+    `position` is where the next frame would be without a gap, `gaps` how many of them there were, and `jumps` how often the
     clock of the file was not followed.
     """
 
@@ -87,7 +100,7 @@ class Clock:
             ahead = stamp + self._offset - self.position
             if TOLERANCE_S * self._rate < ahead <= LONGEST_GAP_S * self._rate:
                 silence = ahead
-                self.gaps += bool(self.position) and ahead > PLAYED_GAP_S * self._rate
+                self.gaps += bool(self.position)
             elif -LONGEST_OVERLAP_S * self._rate <= ahead < -TOLERANCE_S * self._rate:
                 left_out = min(samples, -ahead)
             elif abs(ahead) > TOLERANCE_S * self._rate:

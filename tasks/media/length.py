@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import NightscribeError
-from tasks.media.clock import CORRECTED, COUNTED_FROM_ZERO, LATEST_BEGIN_S, LONGEST_GAP_S, OWN_ZERO, TOLERANCE_S, family
+from tasks.media.clock import CORRECTED, COUNTED_FROM_ZERO, JUMP_S, LATEST_BEGIN_S, OWN_ZERO, TOLERANCE_S, family
 from tasks.media.inputs import input_arguments
 from tasks.media.process import Tool
 from tasks.records import Steadiness
@@ -22,7 +22,7 @@ MEASURING_S = 600.0
 
 @dataclass(frozen=True)
 class Length:
-    """`ms` on the clock, whose 0 is at `zero_ms` of the file's own time stamps; the first stream begins at `starts_ms`.
+    """`ms` on the clock, whose 0 is at `zero_ms` of the file's own time stamps, by which its first stream begins at `first_ms`.
 
     `exact` when the file says it, so that less is a part; `of_streams` when what it says of a stream is true as well;
     `likely` when the file has the bytes that so long a recording needs.
@@ -30,7 +30,7 @@ class Length:
 
     ms: int | None
     zero_ms: int
-    starts_ms: int
+    first_ms: int
     exact: bool
     of_streams: bool
     likely: bool
@@ -65,7 +65,7 @@ def length_of(path: Path, found: dict[str, Any], settings: Settings) -> Length:
     return Length(
         duration,
         zero,
-        max(0, start - zero),
+        start,
         exact=not (guessed or seen_only or unlikely),
         of_streams=kind != "asf" and not (kind == "avi" and _riff_is_whole(path)),
         likely=likely,
@@ -76,7 +76,7 @@ def length_of(path: Path, found: dict[str, Any], settings: Settings) -> Length:
 def _measured(path: Path, settings: Settings) -> int | None:
     """Milliseconds to the end of the last packet; None where that cannot be told."""
     command = [
-        "ffmpeg", "-v", "error", "-nostdin", "-dts_delta_threshold", str(LONGEST_GAP_S), *input_arguments(), "-i", f"file:{path}",
+        "ffmpeg", "-v", "error", "-nostdin", "-dts_delta_threshold", str(JUMP_S), *input_arguments(), "-i", f"file:{path}",
         "-map", "0:a?", "-map", "0:V?", "-c", "copy", "-f", "null", "-progress", "pipe:1", "-nostats", "-",
     ]  # fmt: skip
     told = b""

@@ -31,7 +31,8 @@ _PROGRESS = re.compile(r"^[a-z_0-9]+=.*\n?", re.M)
 class Sound:
     """The sound of a source as int16 PCM on the clock, while the context lasts.
 
-    With `channels` 1 it is what is heard; with 2, for people, the whole track. Afterwards `said` is what ffmpeg complained of,
+    With `channels` 1 it is what is heard; with 2, for people, the whole track. `jumps` tells of a file that its clock does.
+    Afterwards `said` is what ffmpeg complained of,
     `failed` and `killed` how it ended, `clock.jumps` how often the file's own clock was not followed, and `end_ms` the end
     of the last stream of the file, where all had to be read.
     """
@@ -45,12 +46,14 @@ class Sound:
         *,
         rate: int = SAMPLE_RATE,
         channels: int = 1,
+        jumps: bool = False,
     ) -> None:
         self._settings, self._length_s = settings, (probed.duration_ms or 0) / 1000
         self._rate, self._width = rate, 2 * channels
         self.clock = Clock(rate, stamped=stamped(probed))
-        self._all_read = family(probed.container) in JUMPING
-        self._tool = Tool(_command(path, probed, source, rate, channels), memory_mb=settings.media_memory_mb)
+        self._all_read = jumps and family(probed.container) in JUMPING
+        command = _command(path, probed, source, rate, channels, jumps)
+        self._tool = Tool(command, memory_mb=settings.media_memory_mb)
 
     def __enter__(self) -> Sound:
         self._tool.__enter__()
@@ -128,23 +131,21 @@ class Sound:
         return samples if self._width == 2 else samples.reshape(-1, self._width // 2)
 
 
-def _command(path: Path, probed: Probe, source: Source, rate: int, channels: int) -> list[str]:
-    opened = ffmpeg.input(f"file:{path}", **input_options(), **reading(probed))
-    audio = (
-        mixed(opened[f"a:{source.track.position}"], source) if channels == 1 else opened[f"a:{source.track.position}"]
-    )
-    audio = _pcm(audio, rate, "mono" if channels == 1 else "stereo")
+def _command(path: Path, probed: Probe, source: Source, rate: int, channels: int, jumps: bool) -> list[str]:
+    opened = ffmpeg.input(f"file:{path}", **input_options())
+    audio = opened[f"a:{source.track.position}"]
+    audio = _pcm(mixed(audio, source) if channels == 1 else audio, rate, "mono" if channels == 1 else "stereo")
     # How long each frame is and when it is due, which PCM does not say.
     audio = audio.filter("astats", metadata=1, reset=1, measure_perchannel="none", measure_overall="Number_of_samples")
     audio = audio.filter("ametadata", "print", key=_COUNT, file=f"pipe:{ASIDE}")
     outputs = [ffmpeg.output(audio, "pipe:", format="s16le", acodec="pcm_s16le")]
-    others = [opened[str(stream)] for stream in beside(probed, source.track)]
+    others = [opened[str(stream)] for stream in beside(probed, source.track, jumps=jumps)]
     if others:
         outputs.append(ffmpeg.output(*others, "-", format="null", c="copy"))
     made = ffmpeg.merge_outputs(*outputs) if others else outputs[0]
-    told = ("-progress", "pipe:2", "-nostats") if family(probed.container) in JUMPING else ()
-    command: list[str] = made.global_args("-v", "error", "-nostdin", "-hide_banner", *told).compile()
-    return command
+    told = ("-progress", "pipe:2", "-nostats") if jumps and family(probed.container) in JUMPING else ()
+    name, *rest = made.global_args("-v", "error", "-nostdin", "-hide_banner", *told).compile()
+    return [name, *reading(probed, source.track, jumps=jumps), *rest]
 
 
 def _pcm(audio: Any, rate: int, layout: str) -> Any:
@@ -175,9 +176,7 @@ def _laid_out(audio: Any, track: AudioTrack) -> Any:
 
 def excerpt_command(path: Path, probed: Probe, track: AudioTrack, *, start_s: float, length_s: float) -> list[str]:
     """A command that writes `length_s` seconds from `start_s` on of all channels of a track as 16 kHz PCM, interleaved."""
-    opened = ffmpeg.input(
-        f"file:{path}", ss=f"{start_s:.3f}", t=f"{length_s:.3f}", **input_options(), **reading(probed)
-    )
+    opened = ffmpeg.input(f"file:{path}", ss=f"{start_s:.3f}", t=f"{length_s:.3f}", **input_options())
     audio = opened[f"a:{track.position}"]
     audio = _laid_out(audio, track)
     made = ffmpeg.output(audio, "pipe:", format="s16le", acodec="pcm_s16le", ar=SAMPLE_RATE, ac=max(1, track.channels))

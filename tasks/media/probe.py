@@ -68,6 +68,7 @@ def probe(path: Path, settings: Settings) -> Probe:
     pictures = [_picture(s) for s in video]
     first = pictures[0] if pictures else None
     programmes = _programmes(found, [s["index"] for s in (*audio, *video)])
+    begins = {s["index"]: milliseconds(s.get("start_time")) for s in (*audio, *video)}
     return Probe(
         duration_ms=length.ms,
         container=name,
@@ -75,13 +76,15 @@ def probe(path: Path, settings: Settings) -> Probe:
         width=first.width if first else None,
         height=first.height if first else None,
         fps=first.fps if first else None,
-        tracks=tuple(_track(i, s, pictures, programmes, length) for i, s in enumerate(audio)),
+        tracks=tuple(_track(i, s, pictures, programmes, length, begins) for i, s in enumerate(audio)),
         tags={k.lower(): str(v) for k, v in container.get("tags", {}).items()},
         video_stream=first.stream if first else None,
         pixels=first.pixels if first else None,
         exact=length.exact,
         likely=length.likely,
-        starts_ms=length.starts_ms,
+        starts_ms=max(0, length.first_ms - length.zero_ms),
+        first_ms=length.first_ms,
+        zero_ms=length.zero_ms,
         clock=length.clock,
     )
 
@@ -132,13 +135,14 @@ def _track(
     pictures: Sequence[Picture],
     programmes: Sequence[tuple[int, ...]],
     length: Length,
+    begins: dict[int, int | None],
 ) -> AudioTrack:
     tags = {k.lower(): str(v) for k, v in stream.get("tags", {}).items()}
     disposition = stream.get("disposition", {})
     programme = next((p for p in programmes if stream["index"] in p), ())
     duration = milliseconds(stream.get("duration")) if length.exact and length.of_streams else None
     starts = max(0, (milliseconds(stream.get("start_time")) or 0) - length.zero_ms)
-    if duration is not None and length.ms is not None and length.starts_ms:
+    if duration is not None and length.ms is not None and length.first_ms > length.zero_ms:
         duration = min(duration, max(0, length.ms - starts))  # a part of a recording may state the length of the whole
     return AudioTrack(
         position=position,
@@ -151,6 +155,7 @@ def _track(
         comment=bool(disposition.get("comment") or disposition.get("visual_impaired")),
         duration_ms=duration,
         starts_ms=starts,
+        zero_ms=min((ms for one in programme if (ms := begins[one]) is not None), default=length.zero_ms),
         stream=stream["index"],
         programme=programme,
         picture=next((p for p in pictures if p.stream in programme), None),

@@ -82,7 +82,7 @@ class Copies:
             if self._known.get(original.name, now).state in ("waiting", "making"):
                 return self._known[original.name]
             self._set(original.name, Copy("waiting"))
-        self._pool.submit(self._make, original, row["audio_track"] or 0, length_ms)
+        self._pool.submit(self._make, original, row["audio_track"] or 0, length_ms, row["clock"] == "jumps")
         return Copy("waiting")
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ class Copies:
         self._stopping.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _make(self, original: Original, track: int, length_ms: int) -> None:
+    def _make(self, original: Original, track: int, length_ms: int, jumps: bool) -> None:
         def told(progress: float) -> None:
             with self._lock:
                 self._set(original.name, replace(Copy("making"), progress=round(min(progress, 0.99), 2)))
@@ -100,7 +100,7 @@ class Copies:
             with foreseen():
                 source = local_file(original, self._fetched, self._settings, most_mb=self._settings.web_cache_mb // 4)
                 self._cache.get(
-                    copy_name(original), lambda target: self._transcode(source, target, track, length_ms, told)
+                    copy_name(original), lambda target: self._transcode(source, target, track, length_ms, jumps, told)
                 )
             ended = Copy("ready", 1.0)
         except NightscribeError as error:
@@ -115,18 +115,22 @@ class Copies:
         while len(self._known) > MOST_REMEMBERED:
             self._known.popitem(last=False)
 
-    def _transcode(self, source: Path, target: Path, track: int, length_ms: int, told: Callable[[float], None]) -> None:
+    def _transcode(
+        self, source: Path, target: Path, track: int, length_ms: int, jumps: bool, told: Callable[[float], None]
+    ) -> None:
         """A copy on the clock of the rows (tasks/media/clock.py): its sound is decoded as it was for them."""
         settings = self._settings
         probed = probe(source, settings).seen_with(track)
         heard = whole_track(probed, track)
-        command = _copy_command(source, target, probed, heard, most_bytes=settings.web_cache_mb << 18)
+        command = _copy_command(source, target, probed, heard, jumps=jumps, most_bytes=settings.web_cache_mb << 18)
         limit_s = 60 + SLOWEST * length_ms / 1000
         with contextlib.ExitStack() as stack:
             tool = stack.enter_context(Tool(command, memory_mb=settings.media_memory_mb, fed=heard is not None))
             fed = None
             if heard is not None:
-                sound = stack.enter_context(Sound(source, probed, heard, settings, rate=COPY_RATE, channels=2))
+                sound = stack.enter_context(
+                    Sound(source, probed, heard, settings, rate=COPY_RATE, channels=2, jumps=jumps)
+                )
                 pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="web-copy-sound"))
                 fed = pool.submit(tool.feed, (pcm.tobytes() for pcm in sound.pcm()))
                 stack.callback(tool.stop)  # before the pool waits for what feeds it
@@ -141,16 +145,20 @@ class Copies:
                 fed.result()
 
 
-def _copy_command(source: Path, target: Path, probed: Probe, heard: Source | None, *, most_bytes: int) -> list[str]:
+def _copy_command(
+    source: Path, target: Path, probed: Probe, heard: Source | None, *, jumps: bool, most_bytes: int
+) -> list[str]:
     """Sound comes as PCM by stdin, pictures from the file itself."""
-    on_clock = [part for name, value in reading(probed).items() for part in (f"-{name}", value)]
+    track = heard.track if heard else None
+    on_clock = reading(probed, track, jumps=jumps)
     pcm = ["-f", "s16le", "-ar", str(COPY_RATE), "-ac", "2", "-i", "pipe:0"] if heard else []
     number, maps, others = len(pcm) and 1, list[str](), list[str]()
     if probed.video_stream is not None:
         maps += ["-map", f"{number}:{probed.video_stream}"]
         # Without them, other time stamps would be the first, and jumps corrected otherwise.
-        alone = [stream for stream in beside(probed, heard.track if heard else None) if stream != probed.video_stream]
-        alone += [heard.track.stream] if heard and heard.track.stream is not None and on_clock else []
+        together = beside(probed, track, jumps=jumps)
+        alone = [stream for stream in together if stream != probed.video_stream]
+        alone += [track.stream] if together and track and track.stream is not None else []
         others = [part for stream in alone for part in ("-map", f"{number}:{stream}")]
         others += ["-c", "copy", "-f", "null", "-"] if others else []
     maps += ["-map", "0:a"] if heard else []

@@ -11,7 +11,7 @@ import numpy as np
 from tasks.arrays import Array
 from tasks.errors import CorruptMedia, MediaTooLong, StageTimeout
 from tasks.media import Sound, explain, input_arguments, probe
-from tasks.media.clock import beside, even_pictures, reading
+from tasks.media.clock import JUMPING, beside, even_pictures, family, reading, seek_s
 from tasks.media.process import Tool
 from tasks.media.tracks import whole_track
 from tasks.records import Probe
@@ -22,6 +22,7 @@ from tasks.web.media import Original, local_file
 
 FRAME_WIDTH = 320
 FRAME_LIMIT_S = 20.0
+LEAD_S = 4
 FRAME_BYTES = 1 << 20
 PEAKS = 1000
 WAVEFORM_HEIGHT = 100
@@ -55,20 +56,22 @@ def frame(
 
 def _frame(path: Path, probed: Probe, second: int, settings: Settings, *, seeks: bool) -> bytes:
     """The picture at a second; where time stamps lead nowhere, by going through all before it."""
-    options = [part for name, value in reading(probed).items() for part in (f"-{name}", value)]
+    track = next((t for t in probed.tracks if t.picture and t.picture.stream == probed.video_stream), None)
     scaled, others = f"scale={FRAME_WIDTH}:-2", list[str]()
-    if seeks:  # ffmpeg counts from the first stream
-        options = ["-ss", f"{max(0.0, second - probed.starts_ms / 1000):.3f}"]
+    if seeks and family(probed.container) in JUMPING:  # near a gap, a seek ends behind the place it is for
+        begin_s = seek_s(probed, track, second - LEAD_S)
+        options = ["-noaccurate_seek", "-ss", f"{begin_s:.3f}", *reading(probed, track, jumps=False)]
+        scaled = f"select='gte(t,{second})',{scaled}"
+    elif seeks:
+        options = ["-ss", f"{seek_s(probed, track, second):.3f}"]
     else:
+        options = reading(probed, track, jumps=True)
         scaled = f"{even_pictures()},select='gte(t,{second})',{scaled}"
-        track = next((t for t in probed.tracks if t.picture and t.picture.stream == probed.video_stream), None)
-        others = [
-            part
-            for stream in beside(probed, track)
-            if stream != probed.video_stream
-            for part in ("-map", f"0:{stream}")
-        ]
-        others += ["-c", "copy", "-f", "null", "-"] if others else []
+        together = beside(probed, track, jumps=True)
+        if track and together:
+            alone = {*together, track.stream} - {probed.video_stream}
+            others = [part for stream in sorted(filter(None, alone)) for part in ("-map", f"0:{stream}")]
+            others += ["-c", "copy", "-f", "null", "-"]
     command = [
         "ffmpeg", "-v", "error", "-nostdin", "-threads", "1", *options, *input_arguments(), "-i", f"file:{path}",
         "-map", f"0:{probed.video_stream}", "-frames:v", "1", "-vf", scaled, "-q:v", "5", "-f", "mjpeg", "pipe:1", *others,

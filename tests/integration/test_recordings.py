@@ -169,7 +169,23 @@ def test_a_gap_of_a_minute_is_a_minute_and_nothing_is_missing(tmp_path: Path):
     a = talk(tmp_path / "a.ts", *AVC, end_s=CUT_S)
     b = talk(tmp_path / "b.ts", *AVC, "-output_ts_offset", str(CUT_S + 60), start_s=CUT_S)
     audio = check(joined(tmp_path / "both.ts", a, b), lambda at: 60_000 if at > CUT_S else 0)
-    assert audio.clock == "jumps"
+    assert audio.clock == "gaps"
+
+
+@pytest.mark.parametrize("container", ["ts", "m2ts"])
+def test_the_last_sound_of_a_part_may_come_after_the_first_picture_of_the_next(container: str, tmp_path: Path):
+    """As with AC-3, of which a packet has several frames: taken for a gap, it put the second part 10 s away."""
+    codecs = ["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "ac3"]
+    a = talk(tmp_path / f"a.{container}", *codecs, end_s=CUT_S)
+    check(joined(tmp_path / f"both.{container}", a, talk(tmp_path / f"b.{container}", *codecs, start_s=CUT_S)))
+
+
+def test_another_rate_in_a_program_stream_changes_nothing(tmp_path: Path):
+    """ffmpeg counts on with the rate of the beginning, and took the difference for jumps of the clock."""
+    codecs = ["-c:v", "mpeg2video", "-c:a", "mp2"]
+    a = talk(tmp_path / "a.mpg", *codecs, end_s=CUT_S)
+    b = talk(tmp_path / "b.mpg", *codecs, "-ar", "32000", "-output_ts_offset", str(CUT_S), start_s=CUT_S)
+    check(joined(tmp_path / "both.mpg", a, b), worst=600)
 
 
 def test_three_recordings_joined_are_one_after_the_other(tmp_path: Path):
