@@ -132,8 +132,10 @@ WITH sidecars AS (
            min_by(fingerprint, (NOT key LIKE '%.info.json', key)) AS fingerprint
     FROM listed WHERE sidecar GROUP BY stem
 ),
+-- Sidecars that could not be seen are not gone: their videos keep what they said.
+unseen_sidecars AS (SELECT regexp_replace(key, '(?i)(\\.info)?\\.json$', '') AS stem FROM unseen WHERE lower(key) LIKE '%.json'),
 objects AS (
-    SELECT substr(sha256($bucket || chr(0) || o.key), 1, 20) AS video_id, o.key, o.size_bytes, o.fingerprint,
+    SELECT substr(sha256($bucket || chr(0) || o.key), 1, 20) AS video_id, o.key, o.stem, o.size_bytes, o.fingerprint,
            o.modified_at, coalesce(a.key, b.key) AS sidecar_key, coalesce(a.fingerprint, b.fingerprint) AS sidecar_fp
     FROM listed o LEFT JOIN sidecars a ON a.stem = o.key LEFT JOIN sidecars b ON b.stem = o.stem
     WHERE NOT o.sidecar
@@ -156,7 +158,9 @@ SELECT *,
          WHEN status = 'failed' THEN
               CASE WHEN $retry OR first_stage IS NOT NULL OR next_try_at <= $now THEN 'retried' END
          WHEN $refresh AND first_stage IS NOT NULL THEN 'stale'
-         WHEN sidecar_fp IS DISTINCT FROM known_sidecar THEN 'metadata' END AS why
+         WHEN sidecar_fp IS DISTINCT FROM known_sidecar AND NOT
+              (known_sidecar IS NOT NULL AND (key IN (FROM unseen_sidecars) OR stem IN (FROM unseen_sidecars)))
+              THEN 'metadata' END AS why
 FROM judged
 """
 # What has to be heard, with the name of its content where the store vouches for it; copies of what is forgotten are not.

@@ -93,7 +93,9 @@ def _planned(bucket: str, settings: Any, options: dict[str, Any], *, create: boo
     )
     since, until = (options[name] and options[name].replace(tzinfo=UTC) for name in ("since", "until"))
     wanted = between(session.work, prefix=options["prefix"], since=since, until=until)
-    session.work = ordered(wanted, options["order"])
+    due, session.work = len(session.work), ordered(wanted, options["order"])
+    if due and not session.work:
+        session.report.warnings.append(f"Due: {due} video{'s' * (due != 1)}, and none of this prefix and time.")
     planned = make_plan(session)
     connection = connect(session.lake) if session.lake.exists() else None
     seconds = lengths(session.work, planned.media_hours, connection)
@@ -101,7 +103,7 @@ def _planned(bucket: str, settings: Any, options: dict[str, Any], *, create: boo
 
 
 def _say_plan(session: Any, slices: list[Any], planned: Any, *, as_json: bool, begin: bool) -> None:
-    for warning in session.scan.warnings:
+    for warning in session.report.warnings:
         print(warning, file=sys.stderr)
     hours = [part.media_s / 3600 for part in slices]
     if as_json:

@@ -202,3 +202,11 @@ def test_the_report_of_a_run_has_it_for_prefect_and_the_lake(folder, tmp_path):
     assert "| listed | 5 |\n" in text
     kept = json.loads(report.row(datetime(2024, 1, 1, tzinfo=UTC), "done")["report_json"])
     assert kept["left_out"]["extensions"] == {"txt": 1, "pdf": 1}
+
+
+def test_a_backfill_of_a_prefix_that_nothing_has_says_so(run, home):
+    put(home / "bucket", "talks/a.mp4")
+    done = run("backfill", "bucket", "--models", "bucket", "--plan", "--prefix", "talk/")
+    assert done.stdout == "Nothing to do.\n"
+    assert done.stderr == "Due: 1 video, and none of this prefix and time.\n"
+    assert run("backfill", "bucket", "--models", "bucket", "--plan", "--prefix", "talks/").stderr == ""

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from scanning import empty_bucket, keep, keys, look, put
+from scanning import empty_bucket, keep, keys, look, put, why
 
 from tasks.bucket import open_bucket
 from tasks.errors import ObjectChanged
@@ -248,3 +248,18 @@ def test_a_link_that_is_excluded_is_not_spoken_of(folder, outside):
     for pattern in ("disk", "disk/", "disk/*"):
         found = look(folder, exclude=(pattern, "one.mp4"))
         assert (counts(found), found.left_out.notes()) == ({}, [])
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.info.json", "a.mp4.json", "a.mp4.info.JSON"])
+def test_metadata_behind_a_link_that_is_not_followed_stay(folder, lake, tmp_path, name):
+    put(folder, "a.mp4", "b.mp4", "b.json")
+    put(tmp_path / "elsewhere", "meta.json")
+    (folder / name).symlink_to(tmp_path / "elsewhere" / "meta.json")
+    found = look(folder, lake, follow_links=True)
+    assert {item.key: item.sidecar_key for item in found.work} == {"a.mp4": name, "b.mp4": "b.json"}
+    keep(lake, folder, found)
+    assert look(folder, lake).work == []
+    (folder / "b.json").unlink()
+    assert why(look(folder, lake)) == {"b.mp4": "metadata"}
+    (folder / name).unlink()
+    assert why(look(folder, lake)) == {"a.mp4": "metadata", "b.mp4": "metadata"}
