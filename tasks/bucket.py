@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import re
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from tasks.errors import (
@@ -22,17 +22,22 @@ from tasks.errors import (
     BadSidecar,
     BucketNotFound,
     MissingTool,
+    NightscribeError,
     ObjectChanged,
     StorageBusy,
     refuse_password,
 )
+from tasks.folder import Walk, within
+from tasks.folder import to_path as to_path
+from tasks.left_out import Unseen
 from tasks.records import Object
 from tasks.scratch import writing
 from tasks.settings import Settings
 from tasks.stores import CHUNK, Store, of_storage, open_store
+from tasks.values import readable, size_of, time_of
 
 SIDECAR_LIMIT = 512 << 20
-_ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
+_EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,10}$")
 
 
 @dataclass(frozen=True)
@@ -45,63 +50,37 @@ class Bucket:
     local: bool
     store: Store | None = None
     checksum: bool = False
+    follow_links: bool = False
 
     # -- listing --------------------------------------------------------------------------------------------------
 
-    def list(self) -> Iterator[Object]:
-        """Every object, as a stream in no particular order.
+    def list(self, unseen: Callable[[Unseen], None] = lambda item: None) -> Iterator[Object]:
+        """Every object, as a stream in no particular order; names that stand for no object go to `unseen`.
 
         Raises:
             StorageBusy: the listing broke off; what was seen is not the whole bucket.
         """
+        walk = Walk(self.root, follow=self.follow_links, make=self._local_object)
         try:
-            yield from self.store.objects() if self.store else self._list_local()
-        except Exception as error:
-            if not of_storage(error):
-                raise
+            for item in self.store.objects() if self.store else walk.objects():
+                if isinstance(item, Unseen):
+                    unseen(item)
+                else:
+                    yield item
+        except NightscribeError:
+            raise
+        except Exception as error:  # drivers of stores raise anything
             raise StorageBusy(
-                f"The listing of {self.uri} broke off: {error}. Nothing was marked as gone.",
+                f"The listing of {self.uri} broke off: {readable(error) or type(error).__name__}. Nothing was marked as gone.",
                 next="Run the same command again.",
             ) from error
-
-    def _list_local(self) -> Iterator[Object]:
-        """All folders that can be read; the first that cannot is raised at the end, when all others are listed."""
-        folders, unreadable = [""], None
-        while folders:
-            prefix = folders.pop()
-            try:
-                with os.scandir(os.path.join(self.root, to_path(prefix))) as entries:
-                    for entry in entries:
-                        key = f"{prefix}{_to_key(entry.name)}"
-                        if entry.is_dir(follow_symlinks=False):
-                            folders.append(key + "/")
-                        elif self._inside(entry):
-                            # What was removed since its folder was read is not in the bucket any more.
-                            with contextlib.suppress(FileNotFoundError):
-                                yield self._local_object(key, entry.stat())
-            except OSError as error:
-                if prefix and not isinstance(error, FileNotFoundError):
-                    unreadable = unreadable or error
-                elif not prefix:
-                    raise
-        if unreadable:
-            raise unreadable
-
-    def _inside(self, entry: os.DirEntry[str]) -> bool:
-        """Whether it is a file; links may point within the bucket only."""
-        if not entry.is_symlink():
-            return entry.is_file()
-        try:
-            return entry.is_file() and Path(entry.path).resolve().is_relative_to(self.root)
-        except (OSError, RuntimeError):  # links in a circle
-            return False
 
     def _local_object(self, key: str, info: os.stat_result) -> Object:
         fingerprint = f"{info.st_size}-{info.st_mtime_ns}"
         if self.checksum:
-            with open(self._local_path(key), "rb") as handle:
+            with self._open(key) as handle:
                 fingerprint = "sha256-" + hashlib.file_digest(handle, "sha256").hexdigest()
-        return Object(key, info.st_size, fingerprint, datetime.fromtimestamp(info.st_mtime, UTC))
+        return Object(key, size_of(info.st_size) or 0, fingerprint, time_of(info.st_mtime))
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -114,7 +93,10 @@ class Bucket:
         with self._explained(key):
             if self.store:
                 return self.store.stat(key)
-            return self._local_object(key, os.stat(self._local_path(key)))
+            info = os.stat(self._local_path(key))
+            if not stat.S_ISREG(info.st_mode):
+                raise ObjectChanged(f"{key} is no file any more.")
+            return self._local_object(key, info)
 
     @contextlib.contextmanager
     def fetched(self, key: str, fingerprint: str, scratch: Path, free_gb: float) -> Iterator[Path]:
@@ -131,7 +113,9 @@ class Bucket:
             finally:  # what went wrong with a file that was rewritten meanwhile is no fault of either
                 self._same(key, fingerprint)
             return
-        copy = scratch / f"object-{uuid.uuid4().hex}"
+        # With its extension: some kinds of media say nothing else of themselves.
+        extension = _EXTENSION.search(key)
+        copy = scratch / f"object-{uuid.uuid4().hex}{extension[0] if extension else ''}"
         try:
             size = self._same(key, fingerprint)
             with self._explained(key), writing(copy, free_gb, size=size) as write:
@@ -175,7 +159,7 @@ class Bucket:
         with self._explained(key):
             if self.store:
                 return self.store.part(key, start, size)
-            with self._local_path(key).open("rb") as handle:
+            with self._open(key) as handle:
                 handle.seek(start)
                 return handle.read(size)
 
@@ -184,11 +168,20 @@ class Bucket:
         return self._local_path(key) if self.local else None
 
     def _local_path(self, key: str) -> Path:
-        parts = PurePosixPath(key).parts
-        path = Path(self.root, to_path(key))
-        if ".." in parts or key.startswith("/") or not path.resolve().is_relative_to(self.root):
+        """Where a key leads: into the bucket, and out of it only through its links, if those are followed."""
+        name = to_path(key)
+        path = Path(self.root, name)
+        leads_out = ".." in name.split("/") or name.startswith("/") or "\0" in name
+        if leads_out or not (self.follow_links or within(os.path.realpath(path), self.root)):
             raise AccessDenied(f"{key!r} would lead out of the bucket.")
         return path
+
+    @contextlib.contextmanager
+    def _open(self, key: str) -> Iterator[io.BufferedReader]:
+        with open(self._local_path(key), "rb", opener=_at_once) as handle:
+            if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+                raise ObjectChanged(f"{key} is no file any more.")
+            yield handle
 
     @contextlib.contextmanager
     def _explained(self, key: str) -> Iterator[None]:
@@ -202,6 +195,11 @@ class Bucket:
             if not of_storage(error):
                 raise
             raise StorageBusy(f"{key} could not be read: {error}") from error
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a file, and wait for nobody where a pipe has its name by now."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def open_bucket(uri: str, settings: Settings) -> Bucket:
@@ -220,7 +218,8 @@ def open_bucket(uri: str, settings: Settings) -> Bucket:
             )
         if not os.access(path, os.R_OK | os.X_OK) or not stat.S_ISDIR(path.stat().st_mode):
             raise BucketNotFound(f"The bucket {path} may not be read.", next="Mend its rights.")
-        return Bucket(path.as_uri(), settings.bucket_id or path.as_uri(), str(path), True, None, settings.checksum)
+        name = settings.bucket_id or path.as_uri()
+        return Bucket(path.as_uri(), name, str(path), True, None, settings.checksum, settings.follow_links)
 
     try:
         store, root = open_store(uri, settings)
@@ -242,15 +241,3 @@ def open_bucket(uri: str, settings: Settings) -> Bucket:
             raise
         raise StorageBusy(f"The bucket {uri} did not answer: {error}", next="Run the same command again.") from error
     return Bucket(uri.rstrip("/"), settings.bucket_id or uri.rstrip("/"), root, False, store)
-
-
-def _to_key(name: str) -> str:
-    """A file name as text; bytes that are no UTF-8 are written `\\xff`, and a backslash before an x `\\x5c`."""
-    return os.fsencode(name).replace(b"\\x", b"\\x5cx").decode("utf-8", "backslashreplace")
-
-
-def to_path(key: str) -> str:
-    """The other way: the escape is undone where a name had one."""
-    if "\\x" not in key:
-        return key
-    return os.fsdecode(_ESCAPED.sub(lambda m: bytes([int(m[1], 16)]), key.encode("utf-8")))

@@ -38,10 +38,12 @@ class Plan:
     def as_json(self) -> dict[str, Any]:
         return {"estimate": asdict(self)}
 
-    def text(self, *more: str, begins: bool = False) -> str:
-        """The plan for people, with `more` lines; its last one says that nothing was done, unless the work `begins`."""
+    def text(self, *more: str, notes: Sequence[str] = (), begins: bool = False) -> str:
+        """The plan for people, with `more` lines and `notes` on what was left out; its last one says that nothing was done,
+        unless the work `begins`."""
         if not self.files and not self.gone:
-            return f"Nothing to do.{f' {self.stale} videos were made by an older recipe: --refresh.' if self.stale else ''}"
+            stale = f" {self.stale} videos were made by an older recipe: --refresh." if self.stale else ""
+            return "\n".join([f"Nothing to do.{stale}", *notes])
         lines = [f"{n:>8} {why}" for why, n in self.files.items()]
         if self.gone:
             lines.append(f"{self.gone:>8} gone from the bucket")
@@ -53,6 +55,7 @@ class Plan:
             *self.assumptions,
             "First: " + ", ".join(self.first_keys),
             *more,
+            *notes,
             *(() if begins else ("Nothing was done. Without --plan this is carried out.",)),
         ]
         return "\n".join(lines)
@@ -92,12 +95,12 @@ def _media_hours(
 ) -> tuple[float, str]:
     """Hours by the seconds a byte of a sample of local files; a remote bucket is not read for a plan."""
     total = sum(item.size_bytes for item in work)
-    readable = [item for item in work if session.bucket.local_path(item.key) is not None]
+    readable = work if session.bucket.local else ()
     sample = random.Random(0).sample(readable, min(SAMPLE, len(readable)))
     seconds, size = 0.0, 0
     for item in sample:
-        path = session.bucket.local_path(item.key)
         try:
+            path = session.bucket.local_path(item.key)
             assert path is not None
             seconds += (probe(path, session.settings).duration_ms or 0) / 1000
         except (NightscribeError, OSError):

@@ -12,6 +12,7 @@ from typing import Any
 from tasks.costs import ledger_recipe, price_of
 from tasks.errors import NightscribeError
 from tasks.hardware import hardware_of
+from tasks.left_out import LeftOut
 from tasks.records import Recipes, Result, Work
 from tasks.scan import Scan
 from tasks.settings import Settings
@@ -50,6 +51,7 @@ class RunReport:
     price_hour: float = 0.0
     currency: str = ""
     search: dict[str, Any] | None = None
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     def found(self, scan: Scan) -> None:
         """Take over what a scan counted."""
@@ -58,6 +60,7 @@ class RunReport:
         self.new, self.changed = scan.count("new"), scan.count("changed")
         self.retried, self.metadata = scan.count("retried"), scan.count("metadata")
         self.warnings += scan.warnings
+        self.left_out = scan.left_out
 
     def add(self, results: Sequence[Result]) -> None:
         """Count committed results."""
@@ -119,6 +122,11 @@ class RunReport:
         self.price_hour, self.currency = price_of(settings, device, self.hardware), settings.currency
 
     @property
+    def notes(self) -> list[str]:
+        """What the scan left out, a line for each reason; all reasons when it left nothing."""
+        return self.left_out.notes(all_of_it=not self.scanned)
+
+    @property
     def cost(self) -> float | None:
         """What the run cost; None without a price."""
         return self.price_hour * self.seconds.get("total", 0.0) / 3600 if self.price_hour else None
@@ -142,6 +150,7 @@ class RunReport:
             "lake": self.lake,
             "bucket": self.bucket,
             "plan": plan,
+            "listed": self.left_out.listed,
             "scanned": self.scanned,
             "new": self.new,
             "changed": self.changed,
@@ -166,6 +175,7 @@ class RunReport:
             "cost_per_media_hour": _rounded(self.cost_per_media_hour),
             "failures": self.failures,
             "warnings": self.warnings,
+            "left_out": self.left_out.as_json(),
             "search": self.search,
         }
 
@@ -192,6 +202,9 @@ class RunReport:
     def _sentence(self) -> str:
         if not sum(self.done.values()) and not self.gone:
             due = f" {self.stale} were made by an older recipe: --refresh redoes them." if self.stale else ""
+            if not self.scanned:
+                n = self.left_out.listed
+                return f"Nothing to do: {f'of {n:,} objects none is taken for a video' if n else 'the bucket has no object'}."
             return f"Nothing left to do: {self.unchanged} of {self.scanned} videos are up to date.{due}"
         parts = [f"{self.done[s]} {label}" for s, label in _LABELS if self.done[s]]
         if self.taken_over:
@@ -216,6 +229,8 @@ class RunReport:
         if self.device:
             lines += ["", "## Machine time", "", f"On {self.hardware} ({self.device}).", "", "| stage | seconds |"]
             lines += ["| --- | ---: |", *(f"| {stage} | {spent:.1f} |" for stage, spent in self.seconds.items())]
+        if self.notes:
+            lines += ["", "## Left out", "", *(f"- {_cell(note)}" for note in self.notes)]
         if self.failures:
             lines += ["", "## Failures", "", "| key | reason | error |", "| --- | --- | --- |"]
             lines += [f"| {_cell(f['key'])} | {f['reason']} | {_cell(f['error'])} |" for f in self.failures[:200]]

@@ -5,36 +5,20 @@ Both sides are tables in DuckDB; the listing streams in, so that a million objec
 
 from __future__ import annotations
 
-import fnmatch
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import duckdb
-import pyarrow as pa
 
 from tasks.bucket import Bucket
 from tasks.copies import CONTENT_NAME, USABLE
 from tasks.errors import StorageBusy
 from tasks.lake.schema import VIDEOS
+from tasks.left_out import LeftOut
+from tasks.listing import Listing
 from tasks.records import Object, Recipes, Work
 from tasks.settings import Settings
-
-CHUNK_ROWS = 20_000
-SIDECAR_SUFFIXES = (".info.json", ".json")
-_EXTENSION = re.compile(r"\.[^./]*$")
-_Row = tuple[str, str, int, str, datetime | None, bool]
-_LISTED = pa.schema(
-    [
-        ("key", pa.string()),
-        ("stem", pa.string()),
-        ("size_bytes", pa.int64()),
-        ("fingerprint", pa.string()),
-        ("modified_at", pa.timestamp("us", tz="UTC")),
-        ("sidecar", pa.bool_()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -47,31 +31,10 @@ class Scan:
     work: list[Work]
     stale: int
     warnings: list[str] = field(default_factory=list)
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     def count(self, why: str) -> int:
         return sum(item.why == why for item in self.work)
-
-
-def is_candidate(key: str, settings: Settings) -> bool:
-    """Whether a key may be a video by its name: a media extension, or none; and the include and exclude patterns."""
-    name = key.rpartition("/")[2]
-    stem, dot, extension = name.rpartition(".")
-    extension = extension.lower() if dot and stem and extension else ""
-    if name.startswith(".") or (extension and not _extension_fits(extension, settings.media_extensions)):
-        return False
-    return matches(key, settings)
-
-
-def _extension_fits(extension: str, allowed: Sequence[str]) -> bool:
-    # "talk 3. part two" has a dot and no extension.
-    return extension in allowed or not re.fullmatch(r"[a-z0-9_~-]{1,10}", extension)
-
-
-def matches(key: str, settings: Settings) -> bool:
-    """The include and exclude patterns; `*` also matches `/`."""
-    if settings.include and not any(fnmatch.fnmatchcase(key, pattern) for pattern in settings.include):
-        return False
-    return not any(fnmatch.fnmatchcase(key, pattern) for pattern in settings.exclude)
 
 
 def scan(
@@ -92,10 +55,7 @@ def scan(
     With `objects`, only these are compared, without a look at the bucket; nothing is taken for gone then.
     """
     connection = lake.cursor() if lake is not None else duckdb.connect(":memory:")
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE listed (key TEXT, stem TEXT, size_bytes BIGINT, fingerprint TEXT, "
-        "modified_at TIMESTAMPTZ, sidecar BOOL)"
-    )
+    listing = Listing(connection, settings if objects is None else None)
     if lake is None:
         columns = ", ".join(f"{name} {kind}" for name, kind in VIDEOS.items())
         connection.execute(f"CREATE TEMP TABLE videos ({columns})")
@@ -103,13 +63,16 @@ def scan(
     warnings: list[str] = []
     complete = objects is None
     try:
-        rows = _rows(bucket.list(), settings) if objects is None else _rows(objects, None)
-        count = _load(connection, rows, on_listed)
+        listing.load(bucket.list(listing.see) if objects is None else objects, on_listed)
     except StorageBusy as error:
         if connection.execute("SELECT count(*) FROM listed").fetchone() == (0,):
             raise
         warnings.append(str(error))
-        complete, count = False, _one(connection, "SELECT count(*) FROM listed WHERE NOT sidecar")
+        complete = False
+    count, left_out = listing.count, listing.left_out
+    warnings += left_out.warnings()
+    if complete and listing.candidates:
+        left_out.unmatched = list(listing.candidates.unmatched)
     parameters = {
         "bucket": bucket.bucket_id,
         "now": now,
@@ -135,63 +98,30 @@ def scan(
     if complete and known and not count:
         warnings.append(f"{bucket.uri} lists no video, but the lake knows {known}: nothing is marked as gone.")
     elif complete:
-        missing = connection.execute(_GONE, {"bucket": bucket.bucket_id}).fetchall()
-        gone = [Work(*row) for row in missing if is_candidate(row[1], settings)]
-    return Scan(count, count - len(work), gone, work, stale, warnings)
+        gone, hidden = _gone(connection, bucket, listing)
+        if hidden:
+            n, one = len(hidden), len(hidden) == 1
+            warnings.append(
+                f"{n} video{'' if one else 's'} that the lake knows could not be seen, behind links or objects that were left "
+                f"out, and {'is' if one else 'are'} not marked as gone: {', '.join(hidden[:5])}{' and others' * (n > 5)}."
+            )
+    return Scan(count, count - len(work), gone, work, stale, warnings, left_out)
+
+
+def _gone(connection: duckdb.DuckDBPyConnection, bucket: Bucket, listing: Listing) -> tuple[list[Work], list[str]]:
+    """Videos of the lake that the bucket has no more, and the keys of those that it may have: where nothing was seen."""
+    missing = [Work(*row) for row in connection.execute(_GONE, {"bucket": bucket.bucket_id}).fetchall()]
+    missing = [item for item in missing if listing.candidates is None or not listing.candidates.left_out(item.key)]
+    if not missing or not _one(connection, "SELECT count(*) FROM unseen"):
+        return missing, []
+    keys = [item.key for item in missing]
+    hidden = {key for (key,) in connection.execute(_HIDDEN, {"keys": keys}).fetchall()}
+    return [item for item in missing if item.key not in hidden], sorted(hidden)
 
 
 def _one(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, object] | None = None) -> int:
     row = connection.execute(sql, parameters or {}).fetchone()
     return int(row[0]) if row else 0
-
-
-def _load(
-    connection: duckdb.DuckDBPyConnection,
-    rows: Iterator[_Row],
-    on_listed: Callable[[int], None],
-) -> int:
-    """Candidates and sidecars into the table `listed`; returns the number of candidates."""
-    count = 0
-    for chunk in _chunks(rows):
-        columns = [
-            pa.array(column, field.type) for column, field in zip(zip(*chunk, strict=True), _LISTED, strict=True)
-        ]
-        connection.register("chunk", pa.Table.from_arrays(columns, schema=_LISTED))
-        connection.execute("INSERT INTO listed FROM chunk")
-        connection.unregister("chunk")
-        count += sum(not row[-1] for row in chunk)
-        on_listed(count)
-    return count
-
-
-def _rows(objects: Iterable[Object], settings: Settings | None) -> Iterator[_Row]:
-    """Candidates by the settings, and sidecars; without settings all that is no sidecar is a candidate."""
-    for item in objects:
-        sidecar = item.key.lower().endswith(SIDECAR_SUFFIXES)
-        if sidecar:
-            stem = item.key[: -len(".info.json" if item.key.lower().endswith(".info.json") else ".json")]
-        elif settings is None or is_candidate(item.key, settings):
-            stem = _EXTENSION.sub("", item.key)
-        else:
-            continue
-        yield item.key, stem, item.size_bytes, item.fingerprint, item.modified_at, sidecar
-
-
-def _chunks(rows: Iterator[_Row]) -> Iterator[list[_Row]]:
-    """Rows by the thousand; when the listing breaks off, what was seen before still comes, and then the error."""
-    chunk: list[_Row] = []
-    try:
-        for row in rows:
-            chunk.append(row)
-            if len(chunk) >= CHUNK_ROWS:
-                yield chunk
-                chunk = []
-    except StorageBusy:
-        if chunk:
-            yield chunk
-        raise
-    if chunk:
-        yield chunk
 
 
 # A sidecar belongs to `NAME.mp4` as `NAME.info.json` or `NAME.json`, and as `NAME.mp4.json` and so on.
@@ -202,8 +132,10 @@ WITH sidecars AS (
            min_by(fingerprint, (NOT key LIKE '%.info.json', key)) AS fingerprint
     FROM listed WHERE sidecar GROUP BY stem
 ),
+-- Sidecars that could not be seen are not gone: their videos keep what they said.
+unseen_sidecars AS (SELECT regexp_replace(key, '(?i)(\\.info)?\\.json$', '') AS stem FROM unseen WHERE lower(key) LIKE '%.json'),
 objects AS (
-    SELECT substr(sha256($bucket || chr(0) || o.key), 1, 20) AS video_id, o.key, o.size_bytes, o.fingerprint,
+    SELECT substr(sha256($bucket || chr(0) || o.key), 1, 20) AS video_id, o.key, o.stem, o.size_bytes, o.fingerprint,
            o.modified_at, coalesce(a.key, b.key) AS sidecar_key, coalesce(a.fingerprint, b.fingerprint) AS sidecar_fp
     FROM listed o LEFT JOIN sidecars a ON a.stem = o.key LEFT JOIN sidecars b ON b.stem = o.stem
     WHERE NOT o.sidecar
@@ -226,7 +158,9 @@ SELECT *,
          WHEN status = 'failed' THEN
               CASE WHEN $retry OR first_stage IS NOT NULL OR next_try_at <= $now THEN 'retried' END
          WHEN $refresh AND first_stage IS NOT NULL THEN 'stale'
-         WHEN sidecar_fp IS DISTINCT FROM known_sidecar THEN 'metadata' END AS why
+         WHEN sidecar_fp IS DISTINCT FROM known_sidecar AND NOT
+              (known_sidecar IS NOT NULL AND (key IN (FROM unseen_sidecars) OR stem IN (FROM unseen_sidecars)))
+              THEN 'metadata' END AS why
 FROM judged
 """
 # What has to be heard, with the name of its content where the store vouches for it; copies of what is forgotten are not.
@@ -268,4 +202,10 @@ SELECT video_id, v.key, v.size_bytes, v.fingerprint, NULL, NULL, v.sidecar_finge
        coalesce(v.attempts, 0), v.generation
 FROM videos v ANTI JOIN (SELECT key FROM listed WHERE NOT sidecar) l ON l.key = v.key
 WHERE v.bucket = $bucket AND v.status NOT IN ('gone', 'forgotten') ORDER BY v.key
+"""
+# Keys that are `unseen` themselves, or a folder above them is; an entry without a name may be any of them.
+_HIDDEN = """
+WITH parts AS (SELECT key, string_split(key, '/') AS part FROM (SELECT unnest($keys::VARCHAR[]) AS key)),
+above AS (SELECT key, unnest([array_to_string(part[1:n], '/') FOR n IN range(1, len(part) + 1)]) AS name FROM parts)
+SELECT DISTINCT key FROM above WHERE name IN (SELECT key FROM unseen) OR '' IN (SELECT key FROM unseen)
 """

@@ -1,26 +1,21 @@
-"""Object stores: S3 through botocore, every other one through its fsspec driver. Keys are whatever the store says.
-
-S3 has a class of its own for what fsspec hides: listings page by page over any number of objects, reads that are bound
-to one version of an object (`If-Match`) and go on where a connection broke, and keys that look like paths but are none.
-Credentials, region and endpoint come from where every AWS tool has them: `AWS_*` variables, profiles, the machine's role.
-"""
+"""Object stores: S3 in `tasks/s3.py`, every other one through its fsspec driver. Keys are whatever the store says."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any, Protocol
-from xml.etree import ElementTree
 
-from tasks.errors import ObjectChanged
+from tasks.left_out import Unseen
 from tasks.records import Object
 from tasks.settings import Settings
+from tasks.values import is_text, readable, said, size_of, text_of, time_of
 
 CHUNK = 4 << 20
-PIECE = 128 << 10
+GIVE_UP_AFTER = 3  # folders in a row that cannot be read: then it is the store
 # What these raise when a store does not answer is no OSError.
 LIBRARIES = ("botocore", "aiobotocore", "aiohttp", "urllib3", "azure", "gcsfs", "google")
 S3_SCHEMES = ("s3", "s3a")
@@ -32,8 +27,8 @@ class Store(Protocol):
     def anything(self) -> bool:
         """Whether there is an object at all."""
 
-    def objects(self) -> Iterator[Object]:
-        """All objects, as a stream."""
+    def objects(self) -> Iterator[Object | Unseen]:
+        """All objects, as a stream, and names behind which nothing usable was found."""
 
     def stat(self, key: str) -> Object:
         """One object as it is now; FileNotFoundError, PermissionError."""
@@ -58,6 +53,8 @@ def open_store(uri: str, settings: Settings) -> tuple[Store, str]:
     """
     scheme, _, rest = uri.partition("://")
     if scheme in S3_SCHEMES:
+        from tasks.s3 import S3Store
+
         bucket, _, prefix = rest.strip("/").partition("/")
         return S3Store(bucket, prefix, settings), rest.strip("/")
     import fsspec
@@ -74,150 +71,6 @@ def small_files(uri: str) -> tuple[Any, str]:
     return filesystem, str(root)
 
 
-class S3Store:
-    """A bucket, or a prefix of one, on S3 or on a server that speaks like it. Fingerprints are ETags."""
-
-    def __init__(self, bucket: str, prefix: str, settings: Settings) -> None:
-        self.bucket, self.prefix = bucket, f"{prefix}/" if prefix else ""
-        self.settings = settings
-
-    @cached_property
-    def client(self) -> Any:
-        """A client for all threads."""
-        import botocore.session
-        from botocore.config import Config
-
-        limits: dict[str, Any] = {
-            "connect_timeout": min(10.0, self.settings.store_timeout_s),
-            "read_timeout": self.settings.store_timeout_s,
-            "max_pool_connections": 32,
-        }
-        if not {"AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE"} & os.environ.keys():
-            # Throttling and 5xx: exponential waits with jitter, and fewer requests while the server says "slow down".
-            limits["retries"] = {"mode": "adaptive", "total_max_attempts": self.settings.store_tries}
-        client = botocore.session.get_session().create_client("s3", config=Config(**limits))
-        client.meta.events.register("before-parse.s3.ListObjectsV2", _read_listing)
-        return client
-
-    def anything(self) -> bool:
-        return bool(self._ask("list_objects_v2", Prefix=self.prefix, MaxKeys=1).get("KeyCount"))
-
-    def objects(self) -> Iterator[Object]:
-        following: dict[str, str] = {}
-        while True:
-            page = self._ask("list_objects_v2", Prefix=self.prefix, **following)
-            for info in page.get("Contents", ()):
-                if not info["Key"].endswith("/"):  # a marker that stands for a folder
-                    yield _s3_object(info["Key"][len(self.prefix) :], info["Size"], info)
-            if not page.get("IsTruncated"):
-                return
-            following = {"ContinuationToken": page["NextContinuationToken"]}
-
-    def stat(self, key: str) -> Object:
-        info = self._ask("head_object", Key=self.prefix + key)
-        return _s3_object(key, info["ContentLength"], info)
-
-    def read(self, key: str, fingerprint: str, write: Callable[[bytes], None]) -> None:
-        at, size, failures = 0, -1, 0
-        while at != size:
-            part = {"Range": f"bytes={at}-"} if at else {}
-            answer = self._ask("get_object", Key=self.prefix + key, IfMatch=f'"{fingerprint}"', **part)
-            size = at + int(answer["ContentLength"])
-            try:
-                for data in answer["Body"].iter_chunks(PIECE):
-                    write(data)
-                    at += len(data)
-                    failures = 0
-            except Exception as error:  # the connection broke; what came is kept
-                failures += 1
-                if not _of_botocore(error) or failures >= self.settings.store_tries:
-                    raise
-                _pause(failures)
-            finally:
-                answer["Body"].close()
-
-    def part(self, key: str, start: int, size: int) -> bytes:
-        within = f"bytes={start}-{start + size - 1}"
-        for failures in range(1, self.settings.store_tries + 1):
-            try:
-                body = self._ask("get_object", Key=self.prefix + key, Range=within)["Body"]
-            except EOFError:
-                return b""
-            try:
-                data: bytes = body.read()
-                return data
-            except Exception as error:
-                if not _of_botocore(error) or failures == self.settings.store_tries:
-                    raise
-                _pause(failures)
-            finally:
-                body.close()
-        raise AssertionError("unreachable")
-
-    def _ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        from botocore.exceptions import ClientError
-
-        try:
-            answer: dict[str, Any] = getattr(self.client, operation)(Bucket=self.bucket, **arguments)
-            return answer
-        except ClientError as error:
-            said = error.response.get("Error", {})
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            if status == 404:
-                raise FileNotFoundError(said.get("Message") or str(error)) from error
-            if status in (401, 403):
-                if operation != "list_objects_v2":
-                    self._still_let_in()
-                raise PermissionError(said.get("Message") or str(error)) from error
-            if status == 416:
-                raise EOFError("There are no such bytes.") from error
-            if status == 412:
-                raise ObjectChanged(f"{arguments.get('Key')} was rewritten while it was read.") from error
-            raise
-
-    def _still_let_in(self) -> None:
-        """Raise OSError when the store refuses all: then it is the credentials' fault, and not that of an object."""
-        try:
-            self.anything()
-        except PermissionError as error:
-            raise OSError(f"the store does not take the credentials any more: {error}") from error
-
-
-def _of_botocore(error: BaseException) -> bool:
-    return type(error).__module__.split(".")[0] in ("botocore", "urllib3") or isinstance(error, ConnectionError)
-
-
-def _pause(failures: int) -> None:
-    time.sleep(min(10.0, 0.1 * 2**failures))
-
-
-def _read_listing(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
-    """Read the objects of a page ourselves: botocore takes four times as long, a minute for a million objects."""
-    if response_dict["status_code"] != 200:
-        return
-    try:
-        root = ElementTree.fromstring(response_dict["body"])  # noqa: S314 - as botocore itself reads it
-    except ElementTree.ParseError:
-        return  # botocore says what is wrong with it
-    space = root.tag.removesuffix("ListBucketResult")
-    key, size, tag, modified = (f"{space}{name}" for name in ("Key", "Size", "ETag", "LastModified"))
-    rest, found = [], []
-    for node in root:
-        if node.tag != f"{space}Contents":
-            rest.append(node)
-            continue
-        said = {part.tag: part.text or "" for part in node}
-        when = datetime.fromisoformat(said[modified])
-        found.append({"Key": said[key], "Size": int(said[size]), "ETag": said[tag], "LastModified": when})
-    root[:] = rest
-    response_dict["body"] = ElementTree.tostring(root)
-    customized_response_dict["Contents"] = found
-
-
-def _s3_object(key: str, size: int, info: dict[str, Any]) -> Object:
-    return Object(key, int(size), str(info["ETag"]).strip('"'), info["LastModified"].astimezone(UTC))
-
-
 class FsspecStore:
     """A folder of any fsspec file system."""
 
@@ -227,27 +80,50 @@ class FsspecStore:
     def anything(self) -> bool:
         return bool(self.filesystem.exists(self.root))
 
-    def objects(self) -> Iterator[Object]:
+    def objects(self) -> Iterator[Object | Unseen]:
+        """All folders that can be read; what the first one raised that cannot comes last, or after three in a row."""
         self.filesystem.invalidate_cache()  # drivers keep listings, and a night is long
         # Not fsspec's walk(): below its first folder it takes one that does not answer for an empty one.
         top = self.root.rstrip("/")
-        folders = [top]
+        folders, failures, unreadable = [top], 0, None
         while folders:
             folder = folders.pop()
             try:
-                listing = self.filesystem.ls(folder, detail=True)
+                for info in self.filesystem.ls(folder, detail=True):
+                    if isinstance(found := self._entry(info, folder), str):
+                        folders.append(found)
+                    elif found:
+                        yield found
+                failures = 0
             except FileNotFoundError:
                 if folder == top:
                     raise
-                continue  # emptied since the folder above was listed
-            for info in listing:
-                name = str(info["name"]).rstrip("/")
-                if name == folder:
-                    continue  # a marker that stands for the folder
-                if info["type"] == "directory":
-                    folders.append(name)
-                else:
-                    yield self.object_of(info)
+                # else emptied since the folder above was listed
+            except Exception as error:  # a driver may raise anything
+                failures += not isinstance(error, PermissionError)
+                unreadable = unreadable or error
+                if failures == GIVE_UP_AFTER:
+                    break
+        if unreadable:
+            raise unreadable
+
+    def _entry(self, info: Any, folder: str) -> Object | Unseen | str | None:
+        """What a driver says of an object, or the name of a folder below; None for the folder itself."""
+        try:
+            name: str = os.fspath(info["name"]).rstrip("/")
+            if name == folder:
+                return None  # a marker that stands for the folder
+            if info.get("type") == "directory":
+                return name
+            if not _marked(info):  # some drivers say more of an object by itself
+                with contextlib.suppress(Exception):
+                    info = {**info, **self.filesystem.info(name), "name": name}
+            found = self.object_of(info)
+            return found if is_text(found.key) else Unseen(readable(found.key), "odd", "its name is no Unicode")
+        except Exception as error:
+            named = info.get("name") if isinstance(info, dict) else info
+            key = self._key(readable(named)) if isinstance(named, str) else ""
+            return Unseen(key, "odd", f"what the store says of it is no entry: {said(error)}")
 
     def stat(self, key: str) -> Object:
         self.filesystem.invalidate_cache()
@@ -264,7 +140,7 @@ class FsspecStore:
                     failures += 1
                     if not of_storage(error) or failures >= self.settings.store_tries:
                         raise
-                    _pause(failures)
+                    pause(failures)
                     source.seek(at)
                     continue
                 if not data:
@@ -280,17 +156,49 @@ class FsspecStore:
 
     def object_of(self, info: dict[str, Any]) -> Object:
         """An object from what a driver says of it; drivers differ in their words."""
-        name = str(info["name"])
+        modified, tag = _time(info), _tag(info)
+        if not tag:
+            # After the times are made alike: a store may give one kind in a listing and another for one object.
+            with contextlib.suppress(ValueError, OverflowError, OSError):
+                if isinstance(modified, (int, float)):
+                    modified = datetime.fromtimestamp(modified, UTC)
+            if isinstance(modified, datetime) and modified.tzinfo is None:
+                modified = modified.replace(tzinfo=UTC)
+            tag = f"{text_of(info.get('size'))}-{text_of(modified)}"
+        return Object(self._key(str(info["name"])), size_of(info.get("size")) or 0, tag, time_of(modified))
+
+    def _key(self, name: str) -> str:
         prefix = self.root.rstrip("/") + "/"
-        key = name[len(prefix) :] if name.startswith(prefix) else name.lstrip("/")
-        modified = info.get("LastModified") or info.get("last_modified") or info.get("created") or info.get("mtime")
-        tag = info.get("ETag") or info.get("etag") or info.get("md5Hash") or info.get("VersionId")
-        if isinstance(modified, (int, float)):
-            modified = datetime.fromtimestamp(modified, UTC)
-        if isinstance(modified, datetime) and modified.tzinfo is None:
-            modified = modified.replace(tzinfo=UTC)
-        # After the times are made alike: a store may give one kind in a listing and another for one object.
-        fingerprint = str(tag).strip('"') if tag else f"{info.get('size')}-{modified}"
-        return Object(
-            key, int(info.get("size") or 0), fingerprint, modified if isinstance(modified, datetime) else None
-        )
+        return name[len(prefix) :] if name.startswith(prefix) else name.lstrip("/")
+
+
+def _time(info: dict[str, Any]) -> Any:
+    return _first(info, "LastModified", "last_modified", "created", "mtime")
+
+
+def _tag(info: dict[str, Any]) -> str:
+    tag = text_of(_first(info, "ETag", "etag", "md5Hash", "VersionId") or None).strip('"')
+    return "" if tag == "None" else tag
+
+
+def _marked(info: dict[str, Any]) -> bool:
+    """Whether an object can be told from what it was before."""
+    return bool(_tag(info)) or _time(info) is not None
+
+
+def _first(info: dict[str, Any], *names: str) -> Any:
+    """The first value that says something, else the last."""
+    value = None
+    for name in names:
+        value = info.get(name)
+        try:
+            if value:
+                break
+        except Exception:  # of a type that is neither true nor false
+            value = None
+    return value
+
+
+def pause(failures: int) -> None:
+    """Wait before a request is made again."""
+    time.sleep(min(10.0, 0.1 * 2**failures))

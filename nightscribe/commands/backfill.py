@@ -57,9 +57,9 @@ def command(bucket: str, lake: str | None, models: str | None, plan: bool, at_on
     if plan or (job is None and not call_off):
         session, slices, planned = _planned(bucket, settings, options, create=not plan)
         if plan or not slices:
-            _say_plan(slices, planned, as_json=as_json, begin=False)
+            _say_plan(session, slices, planned, as_json=as_json, begin=False)
             return 0
-        _say_plan(slices, planned, as_json=False, begin=True)
+        _say_plan(session, slices, planned, as_json=False, begin=True)
         if not options["yes"] and sys.stdin.isatty():
             click.confirm("Begin?", abort=True, err=True)
     with server_that_is_set():
@@ -94,21 +94,26 @@ def _planned(bucket: str, settings: Any, options: dict[str, Any], *, create: boo
     )
     since, until = (options[name] and options[name].replace(tzinfo=UTC) for name in ("since", "until"))
     wanted = between(session.work, prefix=options["prefix"], since=since, until=until)
-    session.work = ordered(wanted, options["order"])
+    due, session.work = len(session.work), ordered(wanted, options["order"])
+    if due and not session.work:
+        session.report.warnings.append(f"Due: {due} video{'s' * (due != 1)}, and none of this prefix and time.")
     planned = make_plan(session)
     connection = connect(session.lake) if session.lake.exists() else None
     seconds = lengths(session.work, planned.media_hours, connection)
     return session, cut(session.work, seconds, options["slice_hours"]), planned
 
 
-def _say_plan(slices: list[Any], planned: Any, *, as_json: bool, begin: bool) -> None:
+def _say_plan(session: Any, slices: list[Any], planned: Any, *, as_json: bool, begin: bool) -> None:
+    for warning in session.report.warnings:
+        print(warning, file=sys.stderr)
     hours = [part.media_s / 3600 for part in slices]
     if as_json:
         found = {"slices": [{"videos": len(s.work), "media_hours": round(s.media_s / 3600, 4)} for s in slices]}
-        print_json({**planned.as_json(), **found})
+        listed = {name: session.report.as_json()[name] for name in ("listed", "scanned", "left_out", "warnings")}
+        print_json({**planned.as_json(), **found, **listed})
         return
     cut_into = [f"Slices: {len(slices)}, of about {sum(hours) / len(slices):.2f} hours of media."] if slices else []
-    print(planned.text(*cut_into, begins=begin), file=sys.stderr if begin else sys.stdout)
+    print(planned.text(*cut_into, notes=session.report.notes, begins=begin), file=sys.stderr if begin else sys.stdout)
 
 
 def _call_off(job: Any, settings: Any) -> int:

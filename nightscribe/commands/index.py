@@ -25,8 +25,10 @@ from nightscribe.common import console, json_option, lake_option, settings_from
     metavar="VIDEO",
     help="Also this video, by id or key, that was forgotten; may be repeated.",
 )
-@click.option("--include", multiple=True, metavar="GLOB", help="Only keys that match; may be repeated.")
-@click.option("--exclude", multiple=True, metavar="GLOB", help="Not the keys that match; may be repeated.")
+@click.option(
+    "--include", multiple=True, metavar="PATTERN", help="Only these: a key, a folder or a glob; may be repeated."
+)
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Not these, likewise; may be repeated.")
 @click.option("--subtitles", metavar="DIR|beside", help="Write WebVTT for each indexed video, into DIR or beside it.")
 @click.option("--no-sync", is_flag=True, help="Leave Elasticsearch as it is; nightscribe sync brings it up later.")
 @json_option
@@ -65,14 +67,17 @@ def command(
         create=not plan,
         sync=not no_sync,
     )
+    for warning in session.scan.warnings:
+        print(warning, file=sys.stderr)
     if plan:
         from tasks.plan import make_plan
 
-        made = make_plan(session)
-        print_json({**session.report.as_json(plan=True), **made.as_json()}) if as_json else print(made.text())
+        made, planned = make_plan(session), session.report
+        if as_json:
+            print_json({**planned.as_json(plan=True), **made.as_json()})
+        else:
+            print(made.text(notes=planned.notes))
         return 0
-    for warning in session.scan.warnings:
-        print(warning, file=sys.stderr)
     if session.has_work:
         _run(session, bucket)
     else:
@@ -113,7 +118,7 @@ def _sync(lake: str, settings: Any) -> dict[str, Any]:
 def _show(report: Any, settings: Any) -> None:
     for failure in report.failures:
         print(f"  failed  {failure['key']!s}: {failure['reason']}: {failure['error']}", file=sys.stderr)
-    for warning in report.warnings:
+    for warning in [*report.warnings, *report.notes]:
         print(f"  note    {warning}", file=sys.stderr)
     console().print(report.sentence(), markup=False)
 

@@ -29,8 +29,8 @@ from tasks.lake.schema import CONTENT, TABLES
 from tasks.lake.store import Lake, retry_commit
 from tasks.lake.traces import clean_reports, cleaned, drop_words, restore_words, said_elsewhere, vanishing
 from tasks.lake.views import connect
+from tasks.listing import SIDECAR_SUFFIXES
 from tasks.records import Status
-from tasks.scan import SIDECAR_SUFFIXES
 
 ID_OF = "substr(sha256({} || chr(0) || {}), 1, 20)"  # of bucket and key
 BURIED = "status IN ('forgotten', 'gone') AND key = ''"  # a bare row: all that is left of a video

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tasks.bucket import Bucket
 from tasks.errors import BadSidecar, Misconfigured, Permanent, Transient
+from tasks.listing import SIDECAR_SUFFIXES
 from tasks.manifest import Problems
 from tasks.metadata import make_metadata, parse_sidecar
-from tasks.scan import SIDECAR_SUFFIXES
 from tasks.speech.text import to_alphabet
 
 RUN = 6  # words in a row that two texts do not share by chance

@@ -103,13 +103,21 @@ class Cut:
     then: Callable[[], object] = lambda: None
 
 
+@dataclass(frozen=True)
+class Rewrite:
+    """The server's answer with another body, and with these headers, or without those that are None."""
+
+    body: Callable[[bytes], bytes] = lambda said: said
+    headers: dict[str, str | None] = field(default_factory=dict)
+
+
 @dataclass
 class Proxy:
     """Forwards to `target` what `rule` lets through; `seen` has every request."""
 
     target: str
     url: str = ""
-    rule: Callable[[Request], Refuse | Cut | None] = lambda request: None
+    rule: Callable[[Request], Refuse | Cut | Rewrite | None] = lambda request: None
     seen: list[Request] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -150,6 +158,14 @@ def proxied(target: str) -> Iterator[Proxy]:
             if isinstance(told, Refuse):
                 self._refuse(told)
                 return
+            if isinstance(told, Rewrite):
+                said = told.body(said)
+                other = {name.lower(): value for name, value in told.headers.items()}
+                if self.command != "HEAD":
+                    other["content-length"] = str(len(said))
+                headers = [(name, value) for name, value in headers if name.lower() not in other]
+                headers += [(name, value) for name, value in other.items() if value is not None]
+                told = None
             if not told:
                 self._answer(answer.status, headers, said)
                 return
