@@ -12,7 +12,7 @@ WORKDIR /opt/nightscribe
 ARG TORCH_BACKEND=
 # The packages first: they are built again only when their versions change.
 COPY pyproject.toml requirements-image.lock README.md ./
-COPY tools/install.sh tools/
+COPY tools/install.sh tools/certificates.sh tools/uv tools/
 RUN --mount=type=cache,target=/root/.cache LOCK=requirements-image.lock bash tools/install.sh
 
 COPY . .

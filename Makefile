@@ -15,14 +15,14 @@ test:              ## everything the tests need, then the checks and the tests
 	@.venv/bin/python -m pytest -n 2 --dist worksteal
 
 test-long: test    ## the tests of endurance at their full length, and Spark (an hour and a half more)
-	@.venv/bin/uv pip install --quiet --require-hashes -r requirements-spark.lock
+	@tools/uv pip install --quiet --require-hashes -r requirements-spark.lock
 	@.venv/bin/python -m pytest --long tests/integration/test_other_engines.py tests/integration/test_killed.py tests/integration/test_writers.py tests/integration/test_mutations.py tests/integration/test_backfill.py tests/integration/test_engines.py tests/integration/test_forget.py tests/integration/test_postgres.py tests/integration/test_s3_writers.py
 
 lock:              ## new lock files from pyproject.toml
-	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q pyproject.toml requirements-build.in -o requirements.lock
-	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q pyproject.toml requirements-build.in --extra test -c requirements.lock -o requirements-test.lock
-	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q pyproject.toml requirements-build.in --extra kubernetes -c requirements.lock -o requirements-image.lock
-	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q requirements-spark.in -c requirements-test.lock -o requirements-spark.lock
+	tools/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q pyproject.toml requirements-build.in -o requirements.lock
+	tools/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q pyproject.toml requirements-build.in --extra test -c requirements.lock -o requirements-test.lock
+	tools/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q pyproject.toml requirements-build.in --extra kubernetes -c requirements.lock -o requirements-image.lock
+	tools/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q requirements-spark.in -c requirements-test.lock -o requirements-spark.lock
 
 elasticsearch:     ## a real Elasticsearch without Docker, on port 9200 until Ctrl-C (Maven, Java 21 or newer)
 	@tools/elasticsearch

@@ -143,7 +143,7 @@ async def hits_in_video(request: Request, video_id: VideoId, q: Text, mode: sear
     found = await web.read(
         lambda view: transcript.hits(view, web.settings, video_id, q, phrase=mode == "phrase", any_word=mode == "any")
     )
-    return {"query": q, "hits": [asdict(hit) for hit in found]}
+    return {"query": q, **asdict(found)}
 
 
 @router.get(

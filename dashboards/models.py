@@ -68,6 +68,9 @@ class SearchAnswer(BaseModel):
     total_videos: int
     total_moments: int
     next: int | None = Field(description="Offset of the next page.")
+    instead: OtherQuery | None = Field(
+        description="What is answered, where nothing is found as typed and something when it is written otherwise."
+    )
     suggestions: list[OtherQuery]
     videos: list[FoundVideo]
 
@@ -175,6 +178,7 @@ class Hit(BaseModel):
 
 class Hits(BaseModel):
     query: str
+    instead: str | None = Field(description="How the query is written, where only that is said here.")
     hits: list[Hit]
 
 

@@ -99,7 +99,7 @@ async def watch_page(request: Request, video_id: str) -> Response:
         row = videos.video_row(view, video_id)
         about = videos.video(view, video_id)
         problem = ""
-        found: list[transcript.Hit] = []
+        found = transcript.Hits([])
         if asked:
             try:
                 found = transcript.hits(
@@ -114,8 +114,9 @@ async def watch_page(request: Request, video_id: str) -> Response:
             title=about["title"] or about["key"],
             video=about,
             lines=lines,
-            hit_words={number for hit in found for number in hit.words},
-            hits=[asdict(hit) for hit in found],
+            hit_words={number for hit in found.hits for number in hit.words},
+            hits=[asdict(hit) for hit in found.hits],
+            instead=found.instead,
             bands=topic_bands(topics, row["duration_ms"] or 0),
             q=asked,
             mode=mode,
@@ -126,6 +127,7 @@ async def watch_page(request: Request, video_id: str) -> Response:
             unsure=transcript.UNSURE,
             type=media.media_type(row),
             plays=media.plays_in_browsers(row),
+            may_play=media.may_play(row),
             said_direction=videos.direction(
                 row["language"], " ".join(word[1] for line in lines[:5] for word in line.words)
             ),

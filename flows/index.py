@@ -50,11 +50,15 @@ def index(
     limit: int | None = None,
     retry_failed: bool = False,
     refresh: bool = False,
+    sync: bool = True,
 ) -> dict[str, Any]:
-    """The entry point of deployments: open a session by these parameters and the settings, and run it."""
+    """The entry point of deployments: open a session by these parameters and the settings, and run it.
+
+    Without `sync`, Elasticsearch is left as it is.
+    """
     given: dict[str, Any] = {k: v for k, v in (("lake", lake), ("models", models)) if v is not None}
     session = _opened.pop(bucket, None) or open_session(
-        bucket, Settings(**given), limit=limit, retry_failed=retry_failed, refresh=refresh
+        bucket, Settings(**given), limit=limit, retry_failed=retry_failed, refresh=refresh, sync=sync
     )
     report = run(session)
     try:

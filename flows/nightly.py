@@ -23,9 +23,15 @@ log = logging.getLogger("nightscribe")
 
 @flow(name="nightly", validate_parameters=False)
 def nightly(
-    bucket: str | None = None, lake: str | None = None, models: str | None = None, retry_failed: bool = False
+    bucket: str | None = None,
+    lake: str | None = None,
+    models: str | None = None,
+    retry_failed: bool = False,
+    sync: bool = True,
 ) -> dict[str, Any] | State[Any]:
     """Index what came, changed or went since the last night. When that one still works, this one ends at once.
+
+    Without `sync`, Elasticsearch is left to the deployment of that name.
 
     Raises:
         Misconfigured: neither the parameter nor the setting `bucket` names one.
@@ -39,7 +45,7 @@ def nightly(
     try:
         with claimed(kept, of_bucket("nightly", bucket_id), silence_s=settings.silence_s) as claim:
             planned = yet_to_do(kept, bucket_id)
-            session = open_session(where, settings, retry_failed=retry_failed)
+            session = open_session(where, settings, retry_failed=retry_failed, sync=sync)
             session.listeners.append(claim.still_ours)
             if left := leave_to_backfill(session, planned):
                 log.warning(

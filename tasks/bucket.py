@@ -17,13 +17,21 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlparse
 
-from tasks.errors import AccessDenied, BucketNotFound, MissingTool, ObjectChanged, StorageBusy, refuse_password
+from tasks.errors import (
+    AccessDenied,
+    BadSidecar,
+    BucketNotFound,
+    MissingTool,
+    ObjectChanged,
+    StorageBusy,
+    refuse_password,
+)
 from tasks.records import Object
 from tasks.scratch import writing
 from tasks.settings import Settings
-from tasks.stores import Store, of_storage, open_store
+from tasks.stores import CHUNK, Store, of_storage, open_store
 
-SIDECAR_LIMIT = 4 << 20
+SIDECAR_LIMIT = 512 << 20
 _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 
 
@@ -140,9 +148,23 @@ class Bucket:
             raise ObjectChanged(f"{key} was rewritten while it was read.")
         return now.size_bytes
 
-    def read_small(self, key: str) -> bytes:
-        """A sidecar's bytes; at most 4 MB of them."""
-        return self.part(key, 0, SIDECAR_LIMIT + 1)
+    def sidecar(self, key: str) -> Iterator[bytes]:
+        """The bytes of a sidecar, in pieces of at most 4 MB.
+
+        Raises:
+            BadSidecar: it is larger than 512 MB. ObjectChanged: it was removed or rewritten while it was read.
+            AccessDenied, StorageBusy.
+        """
+        first = self.part(key, 0, CHUNK)
+        if len(first) < CHUNK:  # nearly all are; one request for each
+            yield first
+            return
+        now = self.stat(key)
+        if now.size_bytes > SIDECAR_LIMIT:
+            raise BadSidecar(f"The sidecar {key} is larger than {SIDECAR_LIMIT >> 20} MB.")
+        for start in range(0, now.size_bytes, CHUNK):
+            yield self.part(key, start, min(CHUNK, now.size_bytes - start))
+        self._same(key, now.fingerprint)
 
     def part(self, key: str, start: int, size: int) -> bytes:
         """At most `size` bytes of an object from `start` on; fewer at its end.

@@ -41,6 +41,14 @@ def typed_words(text: str) -> list[str]:
     return _words(prefixes=True).findall(_plain(text))
 
 
+def typed_parts(text: str) -> tuple[list[str], list[str]]:
+    """`typed_words`, and what stands before each of them and behind the last."""
+    plain = _plain(text)
+    found = list(_words(prefixes=True).finditer(plain))
+    edges = [0, *(edge for match in found for edge in match.span()), len(plain)]
+    return [match.group() for match in found], [plain[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
 def fold_word(word: str) -> str:
     """A said word as search compares it; a space parts it where it is several ("well-known")."""
     if word.isascii() and word.isalnum():

@@ -33,7 +33,7 @@ from tasks.lake.views import connect
 from tasks.records import Status
 from tasks.scratch import forget_files
 from tasks.settings import Settings
-from tasks.subtitle_files import remove_subtitles
+from tasks.subtitle_removal import remove_subtitles
 
 AT_ONCE = 200  # videos that are forgotten together
 NOT_COVERED = (

@@ -3,34 +3,38 @@ container says, else its file name."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from tasks.dates import instant
 from tasks.errors import BadSidecar
+from tasks.json_stream import NotJson, read_members
 from tasks.records import Metadata
 
 MAX_TEXT = 100_000
+DATES = ("published_at", "timestamp", "upload_date", "release_date", "date")
+SECONDS = ("timestamp",)  # since 1970
+FIELDS = frozenset(("title", "fulltitle", "description", "tags", "categories", "language", *DATES))
+# As ffprobe names them, in small letters; the last two are what the clock of a camera or program said.
+CLOCKS = ("com.apple.quicktime.creationdate", "creation_time")
+CONTAINER_DATES = ("date", "tdrc", "tyer", "year", *CLOCKS)
 
 
-def parse_sidecar(data: bytes, key: str) -> dict[str, Any]:
-    """The object in a sidecar.
+def parse_sidecar(data: bytes | Iterable[bytes], key: str) -> dict[str, Any]:
+    """The fields of a sidecar that count here. In pieces it may be of any size; strings and lists are cut (`read_members`).
 
     Raises:
-        BadSidecar: it is not a JSON object, or absurdly large.
+        BadSidecar: it is not a JSON object.
     """
-    if len(data) > 4 << 20:
-        raise BadSidecar(f"The sidecar {key} is larger than 4 MB.")
     try:
-        value = json.loads(data.decode("utf-8-sig"))
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise BadSidecar(f"The sidecar {key} is not JSON: {error}") from error
-    if not isinstance(value, dict):
+        found = read_members((data,) if isinstance(data, bytes) else data, FIELDS, chars=MAX_TEXT)
+    except NotJson as error:
+        raise BadSidecar(f"The sidecar {key} is not JSON: {error}.") from error
+    if found is None:
         raise BadSidecar(f"The sidecar {key} holds no JSON object.")
-    return value
+    return found
 
 
 def make_metadata(key: str, sidecar: Mapping[str, Any], container: Mapping[str, str]) -> Metadata:
@@ -38,14 +42,10 @@ def make_metadata(key: str, sidecar: Mapping[str, Any], container: Mapping[str, 
     tags = sidecar.get("tags") or sidecar.get("categories") or container.get("keywords") or ()
     if isinstance(tags, str):
         tags = re.split(r"[;,]", tags)
-    published = next(
-        (
-            when
-            for name in ("published_at", "timestamp", "upload_date", "release_date", "date")
-            if (when := instant(sidecar.get(name)))
-        ),
-        None,
-    ) or next((when for name in ("date", "creation_time") if (when := instant(container.get(name)))), None)
+    dates = (
+        *(instant(sidecar.get(name), seconds=name in SECONDS) for name in DATES),
+        *(instant(container.get(name), clock=name in CLOCKS) for name in CONTAINER_DATES),
+    )
     return Metadata(
         title=_text(sidecar.get("title"))
         or _text(sidecar.get("fulltitle"))
@@ -55,7 +55,7 @@ def make_metadata(key: str, sidecar: Mapping[str, Any], container: Mapping[str, 
         or _text(container.get("description"))
         or _text(container.get("comment")),
         tags=tuple(clean for tag in (tags if isinstance(tags, (list, tuple)) else ()) if (clean := _text(tag))),
-        published_at=published,
+        published_at=next(filter(None, dates), None),
         language=_text(sidecar.get("language")) or None,
     )
 
@@ -65,23 +65,6 @@ def title_of(key: str) -> str:
     name = PurePosixPath(key).name
     stem = re.sub(r"\.[A-Za-z0-9_~]{1,10}$", "", name) or name
     return " ".join(stem.replace("_", " ").split()) or name
-
-
-def instant(value: object) -> datetime | None:
-    """A point in time from what sidecars hold: epoch seconds, `20240131`, ISO 8601; anything else is none."""
-    try:
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e11:
-            return datetime.fromtimestamp(value, UTC)
-        text = _text(value)
-        if re.fullmatch(r"\d{8}", text):
-            return datetime.strptime(text, "%Y%m%d").replace(tzinfo=UTC)
-        if re.fullmatch(r"\d{4}", text):
-            return datetime(int(text), 1, 1, tzinfo=UTC)
-        when = datetime.fromisoformat(text)
-        # In UTC it may leave the years 1 to 9999, which the lake would take and Python not read again.
-        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def _text(value: object) -> str:

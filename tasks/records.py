@@ -103,6 +103,7 @@ class Probe:
     video_stream: int | None = None
     pixels: str | None = None
     exact: bool = True  # whether the length is what the file says, and not a guess at it
+    likely: bool = True  # whether it can be so long, by its size
     starts_ms: int = 0  # where its first stream begins on the clock
     clock: Steadiness = "steady"
 

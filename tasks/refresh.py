@@ -155,7 +155,7 @@ def _metadata(pipeline: Pipeline, work: Work, video: dict[str, Any]) -> tuple[Me
             return replace(old, title=title_of(work.key) if named else old.title, language=None), None
         return make_metadata(work.key, {}, {}), None
     try:
-        found = parse_sidecar(pipeline.bucket.read_small(work.sidecar_key), work.sidecar_key)
+        found = parse_sidecar(pipeline.bucket.sidecar(work.sidecar_key), work.sidecar_key)
     except (BadSidecar, Permanent, ObjectChanged) as error:
         if copied:
             return make_metadata(work.key, {}, {}), f"{error} The video was indexed without it."

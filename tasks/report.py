@@ -108,6 +108,10 @@ class RunReport:
         self.search = {"outcome": "failed", "error": str(error)}
         self.warnings.append(f"Search is behind the lake: {error} Then run: nightscribe sync")
 
+    def left_behind(self) -> None:
+        """Elasticsearch was not to follow, as was asked for."""
+        self.search = {"outcome": "skipped", "next": "nightscribe sync"}
+
     def spent(self, device: str, recipes: Recipes, settings: Settings) -> None:
         """Note where the run's seconds were spent, by which recipe, and at which price."""
         self.device, self.hardware = device, hardware_of(device)
@@ -127,7 +131,7 @@ class RunReport:
     @property
     def exit_code(self) -> int:
         """1 when something failed in this run."""
-        behind = self.search is not None and self.search["outcome"] != "done"
+        behind = self.search is not None and self.search["outcome"] not in ("done", "skipped")
         return 1 if self.failures or self.bad_sidecars or behind else 0
 
     def as_json(self, *, plan: bool = False) -> dict[str, Any]:
@@ -179,6 +183,13 @@ class RunReport:
 
     def sentence(self) -> str:
         """The one line that ends a run."""
+        said = {
+            "done": " Elasticsearch has them." if sum(self.done.values()) or self.gone else "",
+            "skipped": " Elasticsearch was left as it is (--no-sync); nightscribe sync brings it up to the lake.",
+        }
+        return self._sentence() + said.get(self.search["outcome"] if self.search else "", "")
+
+    def _sentence(self) -> str:
         if not sum(self.done.values()) and not self.gone:
             due = f" {self.stale} were made by an older recipe: --refresh redoes them." if self.stale else ""
             return f"Nothing left to do: {self.unchanged} of {self.scanned} videos are up to date.{due}"
@@ -192,9 +203,7 @@ class RunReport:
         minutes = self.media_ms / 60_000
         hourly = self.cost_per_media_hour
         money = "" if hourly is None else f", {self.cost:.4f} {self.currency}, {hourly:.4f} an hour of media"
-        done = f"{', '.join(parts)}; {minutes:.1f} minutes of media, {self.words} words in {total:.0f} s{speed}{money}."
-        found = self.search is not None and self.search["outcome"] == "done"
-        return f"{done} Elasticsearch has them." if found else done
+        return f"{', '.join(parts)}; {minutes:.1f} minutes of media, {self.words} words in {total:.0f} s{speed}{money}."
 
     def markdown(self) -> str:
         """The artifact that Prefect shows."""

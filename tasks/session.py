@@ -30,7 +30,10 @@ BYTES_PER_S = 60_000.0  # a guess at a video's rate, only to cut batches
 
 @dataclass
 class Session:
-    """One index run. `work` is what remains after --limit; `outcome` is there from its end on, `failure` is what broke it off."""
+    """One index run. `work` is what remains after --limit; `outcome` is there from its end on, `failure` is what broke it off.
+
+    Without `sync`, Elasticsearch is left as it is.
+    """
 
     settings: Settings
     bucket: Bucket
@@ -44,6 +47,7 @@ class Session:
     listeners: list[Callable[[Sequence[Result]], None]] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     lost_in_a_row: int = 0
+    sync: bool = True
     outcome: str | None = None
     failure: BaseException | None = None
 
@@ -137,6 +141,9 @@ class Session:
         """Bring Elasticsearch up to the lake, where one is set. What it cannot take now, the next sync brings."""
         if not self.settings.elasticsearch_url:
             return
+        if not self.sync:
+            self.report.left_behind()
+            return
         try:
             with foreseen():
                 self.report.searchable(sync(self.lake.uri, self.settings))
@@ -193,6 +200,7 @@ def open_session(
     remember: Sequence[str] = (),
     create: bool = True,
     objects: Sequence[Object] | None = None,
+    sync: bool = True,
 ) -> Session:
     """Check everything that can be wrong before any work, and scan. With `create` false nothing is written (--plan).
 
@@ -225,4 +233,4 @@ def open_session(
     report.found(found)
     work = found.work if limit is None else found.work[:limit]
     pipeline = Pipeline(bucket, lake, settings, models, made, run_id)
-    return Session(settings, bucket, lake, models, made, found, work, report, pipeline)
+    return Session(settings, bucket, lake, models, made, found, work, report, pipeline, sync=sync)

@@ -1,18 +1,28 @@
 """The one settings object: defaults, then `nightscribe.toml`, then `NIGHTSCRIBE_*` environment, then flags.
 
+Between the defaults and the file stand variables that other programs read too (`SHARED`).
+
 `docs/settings.md` is generated from the fields below.
 """
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 REPO = Path(__file__).resolve().parent.parent
+SHARED = {"elasticsearch_url": "ELASTICSEARCH_URL"}
 
 MEDIA_EXTENSIONS = """
     3g2 3gp aac ac3 aif aiff alac amr ape asf au avi caf dts dv ec3 f4v flac flv h264 h265 hevc m1v m2ts m2v m4a m4b
@@ -106,6 +116,12 @@ class Settings(BaseSettings):
     cue_max_ms: Annotated[int, Field(ge=1000, description="Longest cue.")] = 7000
     cue_gap_ms: Annotated[int, Field(ge=0, description="Gap between cues (two frames at 25 a second).")] = 80
     cue_cps: Annotated[float, Field(gt=1, description="Characters a second where the speech allows it.")] = 20.0
+    subtitles_beside: Annotated[
+        Literal["short", "long"],
+        Field(
+            description="Names of subtitles beside videos: `short` is `talk.en.vtt`, which players look for, `long` `talk.mp4.vtt`."
+        ),
+    ] = "short"
 
     topic_window_s: Annotated[float, Field(gt=10, description="Length of a topic window.")] = 120.0
     topic_keep: Annotated[int, Field(ge=1, description="Labels kept for each video and window.")] = 5
@@ -133,7 +149,11 @@ class Settings(BaseSettings):
     ] = None
 
     elasticsearch_url: Annotated[
-        str | None, Field(description="Elasticsearch to keep in step and to search; without it the lake answers.")
+        str | None,
+        Field(
+            description="Elasticsearch to keep in step and to search; without it the lake answers. "
+            "Where neither this nor the file says anything, `ELASTICSEARCH_URL` does; an empty one is none."
+        ),
     ] = None
     elasticsearch_api_key: Annotated[SecretStr | None, Field(description="API key, as Elasticsearch encodes it.")] = (
         None
@@ -212,6 +232,11 @@ class Settings(BaseSettings):
     ] = False
     web_prefect_url: Annotated[str | None, Field(description="Address of Prefect's pages, for links.")] = None
 
+    @field_validator("elasticsearch_url")
+    @classmethod
+    def _empty_is_none(cls, url: str | None) -> str | None:
+        return (url or "").strip() or None
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -221,7 +246,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        shared = {name: os.environ[variable] for name, variable in SHARED.items() if variable in os.environ}
+        file = TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, file, InitSettingsSource(settings_cls, init_kwargs=shared)
 
 
 @cache

@@ -169,10 +169,12 @@ def timestamp(ms: int, comma: str = ".") -> str:
     return f"{hours:02d}:{minutes:02d}:{seconds:02d}{comma}{milliseconds:03d}"
 
 
-def to_webvtt(cues: Sequence[Cue], *, language: str | None = None) -> str:
-    """A WebVTT file (W3C). `&`, `<` and `>` are escaped, and so nothing in a text can end a cue or be markup."""
+def to_webvtt(cues: Sequence[Cue], *, language: str | None = None, video_id: str = "") -> str:
+    """A WebVTT file (W3C), which says of which video it is if that is given. `&`, `<` and `>` are escaped, and so nothing in
+    a text can end a cue or be markup."""
     spoken = " ".join(_plain(language, escape=True).split()) if language else ""
-    head = f"WEBVTT\n\nNOTE {MARK}; machine transcript" + (f", language {spoken}" if spoken else "")
+    made = f"{MARK}; machine transcript" + (f" of {video_id}" if video_id else "")
+    head = f"WEBVTT\n\nNOTE {made}" + (f", language {spoken}" if spoken else "")
     blocks = [f"{timestamp(cue.start_ms)} --> {timestamp(cue.end_ms)}\n{_plain(cue.text, escape=True)}" for cue in cues]
     return "\n\n".join([head, *blocks]) + "\n"
 

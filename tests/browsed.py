@@ -10,7 +10,7 @@ from web_archive import TRACK, archive, long_talk, serving, video  # noqa: F401
 from tasks.lake.commit import commit
 from tasks.records import Probe
 
-LONG, QUIET = "2" * 20, "4" * 20
+LONG, QUIET, GUESSED = "2" * 20, "4" * 20, "5" * 20
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
 
 
@@ -18,7 +18,8 @@ PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobil
 def address(archive):
     wav = Probe(4_000, "wav", None, None, None, None, (replace(TRACK, codec="pcm_s16le"),))
     quiet = video("only a tone", QUIET, "tone.wav", archive.bucket, title="No topics", probe=wav, duration_ms=4_000)
-    made = [long_talk(archive.bucket, LONG, 50), replace(quiet, topics=quiet.topics[:1])]
+    guessed = video("only a guess", GUESSED, "bank.mp4", archive.bucket, title="A guess", clock="estimated")
+    made = [long_talk(archive.bucket, LONG, 50), replace(quiet, topics=quiet.topics[:1]), replace(guessed, topics=())]
     commit(archive.lake, made, run_id="r2", device="cpu")
     with serving(archive.settings) as found:
         yield found

@@ -29,6 +29,9 @@ TESTDATA = Path(os.environ.get("NIGHTSCRIBE_TESTDATA", REPO.parent / "shared" / 
 # Read when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# ELASTICSEARCH_URL says which server the tests take (tests/search_server), and is no archive's.
+os.environ["NIGHTSCRIBE_ELASTICSEARCH_URL"] = ""
+
 _at_the_end = contextlib.ExitStack()
 
 
@@ -57,7 +60,8 @@ def command_environment(folder: Path, **more: str | None) -> dict[str, str]:
     None takes a variable out: without PREFECT_API_URL a command starts a Prefect server of its own, as a user's does who
     has none.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "NIGHTSCRIBE_"))}
+    others = ("PREFECT_", "NIGHTSCRIBE_", "ELASTICSEARCH_URL")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     own = {
         "NIGHTSCRIBE_LAKE": str(folder / "lake"),
         "NIGHTSCRIBE_SCRATCH": str(folder / "scratch"),

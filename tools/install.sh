@@ -67,17 +67,22 @@ if [ -e "$stamp" ] && .venv/bin/python -c 'import sys' 2>/dev/null; then
 fi
 .venv/bin/python -c 'import sys' 2>/dev/null || rm -rf .venv
 [ -d .venv ] || "$python" -m venv .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
+. tools/certificates.sh
+if [ -n "$certificates" ] && [ -z "${PIP_CERT:-}${REQUESTS_CA_BUNDLE:-}${CURL_CA_BUNDLE:-}" ] && [[ $(pip config list) != *.cert=* ]]; then
+    export PIP_CERT=$certificates
+fi
+pip install --quiet "uv>=0.9"
 say "Installing the locked packages ($lock); torch is large, this can take some minutes."
 if [ -n "${TORCH_BACKEND:-}" ]; then
     # Another build of torch has other hashes and another version suffix: everything else stays locked.
-    .venv/bin/uv pip install --quiet --compile-bytecode --torch-backend "$TORCH_BACKEND" "torch$(sed -n 's/^torch\(==[0-9.]*\).*/\1/p' "$lock")"
+    tools/uv pip install --quiet --compile-bytecode --torch-backend "$TORCH_BACKEND" "torch$(sed -n 's/^torch\(==[0-9.]*\).*/\1/p' "$lock")"
     grep -vE '^(nvidia-|cuda-|triton)' "$lock" | sed -E 's/ *\\$//; /^ *--hash/d' | grep -v '^torch==' > .venv/lock-without-torch.txt
-    .venv/bin/uv pip install --quiet --compile-bytecode --no-deps -r .venv/lock-without-torch.txt
+    tools/uv pip install --quiet --compile-bytecode --no-deps -r .venv/lock-without-torch.txt
 else
-    .venv/bin/uv pip install --quiet --compile-bytecode --require-hashes -r "$lock"
+    tools/uv pip install --quiet --compile-bytecode --require-hashes -r "$lock"
 fi
-.venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
+tools/uv pip install --quiet --no-deps --no-build-isolation --editable .
 rm -f .venv/.installed-*
 touch "$stamp"
 say "Done: .venv/bin/nightscribe --help"

@@ -41,6 +41,7 @@ export class Hits {
       const answer = await fetchJson(`/api/videos/${this.stage.dataset.video}/hits?q=${encodeURIComponent(text)}&mode=${mode}`);
       if (text !== this.asked) return;
       this.found = answer.hits;
+      this.instead = answer.instead ? ` for “${answer.instead}”` : "";
     } catch (error) {
       return this.tell(error.message);
     }
@@ -64,7 +65,7 @@ export class Hits {
     for (const span of document.querySelectorAll(".hit.chosen")) span.classList.remove("chosen");
     const hit = this.found[this.at];
     for (const span of this.spans(hit)) span.classList.add("chosen");
-    this.tell(`${this.at + 1} of ${this.found.length}`);
+    this.tell(`${this.at + 1} of ${this.found.length}${this.instead}`);
     if (jump) this.go(this.lineOf(hit.words[0]), hit.start_ms);
   }
 

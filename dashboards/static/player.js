@@ -28,7 +28,8 @@ export class Player {
         video.pause();
       }
     });
-    if (stage.dataset.plays === "no") this.copy();
+    this.original = stage.dataset.plays === "perhaps"; // the file may play, at other times
+    if (stage.dataset.plays !== "yes") this.copy();
     video.addEventListener("error", () => {
       if (this.disconnected()) this.brokeOff();
       else if (this.video.hasAttribute("src")) this.say("The video cannot be played here.");
@@ -99,7 +100,10 @@ export class Player {
       this.video.src = `/media/${this.id}/web.mp4`;
       this.load();
     } catch (error) {
-      this.say(`The video cannot be played here. ${error.message}`);
+      if (!this.original) return this.say(`The video cannot be played here. ${error.message}`);
+      this.video.src = `/media/${this.id}/original`;
+      this.load();
+      this.say(`The file itself is played; words may not be where they are said. ${error.message}`);
     }
   }
 

@@ -27,6 +27,7 @@ from nightscribe.common import console, json_option, lake_option, settings_from
 @click.option("--at-once", type=click.IntRange(min=1), help="At most so many slices at a time; default all workers.")
 @click.option("--retry-failed", is_flag=True, help="Also videos that failed before.")
 @click.option("--refresh", is_flag=True, help="Also videos made by an older recipe.")
+@click.option("--no-sync", is_flag=True, help="Leave Elasticsearch as it is; nightscribe sync brings it up later.")
 @click.option("--call-off", is_flag=True, help="End a backfill under way; what is done stays.")
 @json_option
 def command(bucket: str, lake: str | None, models: str | None, plan: bool, at_once: int | None, call_off: bool,
@@ -79,7 +80,7 @@ def command(bucket: str, lake: str | None, models: str | None, plan: bool, at_on
                 print(f"Going on with the backfill {job.id}.", file=sys.stderr)
             fleet = PrefectFleet(kept.uri, job.id)
             fleet.lift_limit()
-            return _see_it_done(job, fleet, settings, at_once, as_json=as_json)
+            return _see_it_done(job, fleet, settings, at_once, sync=not options["no_sync"], as_json=as_json)
 
 
 def _planned(bucket: str, settings: Any, options: dict[str, Any], *, create: bool) -> tuple[Any, list[Any], Any]:
@@ -133,7 +134,7 @@ def _call_off(job: Any, settings: Any) -> int:
     return 0
 
 
-def _see_it_done(job: Any, fleet: Any, settings: Any, at_once: int | None, *, as_json: bool) -> int:
+def _see_it_done(job: Any, fleet: Any, settings: Any, at_once: int | None, *, sync: bool, as_json: bool) -> int:
     from nightscribe.progress import counting
     from tasks.backfill.drive import drive
     from tasks.backfill.report import keep, report_of, sentence
@@ -149,7 +150,7 @@ def _see_it_done(job: Any, fleet: Any, settings: Any, at_once: int | None, *, as
     if not lost:  # else the next call tries again
         keep(job, report)
         job.clear()
-    _sync(settings)
+    _sync(settings, wanted=sync)
     if as_json:
         print_json(report)
     else:
@@ -163,9 +164,12 @@ def _see_it_done(job: Any, fleet: Any, settings: Any, at_once: int | None, *, as
     return 1 if report["failed"] or report["left"] or lost else 0
 
 
-def _sync(settings: Any) -> None:
+def _sync(settings: Any, *, wanted: bool) -> None:
     """Elasticsearch once for all slices; what it cannot take now, the next sync brings."""
     if not settings.elasticsearch_url:
+        return
+    if not wanted:
+        print("Elasticsearch was left as it is (--no-sync). Then run: nightscribe sync", file=sys.stderr)
         return
     from tasks.errors import NightscribeError
     from tasks.search.elastic.sync import sync_lake

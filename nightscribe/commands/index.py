@@ -28,6 +28,7 @@ from nightscribe.common import console, json_option, lake_option, settings_from
 @click.option("--include", multiple=True, metavar="GLOB", help="Only keys that match; may be repeated.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Not the keys that match; may be repeated.")
 @click.option("--subtitles", metavar="DIR|beside", help="Write WebVTT for each indexed video, into DIR or beside it.")
+@click.option("--no-sync", is_flag=True, help="Leave Elasticsearch as it is; nightscribe sync brings it up later.")
 @json_option
 def command(
     bucket: str,
@@ -41,6 +42,7 @@ def command(
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     subtitles: str | None,
+    no_sync: bool,
     as_json: bool,
 ) -> int:
     """Scan BUCKET (a folder or URI) and index what is new, changed or due again.
@@ -61,6 +63,7 @@ def command(
         refresh=refresh,
         remember=remember,
         create=not plan,
+        sync=not no_sync,
     )
     if plan:
         from tasks.plan import make_plan
@@ -76,7 +79,7 @@ def command(
         session.close("done")
         session.let_search_follow(_sync)  # an earlier run may have left something
     report = session.report
-    if subtitles and session.has_work:
+    if subtitles and (session.has_work or subtitles == "beside"):  # where files may have an earlier name
         _write_subtitles(session, subtitles)
     if as_json:
         print_json(report.as_json())
@@ -127,3 +130,5 @@ def _write_subtitles(session: Any, where: str) -> None:
     )
     for item in done["skipped"]:
         print(f"  note    {item['key']}: no subtitles written, {item['reason']}", file=sys.stderr)
+    for item in done["notes"]:
+        print(f"  note    {item['key']}: {item['reason']}", file=sys.stderr)

@@ -67,7 +67,7 @@ def command(
     """Find WORDS in what was said: all of them within a passage, or with --phrase one after the other.
 
     A passage is 15 to 30 seconds with the 31 words before it. A word that ends in * stands for all that begin so; numbers
-    are also looked for as they are read aloud.
+    are also looked for as they are read aloud. Where nothing is found, words are tried together, apart and written out.
 
     \b
     Example:
@@ -117,6 +117,10 @@ def show(answer: dict[str, Any], out: Any) -> None:
             videos = other["total_videos"]
             out.print(Text(f"  {other['text']}  ({other['why']}, {videos} video{'s' * (videos != 1)})"))
         return
+    if instead := answer["instead"]:
+        out.print(
+            Text(f"Nothing found as typed. Searched instead: {instead['text']}  ({instead['why']})", style="yellow")
+        )
     moments, videos = answer["total_moments"], answer["total_videos"]
     out.print(Text(f"{moments} moment{'s' * (moments != 1)} in {videos} video{'s' * (videos != 1)}", style="dim"))
     for video in answer["videos"]:

@@ -24,6 +24,10 @@ def command(
 ) -> int:
     """Write the subtitles of indexed videos. Files that Nightscribe did not write are left alone.
 
+    Beside talk.mp4 they are talk.en.vtt, which players find. Where another video has the same name but for its extension,
+    or such a file is somebody else's, they are talk.mp4.vtt; so they always are with subtitles_beside = "long". A file of
+    ours under an earlier name is replaced.
+
     \b
     Example:
       nightscribe subtitles --format srt --out subtitles/
@@ -39,8 +43,11 @@ def command(
         return 0
     for item in done["skipped"]:
         print(f"{item['video_id']}: skipped, {item['reason']}", file=sys.stderr)
-    checks, n = done["lint"], len(done["written"])
-    print(f"{n} file{'s' * (n != 1)}, {checks['cues']} cue{'s' * (checks['cues'] != 1)}.")
+    for item in done["notes"]:
+        print(f"{item['video_id']}: {item['reason']}", file=sys.stderr)
+    checks, n, gone = done["lint"], len(done["written"]), len(done["replaced"])
+    earlier = f" {gone} file{'s' * (gone != 1)} under earlier names removed." if gone else ""
+    print(f"{n} file{'s' * (n != 1)}, {checks['cues']} cue{'s' * (checks['cues'] != 1)}.{earlier}")
     if checks["cues"]:
         print(
             f"Inside the limits: line length {checks['line_length_ok']:.1%}, duration {checks['duration_ok']:.1%}, "

@@ -20,6 +20,7 @@ from tasks.lake.store import Lake
 from tasks.models import ModelSet
 from tasks.records import Cue, Metadata, Recipes, Result, Word, Work
 from tasks.search.answer import Asked, duck, suggestions
+from tasks.search.otherwise import written_otherwise
 from tasks.search.query import make_query
 from tasks.settings import Settings
 
@@ -116,8 +117,11 @@ def _rank(engine: Asked, question: Question, options: dict[str, Any], *, suggest
     query = make_query(question.text, limit=FIRST, moments=1, **options)
     found = engine.search(query)
     if suggest and not found["total_videos"]:
-        for other in suggestions(query, engine)[:1]:
-            found = engine.search(make_query(other["text"], limit=FIRST, moments=1, **options))
+        if otherwise := written_otherwise(query, engine):
+            found = engine.search(otherwise.query)
+        else:
+            for other in suggestions(query, engine)[:1]:
+                found = engine.search(make_query(other["text"], limit=FIRST, moments=1, **options))
     keys = [video["key"] for video in found["videos"]]
     right = str(question.answer)
     return keys.index(right) + 1 if right in keys else FIRST + 1

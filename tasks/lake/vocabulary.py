@@ -6,7 +6,7 @@ nobody says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import duckdb
 
@@ -62,6 +62,15 @@ def stem_mates(connection: duckdb.DuckDBPyConnection, word: str, language: str) 
         {"language": language, "stem": stem(word, language)},
     ).fetchall()
     return [row[0] for row in rows]
+
+
+def said_words(connection: duckdb.DuckDBPyConnection, words: Collection[str]) -> set[str]:
+    """Those of the words that are words of the archive."""
+    rows = connection.execute(
+        "SELECT DISTINCT word FROM _vocabulary SEMI JOIN (SELECT unnest($words::VARCHAR[]) AS word) USING (word)",
+        {"words": list(words)},
+    ).fetchall()
+    return {row[0] for row in rows}
 
 
 def near_words(connection: duckdb.DuckDBPyConnection, word: str) -> list[str]:

@@ -24,8 +24,8 @@ def may_be_read(path: Path, probed: Probe, settings: Settings) -> None:
     Raises:
         MediaTooLong: it says that it is longer than `max_duration_h`. UnsupportedMedia: it is encrypted.
     """
-    if probed.exact and probed.duration_ms and probed.duration_ms > settings.max_duration_h * 3_600_000:
-        hours = probed.duration_ms / 3_600_000
+    if probed.exact and probed.likely and (probed.duration_ms or 0) > settings.max_duration_h * 3_600_000:
+        hours = (probed.duration_ms or 0) / 3_600_000
         raise MediaTooLong(f"It is {hours:.1f} hours long; the limit is {settings.max_duration_h:g}.")
     if "mp4" in probed.container and is_encrypted(path):
         raise UnsupportedMedia("It is encrypted.", reason="encrypted")
@@ -92,6 +92,7 @@ def _clock(probed: Probe, sound: Sound) -> Steadiness:
     """What is known of a file's clock after it was read to its end."""
     end_ms, length_ms = sound.end_ms, probed.duration_ms
     otherwise = end_ms is not None and length_ms is not None and abs(end_ms - length_ms) > JUMPED_MS
+    otherwise |= probed.exact and length_ms is not None and sound.clock.position / 16 > length_ms + JUMPED_MS
     return "jumps" if otherwise or sound.clock.jumps or sound.clock.gaps else probed.clock
 
 

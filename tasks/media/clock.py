@@ -26,7 +26,8 @@ ONE_FRAME_S = 0.04
 PLAYED_GAP_S = 5.0  # Chromium, set to a place before a gap of a minute, plays no sound from there to the end
 LONGEST_OVERLAP_S = 1.0  # of two recordings that were joined: what is there twice is left out
 # Demuxers with time stamps that may jump, which ffmpeg corrects as it reads.
-CORRECTED = frozenset({"mpegts", "mpeg", "ogg", "live_flv"})
+JUMPING = frozenset({"mpegts", "mpeg"})
+CORRECTED = JUMPING | {"ogg", "live_flv"}
 OWN_ZERO = "mov"
 # Containers that count their length from 0, whenever their first stream begins.
 COUNTED_FROM_ZERO = frozenset({OWN_ZERO, "matroska", "asf", "nut"})

@@ -16,8 +16,7 @@ from tasks.records import Steadiness
 from tasks.settings import Settings
 
 log = logging.getLogger("nightscribe")
-# Bits a second. A clock that jumps makes a few minutes many hours: no recording with so little in it is one.
-LEAST_RATE = 20_000
+LEAST_RATE = 20_000  # bits a second: a clock that jumps, or a header that lies, makes hours of minutes
 MEASURING_S = 600.0
 
 
@@ -25,7 +24,8 @@ MEASURING_S = 600.0
 class Length:
     """`ms` on the clock, whose 0 is at `zero_ms` of the file's own time stamps; the first stream begins at `starts_ms`.
 
-    `exact` when the file says it, so that less is a part; `of_streams` when what it says of a stream is true as well.
+    `exact` when the file says it, so that less is a part; `of_streams` when what it says of a stream is true as well;
+    `likely` when the file has the bytes that so long a recording needs.
     """
 
     ms: int | None
@@ -33,6 +33,7 @@ class Length:
     starts_ms: int
     exact: bool
     of_streams: bool
+    likely: bool
     clock: Steadiness
 
 
@@ -49,14 +50,15 @@ def length_of(path: Path, found: dict[str, Any], settings: Settings) -> Length:
         duration = max(0, duration - max(0, zero))
     seen_only = kind in CORRECTED  # the last time stamp is no word about the length
     guessed = duration is None or bool(found.get("estimated"))
-    unlikely = bool(seen_only and duration and 8000 * path.stat().st_size / duration < LEAST_RATE)
+    likely = not duration or 8000 * path.stat().st_size / duration >= LEAST_RATE
+    unlikely = (seen_only or kind == "mp3") and not likely
     if guessed or unlikely:
         measured = _measured(path, settings)
         duration = duration if measured is None and not unlikely else measured
     clock: Steadiness = "steady"
-    if unlikely or (kind == "ogg" and _chained(path)):
+    if (seen_only and unlikely) or (kind == "ogg" and _chained(path)):
         clock = "jumps"
-    elif guessed or (kind == "mp3" and _variable(path)):
+    elif guessed or unlikely or (kind == "mp3" and _variable(path)):
         clock = "estimated"
     elif start > TOLERANCE_S * 1000:
         clock = "offset"
@@ -64,8 +66,9 @@ def length_of(path: Path, found: dict[str, Any], settings: Settings) -> Length:
         duration,
         zero,
         max(0, start - zero),
-        exact=not (guessed or seen_only),
+        exact=not (guessed or seen_only or unlikely),
         of_streams=kind != "asf" and not (kind == "avi" and _riff_is_whole(path)),
+        likely=likely,
         clock=clock,
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from tasks.arrays import Array
 from tasks.errors import StageTimeout
-from tasks.media.clock import CORRECTED, Clock, beside, family, reading, stamped
+from tasks.media.clock import JUMPING, Clock, beside, family, reading, stamped
 from tasks.media.inputs import input_options
 from tasks.media.process import ASIDE, Tool
 from tasks.records import AudioTrack, Probe, Source
@@ -49,7 +49,7 @@ class Sound:
         self._settings, self._length_s = settings, (probed.duration_ms or 0) / 1000
         self._rate, self._width = rate, 2 * channels
         self.clock = Clock(rate, stamped=stamped(probed))
-        self._all_read = family(probed.container) in CORRECTED
+        self._all_read = family(probed.container) in JUMPING
         self._tool = Tool(_command(path, probed, source, rate, channels), memory_mb=settings.media_memory_mb)
 
     def __enter__(self) -> Sound:
@@ -142,7 +142,7 @@ def _command(path: Path, probed: Probe, source: Source, rate: int, channels: int
     if others:
         outputs.append(ffmpeg.output(*others, "-", format="null", c="copy"))
     made = ffmpeg.merge_outputs(*outputs) if others else outputs[0]
-    told = ("-progress", "pipe:2", "-nostats") if family(probed.container) in CORRECTED else ()
+    told = ("-progress", "pipe:2", "-nostats") if family(probed.container) in JUMPING else ()
     command: list[str] = made.global_args("-v", "error", "-nostdin", "-hide_banner", *told).compile()
     return command
 

@@ -80,6 +80,7 @@ def probe(path: Path, settings: Settings) -> Probe:
         video_stream=first.stream if first else None,
         pixels=first.pixels if first else None,
         exact=length.exact,
+        likely=length.likely,
         starts_ms=length.starts_ms,
         clock=length.clock,
     )

@@ -92,13 +92,15 @@ def _with_words(run: Pipeline, item: Item, words: tuple[Word, ...]) -> Result:
     hearing, probed = item.hearings[0], item.probe
     audio = hearing.audio
     assert probed is not None
-    promised = probed.duration_ms if probed.exact and audio.clock != "jumps" else audio.end_ms
+    length_ms = audio.end_ms
+    if audio.clock != "jumps" and (probed.exact or (length_ms is None and probed.video_stream is not None)):
+        length_ms = probed.duration_ms  # a picture may go on after the sound
     cues = tuple(make_cues(words, CueRules.of(run.settings), duration_ms=audio.duration_ms))
     return replace(
         run.result(item, "indexed" if words else "no_speech"),
         reason="truncated" if audio.incomplete else None,
         error=audio.incomplete or item.note,
-        duration_ms=max(audio.duration_ms, promised or 0),
+        duration_ms=max(audio.duration_ms, length_ms or 0),
         words=words,
         cues=cues,
         speech_ms=round(hearing.speech_frames * run.acoustic.frame_ms),

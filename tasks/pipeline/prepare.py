@@ -168,7 +168,7 @@ def _sidecar(run: Pipeline, item: Item) -> dict[str, Any]:
     if key is None:
         return {}
     try:
-        found = parse_sidecar(run.bucket.read_small(key), key)
+        found = parse_sidecar(run.bucket.sidecar(key), key)
     except (BadSidecar, Permanent, ObjectChanged) as error:
         item.warning = f"{error} The video was indexed without it."
         return {}

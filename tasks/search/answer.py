@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tasks.alike import forgives
 from tasks.errors import Misconfigured, SearchUnavailable
 from tasks.lake.store import Lake
+from tasks.search.otherwise import written_otherwise
 from tasks.search.query import Query, Slot, Synonyms, make_query, read_synonyms
 from tasks.settings import Settings
 
@@ -31,6 +32,8 @@ class Asked(Protocol):
 
     def near(self, word: str) -> list[str]: ...
 
+    def said(self, words: Collection[str]) -> set[str]: ...
+
     def titles(self, begun: str, limit: int = 8) -> list[dict[str, Any]]: ...
 
 
@@ -47,6 +50,9 @@ def answer(
 ) -> dict[str, Any]:
     """What `search --json` prints. Where Elasticsearch is set and cannot answer, the lake does, and the answer says why.
 
+    Where a query finds nothing, and does when it is written otherwise (`tasks/search/otherwise.py`), that is answered instead,
+    and `instead` says so.
+
     The lake is asked as `connection` sees it, else as it is at this moment.
 
     Raises:
@@ -59,8 +65,14 @@ def answer(
         languages = (options["language"],) if options.get("language") else engine.languages or ("en",)
         query = make_query(text, phrase=phrase, any_word=any_word, languages=languages, synonyms=synonyms, **options)
         found = engine.search(query)
-        nothing = not found["total_videos"] and query.status == "indexed"
-        return {**found, "suggestions": suggestions(query, engine) if nothing else []}
+        if found["total_videos"] or query.status != "indexed":
+            return {**found, "instead": None, "suggestions": []}
+        other = written_otherwise(query, engine)
+        instead = engine.search(other.query) if other else found
+        if other is None or not instead["total_videos"]:
+            return {**found, "instead": None, "suggestions": suggestions(query, engine)}
+        said = {"text": other.text, "why": other.why, "total_videos": instead["total_videos"]}
+        return {**instead, "instead": said, "suggestions": [said]}
 
     reason = None
     if engine != "duckdb" and (settings.elasticsearch_url or engine == "elasticsearch"):
@@ -99,7 +111,8 @@ def duck(lake: Lake, connection: duckdb.DuckDBPyConnection | None = None) -> Ask
 
 
 def suggestions(query: Query, engine: Asked) -> list[dict[str, Any]]:
-    """What finds something where a query finds nothing: a word as the archive has it, no phrase, fewer words, no filters.
+    """What finds something where a query finds nothing, however it is written: a word as the archive has it, no phrase, fewer
+    words, no filters.
 
     Each is a `text` to type, `why` it is another, and the number of videos it finds.
     """
@@ -107,30 +120,43 @@ def suggestions(query: Query, engine: Asked) -> list[dict[str, Any]]:
     def found(other: Query) -> int:
         return int(engine.search(replace(other, limit=0, offset=0))["total_videos"])
 
-    tried: list[tuple[str, Query]] = []
+    tried: list[tuple[str, Query, str]] = []
     short = len(query.slots) <= LONGEST_TO_CORRECT
-    corrected = [_corrected(slot, engine) if short else slot for slot in query.slots]
+    corrected = [_corrected(slot, query, engine) if short else slot for slot in query.slots]
     if corrected != list(query.slots):
-        tried.append(("typo", replace(query, slots=tuple(corrected))))
+        mended = replace(query, slots=tuple(corrected))
+        tried.append(("typo", mended, _typed(mended)))
     if query.mode == "phrase" and len(query.slots) > 1:
-        tried.append(("not as a phrase", replace(query, mode="words")))
-    bare = Query(query.text, query.slots, query.mode, stems=query.stems, typos=query.typos)
-    if replace(query, limit=bare.limit, offset=bare.offset, moments=bare.moments) != bare:
-        tried.append(("without filters", bare))
+        loose = replace(query, mode="words")
+        tried.append(("not as a phrase", loose, _typed(loose)))
+    bare = _bare(query)
+    if replace(query, limit=bare.limit, offset=bare.offset, moments=bare.moments, spread=bare.spread) != bare:
+        other = None if found(bare) else written_otherwise(bare, engine)
+        tried.append(("without filters", *((other.query, other.text) if other else (bare, _typed(bare)))))
     if query.mode != "any" and short and len(query.slots) > 1:
         for left_out in range(len(query.slots)):
-            fewer = tuple(slot for n, slot in enumerate(corrected) if n != left_out)
-            tried.append(("fewer words", replace(query, slots=fewer)))
-    made = [{"text": _typed(other), "why": why, "total_videos": found(other)} for why, other in tried]
+            fewer = replace(query, slots=tuple(slot for n, slot in enumerate(corrected) if n != left_out))
+            tried.append(("fewer words", fewer, _typed(fewer)))
+    made = [{"text": text, "why": why, "total_videos": found(one)} for why, one, text in tried]
     return [one for one in made if one["total_videos"]][:MOST_SUGGESTIONS]
 
 
-def _corrected(slot: Slot, engine: Asked) -> Slot:
-    """The slot, or where its word was never said, the most frequent one that a typo leads to it from."""
-    if slot.word is None or not forgives(slot.word):
+def _bare(query: Query) -> Query:
+    """A query without filters."""
+    return Query(query.text, query.slots, query.mode, stems=query.stems, typos=query.typos, languages=query.languages)
+
+
+def _corrected(slot: Slot, query: Query, engine: Asked) -> Slot:
+    """The slot, or where its word was never said, that word written otherwise, or the most frequent one that a typo leads to
+    it from."""
+    if slot.prefix or len(slot.said[0]) > 1:
         return slot
-    alone = Query(slot.word, (slot,), limit=0)
+    alone = replace(_bare(query), text=slot.said[0][0], slots=(slot,), mode="words", limit=0)
     if engine.search(alone)["total_videos"]:
+        return slot
+    if other := written_otherwise(alone, engine):
+        return other.query.slots[0]
+    if slot.word is None or not forgives(slot.word):
         return slot
     others = (word for word in engine.near(slot.word) if word != slot.word)
     return next((Slot(((word,),)) for word in others), slot)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import duckdb
@@ -11,7 +11,7 @@ import duckdb
 from tasks.alike import forgives
 from tasks.folding import words_of
 from tasks.lake.views import quoted
-from tasks.lake.vocabulary import languages_of, near_words, spoken_languages, stem_mates
+from tasks.lake.vocabulary import languages_of, near_words, said_words, spoken_languages, stem_mates
 from tasks.search.filters import LANGUAGE, Filters
 from tasks.search.moments import Heard, moment_of
 from tasks.search.query import Query, Saying, Slot
@@ -110,6 +110,10 @@ class LakeSearcher:
             {"near": near},
         ).fetchall()
         return [row[0] for row in rows]
+
+    def said(self, words: Collection[str]) -> set[str]:
+        """Those of the words that the archive has; one whose last video is gone may be among them."""
+        return said_words(self._connection, words)
 
     def titles(self, begun: str, limit: int = 8) -> list[dict[str, Any]]:
         """Videos whose titles have words that begin as typed, whole words first: `video_id`, `key` and `title`."""

@@ -47,7 +47,7 @@ class Query:
     itself; in mode "any", one of them is enough, and passages with more of them come first; in mode "phrase", the slots
     follow each other, and neither `stems` nor `typos` count. Videos of another `status` than "indexed" have no words: they
     are found by those of their titles. `moments` are the first of a video or, with `spread` and from the lake alone, the
-    first in each of so many equal parts of it.
+    first in each of so many equal parts of it. Numbers are read in `languages`.
     """
 
     text: str
@@ -66,6 +66,7 @@ class Query:
     offset: int = 0
     moments: int = 3
     spread: bool = False
+    languages: tuple[str, ...] = ("en",)
 
     @property
     def phrases(self) -> tuple[Saying, ...]:
@@ -114,7 +115,8 @@ def make_query(
         raise BadQuery("A phrase has whole words only.", next="Leave out the * or the quotation marks.")
     if phrase and any_word:
         raise BadQuery("A phrase wants all of its words.", next="Leave out --any or the quotation marks.")
-    return Query(text=text, slots=slots, mode="phrase" if phrase else "any" if any_word else "words", **options)
+    mode: Mode = "phrase" if phrase else "any" if any_word else "words"
+    return Query(text=text, slots=slots, mode=mode, languages=tuple(languages), **options)
 
 
 def query_slots(text: str, *, languages: Sequence[str] = ("en",), synonyms: Synonyms | None = None) -> tuple[Slot, ...]:
@@ -151,12 +153,12 @@ def _slot(words: Sequence[str], at: int, languages: Sequence[str], synonyms: Syn
         if saying in synonyms:
             return length, Slot((saying, *synonyms[saying]))
     if word[0].isdigit():
-        return 1, Slot(_numbers(word, languages))
+        return 1, Slot(number_sayings(word, languages))
     return 1, Slot(((word,),))
 
 
-def _numbers(digits: str, languages: Sequence[str]) -> tuple[Saying, ...]:
-    """A number as written, and as it may be read aloud: as a year, as a count, figure by figure."""
+def number_sayings(digits: str, languages: Sequence[str], *, figures: bool = True) -> tuple[Saying, ...]:
+    """A number as written, and as it may be read aloud: as a year, as a count, and with `figures` one by one."""
     plain = without_commas(digits)
     ways = [(digits,), tuple(re.split(r"[.,]", digits)), (plain,)]
     if not re.fullmatch(r"\d{1,15}(\.\d{1,6})?", plain):
@@ -164,7 +166,7 @@ def _numbers(digits: str, languages: Sequence[str]) -> tuple[Saying, ...]:
     whole = "." not in plain
     read = [spoken_number(plain, language) for language in languages]
     read += [spoken_number(plain, language, count=True) for language in languages if whole]
-    if whole and len(plain) > 1:
+    if figures and whole and len(plain) > 1:
         read += [" ".join(spoken_number(figure, language) for figure in plain) for language in languages]
     for text in read:
         said = fold(text).split()

@@ -56,10 +56,10 @@ def without_commas(digits: str) -> str:
 
 
 @lru_cache(maxsize=100_000)
-def spoken_number(digits: str, language: str = "en", *, count: bool = False) -> str:
+def spoken_number(digits: str, language: str = "en", *, count: bool = False, ordinal: bool = False) -> str:
     """A number as it is read aloud: `42` forty two, `1984` nineteen eighty four, `3.5` three point five.
 
-    As a `count`, `1984` is one thousand nine hundred and eighty four.
+    As a `count`, `1984` is one thousand nine hundred and eighty four; as an `ordinal`, `42` is forty second.
     """
     from num2words import num2words  # 30 ms to import, and only some texts have numbers
 
@@ -67,8 +67,7 @@ def spoken_number(digits: str, language: str = "en", *, count: bool = False) -> 
     try:
         value: int | float = float(plain) if "." in plain else int(plain)
         year = isinstance(value, int) and 1100 <= value <= 2099 and not count and "," not in digits and value % 1000 > 9
-        return (
-            str(num2words(value, lang=language, to="year" if year else "cardinal")).replace("-", " ").replace(",", "")
-        )
+        to = "ordinal" if ordinal else "year" if year else "cardinal"
+        return str(num2words(value, lang=language, to=to)).replace("-", " ").replace(",", "")
     except (NotImplementedError, ValueError, OverflowError, LookupError, AttributeError):  # languages differ
         return " "

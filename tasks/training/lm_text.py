@@ -59,7 +59,7 @@ def sidecar_sentences(bucket: Bucket, alphabet: str, problems: Problems, languag
         if not found.key.endswith(SIDECAR_SUFFIXES):
             continue
         try:
-            metadata = make_metadata(found.key, parse_sidecar(bucket.read_small(found.key), found.key), {})
+            metadata = make_metadata(found.key, parse_sidecar(bucket.sidecar(found.key), found.key), {})
         except (BadSidecar, Permanent, Transient):
             problems.add("unreadable sidecar", found.key)
             continue

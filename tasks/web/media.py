@@ -160,8 +160,13 @@ def plays_in_browsers(row: dict[str, Any]) -> bool:
     Chromium, for one, keeps the clock of a file that does not begin at 0, and a seek in an MP3 of varying bit rate ends up
     seconds away. Rows of before do not know of clocks and pixels.
     """
+    return may_play(row) and row["clock"] in (None, "steady") and row["pixels"] in _PIXELS
+
+
+def may_play(row: dict[str, Any]) -> bool:
+    """Whether browsers know its container and codecs: where no copy can be made, the file itself is better than none."""
     family = _family(row["container"])
-    if family is None or row["clock"] not in (None, "steady") or row["pixels"] not in _PIXELS:
+    if family is None:
         return False
     _, _, video, audio = _PLAYED[family]
     return (not row["video_codec"] or row["video_codec"] in video) and (

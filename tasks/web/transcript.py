@@ -30,6 +30,14 @@ class Hit:
 
 
 @dataclass(frozen=True)
+class Hits:
+    """Where a query is said in a video, in order; `instead` is how it is written where only that is said."""
+
+    hits: list[Hit]
+    instead: str | None = None
+
+
+@dataclass(frozen=True)
 class Line:
     """A cue as a transcript shows it: its words, and of each (word number, text, start and end in ms, confidence)."""
 
@@ -116,8 +124,8 @@ def subtitles(view: View, video_id: str, form: Format) -> str:
 
 def hits(
     view: View, settings: Settings, video_id: str, text: str, *, phrase: bool = False, any_word: bool = False
-) -> list[Hit]:
-    """Where a query is said in one video, in order; of more than `MOST_MOMENTS` passages the first.
+) -> Hits:
+    """Where a query is said in one video; of more than `MOST_MOMENTS` passages the first.
 
     The lake answers, whatever engine is set: a page shows words and marks of one snapshot.
 
@@ -133,7 +141,8 @@ def hits(
     starts = [at for (at,) in view.rows(f"SELECT start_ms FROM words WHERE {_of(row)} ORDER BY word_no")]
     # A word that is carried into the next passage may be a hit of both.
     found_hits = {hit.words: hit for moment in moments for hit in _hits_of(moment, starts)}
-    return sorted(found_hits.values(), key=lambda hit: hit.words)
+    instead = found["instead"] and found["instead"]["text"]
+    return Hits(sorted(found_hits.values(), key=lambda hit: hit.words), instead)
 
 
 def _hits_of(moment: dict[str, Any], starts: Sequence[int]) -> list[Hit]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from browsed import LONG, PHONE, QUIET, address  # noqa: F401
+from browsed import GUESSED, LONG, PHONE, QUIET, address  # noqa: F401
 from browser import browser, open_page  # noqa: F401
 from web_archive import BANK, COPIED, PERSIAN, SOUND, archive  # noqa: F401
 
@@ -106,6 +106,10 @@ def test_search_within_goes_from_hit_to_hit(open_page):
     page.keyboard.press("Enter")
     page.wait_for_function("() => document.getElementById('count').textContent === 'Not said here'")
     assert page.locator(".hit").count() == 0
+    page.get_by_label("Search in this video").fill("centralbank")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.getElementById('count').textContent === '1 of 1 for “central bank”'")
+    assert page.locator(".hit").all_inner_texts() == ["central", "bank"]
 
 
 def test_a_range_stops_at_its_end(open_page):
@@ -126,6 +130,19 @@ def test_a_video_that_does_not_play_gets_a_copy_and_starts_at_the_moment(open_pa
     )
     assert 18.5 < now(page) < 24
     assert page.locator("#making").is_hidden()
+
+
+def test_where_no_copy_can_be_made_the_file_itself_is_played_and_the_page_says_so(open_page):
+    page = open_page(f"/watch/{GUESSED}")
+    assert page.locator("#stage").get_attribute("data-plays") == "perhaps"
+    page.wait_for_function("() => document.getElementById('player').currentSrc.endsWith('web.mp4')", timeout=60_000)
+    page.route("**/web-copy", lambda route: route.fulfill(status=422, json={"error": {"message": "It is too long."}}))
+    page.reload()
+    page.wait_for_function(
+        "() => document.getElementById('player').currentSrc.endsWith('original') && document.getElementById('player').readyState >= 2"
+    )
+    said = page.locator("#making").inner_text()
+    assert said == "The file itself is played; words may not be where they are said. It is too long."
 
 
 @pytest.mark.parametrize("video_id", [SOUND, QUIET])

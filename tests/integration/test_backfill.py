@@ -80,9 +80,12 @@ def test_a_backfill_survives_a_killed_worker_a_restarted_server_and_its_own_end(
     three = prefect.worker("three", "--limit", "1", **own)
     until(n // 2)
     prefect.restart(after_s=2)
-    again = prefect.begin("again", *order, "--at-once", "2", **own)
+    away = {"NIGHTSCRIBE_ELASTICSEARCH_URL": "http://127.0.0.1:9"}
+    again = prefect.begin("again", *order, "--at-once", "2", "--no-sync", **own, **away)
     assert again.wait(600 + 2 * n) == 0, [prefect.log(name) for name in ("again", "two", "three")]
     report = json.loads((prefect.folder / "again.out").read_text())
+    assert "Elasticsearch was left as it is (--no-sync). Then run: nightscribe sync" in prefect.log("again")
+    assert "Search is behind" not in prefect.log("again")
     for worker in (two, three):
         kill(worker)
 

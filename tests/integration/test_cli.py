@@ -75,6 +75,7 @@ def test_search_as_json_is_the_documented_document(run, filled):
         "total_videos": 1,
         "total_moments": 1,
         "next": None,
+        "instead": None,
         "suggestions": [],
         "videos": [
             {
@@ -115,6 +116,17 @@ def test_words_in_quotes_are_a_phrase(run, filled):
 def test_a_search_without_a_word_is_refused(run, filled):
     done = run("search", "?!", "--lake", filled.uri, "--json")
     assert (done.returncode, error_of(done)["code"]) == (2, "bad_query")
+
+
+def test_what_is_searched_instead_is_said(run, filled):
+    done = run("search", "interestrates", "--lake", filled.uri)
+    assert done.stdout.splitlines()[:2] == [
+        "Nothing found as typed. Searched instead: interest rates  (written apart)",
+        "1 moment in 1 video",
+    ]
+    asked = json.loads(run("search", "interestrates", "--exact", "--lake", filled.uri, "--json").stdout)
+    assert asked["instead"] == {"text": "interest rates", "why": "written apart", "total_videos": 1}
+    assert asked["videos"][0]["moments"][0]["marks"] == [[0, 14]]
 
 
 def test_nothing_found_is_no_error(run, filled):

@@ -47,7 +47,7 @@ def test_subtitles_that_may_not_be_removed_do_not_keep_the_lake_from_forgetting(
     out = tmp_path / "subtitles"
     write_subtitles(lake, folder=str(out), format="vtt", settings=settings)
     with monkeypatch.context() as patched:
-        patched.setattr("tasks.subtitle_files._remove", lambda path: (_ for _ in ()).throw(PermissionError(13, "no")))
+        patched.setattr("tasks.subtitle_removal.remove", lambda path: (_ for _ in ()).throw(PermissionError(13, "no")))
         certificate = forget(lake, settings, find_videos(lake, ["talk.mp4"]))
     assert "1 subtitle files that may not be removed" in certificate.left[0]
     assert found(Path(lake.uri)) == set()

@@ -152,9 +152,14 @@ def test_another_language_model_makes_videos_stale_and_refresh_redoes_them(archi
 def test_subtitles_are_written_beside_each_video_of_a_run_when_asked_for(archive):
     (archive.bucket / "again.mov").write_bytes((archive.bucket / "sport" / "cup-final.mov").read_bytes())
     archive.index("--subtitles", "beside")
-    assert [path.name for path in archive.bucket.rglob("*.vtt")] == ["again.mov.vtt"]
-    assert (archive.bucket / "again.mov.vtt").read_text(encoding="utf-8").startswith("WEBVTT\n")
+    assert [path.name for path in archive.bucket.rglob("*.vtt")] == ["again.en.vtt"]
+    assert (archive.bucket / "again.en.vtt").read_text(encoding="utf-8").startswith("WEBVTT\n")
     assert archive.index()["unchanged"] == 11, "a subtitle file is no candidate"
+    # A run that finds nothing to do gives files their names of today, and writes none anew.
+    for names, file in (("long", "again.mov.vtt"), ("short", "again.en.vtt")):
+        report = archive.index("--subtitles", "beside", NIGHTSCRIBE_SUBTITLES_BESIDE=names, PREFECT_API_URL=None)
+        assert report["unchanged"] == 11
+        assert [path.name for path in archive.bucket.rglob("*.vtt")] == [file]
 
 
 def test_a_video_that_is_gone_and_one_that_came_are_found(archive):

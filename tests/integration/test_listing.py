@@ -208,7 +208,7 @@ def test_files_with_odd_names_are_found_known_again_and_read(folder, lake):
     keep(lake, folder, found)
     assert (look(folder, lake).work, look(folder, lake).gone) == ([], [])
     bucket = open_bucket(str(folder), Settings())
-    assert [bucket.read_small(name) for name in names] == [b"x"] * 6
+    assert [b"".join(bucket.sidecar(name)) for name in names] == [b"x"] * 6
 
 
 @posix_names
@@ -219,7 +219,7 @@ def test_a_name_that_is_no_utf8_becomes_a_key_that_leads_back_to_the_file(folder
     assert keys(found) == {"caf\\xe9.mp4"}
     keep(lake, folder, found)
     assert look(folder, lake).work == []
-    assert open_bucket(str(folder), Settings()).read_small("caf\\xe9.mp4") == b"latin-1"
+    assert list(open_bucket(str(folder), Settings()).sidecar("caf\\xe9.mp4")) == [b"latin-1"]
 
 
 @posix_names
@@ -228,7 +228,7 @@ def test_a_name_that_looks_like_an_escape_is_another_file_than_the_one_it_spells
         handle.write(b"a byte")
     put(folder, "caf\\xe9.mp4", "back\\slash.mp4", data=b"an escape")
     bucket = open_bucket(str(folder), Settings())
-    contents = sorted(bucket.read_small(item.key) for item in bucket.list())
+    contents = sorted(b"".join(bucket.sidecar(item.key)) for item in bucket.list())
     assert contents == [b"a byte", b"an escape", b"an escape"]
     assert len({item.video_id for item in look(folder).work}) == 3
 
@@ -243,7 +243,7 @@ def test_a_file_name_full_of_sql_is_only_a_name(folder, lake):
 def test_a_key_that_leads_out_of_the_bucket_is_refused(folder, tmp_path, key):
     put(tmp_path, "secret.mp4")
     with pytest.raises(AccessDenied, match="lead out of the bucket"):
-        open_bucket(str(folder), Settings()).read_small(key)
+        list(open_bucket(str(folder), Settings()).sidecar(key))
 
 
 def test_a_file_behind_a_link_out_of_the_bucket_is_refused(folder, tmp_path):

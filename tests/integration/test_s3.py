@@ -75,7 +75,7 @@ def test_keys_are_whatever_the_store_says(s3, tmp_path):
     assert sorted(listed) == sorted(keys)
     for key, item in listed.items():
         assert bucket.stat(key) == item
-        assert bucket.read_small(key) == key.encode()
+        assert list(bucket.sidecar(key)) == [key.encode()]
         with bucket.fetched(key, item.fingerprint, tmp_path, 0.0) as path:
             assert path.parent == tmp_path
             assert path.read_bytes() == key.encode()

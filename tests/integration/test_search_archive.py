@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import BUCKET, command_environment
 from search_server.fixtures import index_prefix, search_client, search_server  # noqa: F401
+from sessions import cut
 
 from flows.sync import sync as flow
 from tasks.errors import SearchUnavailable
@@ -97,6 +98,36 @@ def test_a_run_brings_elasticsearch_up_and_both_engines_agree(archive, tmp_path)
     assert any("nightscribe sync" in warning for warning in away["warnings"])
     assert archive.run("sync")["videos"] == 1
     assert archive.run("search", "central bank")["videos"][0]["key"] == "business/rates-again.mp4"
+
+
+def test_a_run_that_is_not_to_sync_says_so_and_a_later_sync_brings_what_it_left(archive, search_server, index_prefix):
+    archive.bucket.mkdir()
+    cut(archive.bucket / "one.wav", 4)
+    archive.run("index", str(archive.bucket))
+    cut(archive.bucket / "two.wav", 5)
+    left = archive.run("index", str(archive.bucket), "--no-sync")
+    assert (left["indexed"], left["search"]) == (1, {"outcome": "skipped", "next": "nightscribe sync"})
+    assert archive.run("status")["search"]["lag_videos"] == 1
+    # A server that is away is not noticed; nor is one by a run that has nothing to do.
+    again = archive.run("index", str(archive.bucket), "--no-sync", NIGHTSCRIBE_ELASTICSEARCH_URL="http://127.0.0.1:9")
+    assert (again["unchanged"], again["search"]["outcome"]) == (2, "skipped")
+    said = subprocess.run(
+        [sys.executable, "-m", "nightscribe", "index", str(archive.bucket), "--no-sync"],
+        env=archive.environment, capture_output=True, text=True, timeout=400, check=True,
+    )  # fmt: skip
+    assert said.stdout == (
+        "Nothing left to do: 2 of 2 videos are up to date. "
+        "Elasticsearch was left as it is (--no-sync); nightscribe sync brings it up to the lake.\n"
+    )
+    assert archive.run("sync")["videos"] == 1
+    assert archive.run("status")["search"]["lag_videos"] == 0
+
+    # The address may also be where other programs look for it.
+    del archive.environment["NIGHTSCRIBE_ELASTICSEARCH_URL"]
+    assert archive.run("search", "hello", ELASTICSEARCH_URL=search_server.url)["engine"] == "elasticsearch"
+    assert archive.run("index", str(archive.bucket), ELASTICSEARCH_URL=search_server.url)["search"]["outcome"] == "done"
+    assert archive.run("index", str(archive.bucket), ELASTICSEARCH_URL="")["search"] is None
+    assert archive.run("index", str(archive.bucket), "--no-sync")["search"] is None
 
 
 def agreed(archive: Archive) -> int:

@@ -77,6 +77,16 @@ def test_search_finds_what_fits(web, asked, videos):
     assert found["engine"] == "duckdb"
 
 
+def test_search_says_what_it_searched_instead(web):
+    found = ok(web.get("/api/search", params={"q": "Interestrates"}))
+    instead = {"text": "interest rates", "why": "written apart", "total_videos": 1}
+    assert (found["query"], found["instead"], found["suggestions"]) == ("Interestrates", instead, [instead])
+    assert [mark["start_ms"] for mark in found["videos"][0]["strip"]] == [2600, 7000]
+    hits = ok(web.get(f"/api/videos/{BANK}/hits", params={"q": "interestrates", "mode": "phrase"}))
+    assert (hits["instead"], hits["hits"][0]) == ('"interest rates"', {"start_ms": 2600, "words": [4, 5]})
+    assert ok(web.get(f"/api/videos/{BANK}/hits", params={"q": "interest"}))["instead"] is None
+
+
 def test_suggestions_are_titles_and_topics(web):
     found = ok(web.get("/api/suggest", params={"q": "b"}))
     assert {video["title"] for video in found["videos"]} == {"The bank leaves rates", "A broken one"}

@@ -120,6 +120,20 @@ def test_nothing_found_offers_what_is_near(web):
     assert links[0] == "/?q=governor+rates"
 
 
+def test_what_is_searched_instead_is_said_and_shown(web):
+    found = page(web, "/?q=centralbank")
+    assert "Nobody says “centralbank” in the archive. These are the results for central bank written apart" in (
+        " ".join(found.text.split())
+    )
+    links = [a["href"] for a in found.all("a") if "q=central" in (a.get("href") or "")]
+    assert links[0] == "/?q=central+bank"
+    assert f"/watch/{BANK}?q=centralbank&at=1400" in links
+    answer = web.get(f"/watch/{BANK}?q=centralbank&at=1400").text
+    assert re.findall(r'class="hit">(\w+)<', answer) == ["central", "bank"]
+    assert "1 hit for “central bank”</output>" in answer
+    assert "</output>" in web.get(f"/watch/{BANK}?q=bankcentral").text.split("Not said here")[1]
+
+
 def test_the_watch_page_has_the_words_marked_and_starts_a_second_before_the_hit(web):
     answer = web.get(f"/watch/{BANK}?q=interest+rates&mode=phrase&at=2600").text
     assert re.findall(r'class="hit">(\w+)<', answer) == ["interest", "rates", "interest", "rates"]

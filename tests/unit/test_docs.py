@@ -68,7 +68,7 @@ def test_every_test_that_the_docs_name_exists():
     named = set()
     for page in [REPO / "README.md", *(REPO / "docs").glob("*.md")]:
         path = ""
-        for file, test in re.findall(r"`(tests/[\w/]+\.py)?(?:::(\w+))?`", page.read_text(encoding="utf-8")):
+        for file, test in re.findall(r"`(tests/[\w/]+\.py)?(?:::(test_\w+))?`", page.read_text(encoding="utf-8")):
             path = file or path  # `::test` is in the file that was named before it
             if file or test:
                 named.add((path, test))

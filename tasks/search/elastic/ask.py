@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ from tasks.search.query import Query
 
 if TYPE_CHECKING:
     import httpx
+
+
+MOST_FILTERS = 500  # words that are looked for with one request
 
 
 class Searcher:
@@ -127,6 +131,19 @@ class Searcher:
             },
         )  # fmt: skip
         return [option["text"] for entry in found["suggest"]["near"] for option in entry["options"]]
+
+    def said(self, words: Collection[str]) -> set[str]:
+        """Those of the words that the archive has."""
+        asked, found = list(words), set()
+        for start in range(0, len(asked), MOST_FILTERS):
+            some = asked[start : start + MOST_FILTERS]
+            filters = [{"term": {"text": word}} for word in some]
+            counted = self._post(
+                f"/{self._index}/_search",
+                {"size": 0, "track_total_hits": False, "aggs": {"said": {"filters": {"filters": filters}}}},
+            )["aggregations"]["said"]["buckets"]
+            found |= {word for word, bucket in zip(some, counted, strict=True) if bucket["doc_count"]}
+        return found
 
     # -- the answer -------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
 import ssl
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from tasks.errors import Misconfigured, SearchUnavailable, first_line
-from tasks.settings import Settings
+from tasks.settings import SHARED, Settings
 
 if TYPE_CHECKING:  # the official client takes half a second to import, which a search need not wait for
     import httpx
@@ -50,17 +51,23 @@ class Connection:
             raise Misconfigured(
                 "No Elasticsearch is set.", next="Set elasticsearch_url (NIGHTSCRIBE_ELASTICSEARCH_URL)."
             )
+        given, instead = "", ""
+        if url == os.environ.get(SHARED["elasticsearch_url"], "").strip():
+            given = f" (from {SHARED['elasticsearch_url']})"
+            instead = " Or give NIGHTSCRIBE_ELASTICSEARCH_URL, which comes before it; empty, it is none."
         try:
             parts = urlsplit(url)
             named = parts.scheme in ("http", "https") and _HOST.fullmatch(parts.hostname or "") and (parts.port or True)
         except ValueError:
             named = False
         if not named:
-            raise Misconfigured("elasticsearch_url is no address.", next="Write it like https://search.example:9200")
+            raise Misconfigured(
+                f"elasticsearch_url{given} is no address.", next=f"Write it like https://search.example:9200.{instead}"
+            )
         if parts.username or parts.password:
             raise Misconfigured(
-                "elasticsearch_url has a user in it, where logs would show the password.",
-                next="Set elasticsearch_user and elasticsearch_password, or elasticsearch_api_key.",
+                f"elasticsearch_url{given} has a user in it, where logs would show the password.",
+                next=f"Set elasticsearch_user and elasticsearch_password, or elasticsearch_api_key.{instead}",
             )
         key, user = _credential(settings, "elasticsearch_api_key"), _credential(settings, "elasticsearch_user")
         password = _credential(settings, "elasticsearch_password")
