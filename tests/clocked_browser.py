@@ -11,7 +11,7 @@ import contextlib
 import statistics
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ BLOCK = 1024  # samples that the browser hands over at a time
 CHUNK = 16  # blocks that are looked for at once
 LIKENESS = 0.5  # of the sound to the place where it was found; 0.9 and more where it was not changed on the way
 TRIES = 3
+SHORT_MS = 10_000  # a gap that a test has time to play through
 PLAYS_S = 15.0  # in which a moment must have been played
 COPY_S = 90.0  # in which a copy must have been made
 RECORD = """([rate, block, bits]) => {
@@ -95,6 +96,7 @@ class Moment:
     cue_ms: int
     text: str
     shift_ms: int
+    from_ms: int  # which the page is opened at
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def watch(page: Page, one: Rows, chosen: Sequence[Moment], reference: np.ndarray
     for moment in chosen:
         tries = []
         for _ in range(TRIES):
-            page.goto(f"/watch/{one.heard.video_id}?at={moment.cue_ms}")
+            page.goto(f"/watch/{one.heard.video_id}?at={moment.from_ms}")
             tries.append(watch_moment(page, one.variant, moment, reference))
             if not tries[-1].faults():
                 break
@@ -197,22 +199,26 @@ def watch_moment(page: Page, variant: Variant, moment: Moment, reference: np.nda
 
 
 def moments(one: Rows, plain: Heard, *, gaps: bool) -> list[Moment]:
-    """The first caption after the place where most files change, the first of all, and the last; each with a word said once."""
+    """The first caption after the place where most files change, the first of all, and the last; each with a word said once.
+
+    What comes after a short gap is played from before it: a player may get over a gap otherwise than it seeks beyond it.
+    """
+    if one.heard is None:
+        return []
     found: dict[int, Moment] = {}
-    for word, start in (one.heard.once() if one.heard else {}).items():
-        at = plain.once().get(word)
-        must = None if at is None else one.variant.when(at, gaps=gaps)
-        for number, (begin, end, text) in enumerate(one.heard.cues if one.heard else ()):
-            if (
-                at is not None
-                and must is not None
-                and begin <= start < end
-                and start - begin < 1500
-                and number not in found
-            ):
-                found[number] = Moment(word, start, at, number, begin, " ".join(text.split()), must - at)
+    said = plain.once()
+    for word, start in one.heard.once().items():
+        must = one.variant.when(said[word], gaps=gaps) if word in said else None
+        for number, (begin, end, text) in enumerate(one.heard.cues):
+            if must is not None and number not in found and begin <= start < end and start - begin < 1500:
+                shift = must - said[word]
+                found[number] = Moment(word, start, said[word], number, begin, " ".join(text.split()), shift, begin)
     ordered = sorted(found.values(), key=lambda moment: moment.cue_no)
     after = [moment for moment in ordered if moment.cue_ms - moment.shift_ms > PAUSES_MS[2]]
+    jump = one.variant.jump
+    if after and jump and jump.by_ms <= SHORT_MS:
+        before = one.variant.when(jump.at_ms - 1, gaps=gaps)
+        after[0] = replace(after[0], from_ms=min(before or 0, after[0].from_ms))
     return list(dict.fromkeys([*after[:1], *ordered[:1], *ordered[-1:]]))
 
 
