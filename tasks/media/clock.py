@@ -87,24 +87,29 @@ class Clock:
     clock of the file was not followed.
     """
 
-    def __init__(self, rate: int, *, stamped: bool) -> None:
+    def __init__(self, rate: int, *, stamped: bool, overlap_s: float = LONGEST_OVERLAP_S) -> None:
         self.position = self.gaps = self.jumps = 0
-        self._rate, self._stamped = rate, stamped
+        self._rate, self._stamped, self._overlap_s = rate, stamped, overlap_s
         self._offset = 0  # of the clock from the file's time stamps
 
-    def place(self, stamp: int | None, samples: int) -> tuple[int, int]:
+    def place(self, stamp: int | None, samples: int, following: int | None = None) -> tuple[int, int]:
         """Place a frame of `samples` at the time stamp that it has: returns (silence to put before it, samples to leave out at
-        its beginning)."""
+        its beginning). A stamp that the `following` one knows nothing of is not followed: at a change of the sampling rate
+        ffmpeg counts one frame by the other rate."""
         silence = left_out = 0
-        if self._stamped and stamp is not None:
+        if self._stamped and stamp is not None and not (following is not None and self._fits(following, samples)):
             ahead = stamp + self._offset - self.position
             if TOLERANCE_S * self._rate < ahead <= LONGEST_GAP_S * self._rate:
                 silence = ahead
                 self.gaps += bool(self.position)
-            elif -LONGEST_OVERLAP_S * self._rate <= ahead < -TOLERANCE_S * self._rate:
+            elif -self._overlap_s * self._rate <= ahead < -TOLERANCE_S * self._rate:
                 left_out = min(samples, -ahead)
             elif abs(ahead) > TOLERANCE_S * self._rate:
                 self._offset -= ahead
                 self.jumps += 1
         self.position += silence + samples - left_out
         return silence, left_out
+
+    def _fits(self, stamp: int, samples: int) -> bool:
+        """Whether a frame may have this stamp when the next one has `samples`."""
+        return abs(stamp + self._offset - self.position - samples) <= TOLERANCE_S * self._rate

@@ -13,7 +13,7 @@ import numpy as np
 
 from tasks.arrays import Array
 from tasks.errors import StageTimeout
-from tasks.media.clock import JUMPING, Clock, beside, family, reading, stamped
+from tasks.media.clock import JUMPING, LONGEST_OVERLAP_S, Clock, beside, family, reading, stamped
 from tasks.media.inputs import input_options
 from tasks.media.process import ASIDE, Tool
 from tasks.records import AudioTrack, Probe, Source
@@ -50,7 +50,9 @@ class Sound:
     ) -> None:
         self._settings, self._length_s = settings, (probed.duration_ms or 0) / 1000
         self._rate, self._width = rate, 2 * channels
-        self.clock = Clock(rate, stamped=stamped(probed))
+        # Of a stream whose clock may jump nothing is taken for there twice, before that is known.
+        overlap_s = 0.0 if family(probed.container) in JUMPING and not jumps else LONGEST_OVERLAP_S
+        self.clock = Clock(rate, stamped=stamped(probed), overlap_s=overlap_s)
         self._all_read = jumps and family(probed.container) in JUMPING
         command = _command(path, probed, source, rate, channels, jumps)
         self._tool = Tool(command, memory_mb=settings.media_memory_mb)
@@ -89,27 +91,28 @@ class Sound:
         waiting = bytearray()
         for data in self._tool.output(stall_s=stall_s):
             waiting += data
-            yield from self._placed(waiting)
+            yield from self._placed(waiting, ended=False)
             played_s = max(self._length_s, self.clock.position / self._rate)
             limit_s = SLOWEST * max(stall_s, played_s)
             if time.monotonic() - started > limit_s:
                 raise StageTimeout(f"ffmpeg was not done after {limit_s:.0f} s and was stopped.")
-        yield from self._placed(waiting)
+        yield from self._placed(waiting, ended=True)
         # Of an ffmpeg that died there may be sound of which it did not come to say where it belongs.
         whole = len(waiting) - len(waiting) % self._width
         self.clock.place(None, whole // self._width)
         yield from self._pieces(0, bytes(waiting[:whole]))
 
-    def _placed(self, waiting: bytearray) -> Iterator[Array]:
+    def _placed(self, waiting: bytearray, *, ended: bool) -> Iterator[Array]:
         """Takes out of `waiting` what is known to belong somewhere. Frames that follow each other come as one."""
         first = at = 0  # bytes of `waiting` that are ready, from and to
         silence, read = 0, 0
-        for frame in _FRAME.finditer(self._tool.aside):
+        frames = list(_FRAME.finditer(self._tool.aside))
+        stamps = [None if frame[1] == b"NOPTS" else int(frame[1]) for frame in frames] + [None]
+        for number, frame in enumerate(frames):
             samples = int(frame[2])
-            if at + samples * self._width > len(waiting):
+            if at + samples * self._width > len(waiting) or not (ended or frame is not frames[-1]):
                 break
-            stamp = None if frame[1] == b"NOPTS" else int(frame[1])
-            before, left_out = self.clock.place(stamp, samples)
+            before, left_out = self.clock.place(stamps[number], samples, stamps[number + 1])
             if before or left_out:
                 yield from self._pieces(silence, bytes(waiting[first:at]))
                 first, silence = at + left_out * self._width, before

@@ -66,3 +66,18 @@ def test_more_than_ten_minutes_ahead_is_no_gap():
 def test_without_stamps_sound_is_where_it_was_played():
     assert place((0, 500), (250, 500), (9000, 500), stamped=False)[1].position == 1500
     assert place((0, 500), (None, 500), (1000, 500))[0] == [(0, 0)] * 3
+
+
+def test_a_stamp_that_the_next_one_knows_nothing_of_is_not_followed():
+    clock = Clock(RATE, stamped=True)
+    assert clock.place(0, 500, 500) == (0, 0)
+    assert clock.place(-3000, 500, 1000) == (0, 0)
+    assert clock.place(1000, 500, 9000) == (0, 0)
+    assert clock.place(9000, 500, 9500) == (7500, 0), "one that goes on is"
+    assert (clock.position, clock.jumps) == (9500, 0)
+
+
+def test_without_overlap_a_clock_that_goes_back_a_little_jumps():
+    clock = Clock(RATE, stamped=True, overlap_s=0.0)
+    assert [clock.place(0, 500), clock.place(200, 500), clock.place(700, 500)] == [(0, 0)] * 3
+    assert (clock.position, clock.jumps) == (1500, 1)
