@@ -149,16 +149,16 @@ def _bare(query: Query) -> Query:
 def _corrected(slot: Slot, query: Query, engine: Asked) -> Slot:
     """The slot, or where its word was never said, that word written otherwise, or the most frequent one that a typo leads to
     it from."""
-    if slot.prefix or len(slot.said[0]) > 1:
+    word = slot.said[0][0]
+    letters = not any(c.isdecimal() for c in word)
+    if slot.prefix or len(slot.said[0]) > 1 or word.isdecimal() or (letters and not forgives(word)):
         return slot
-    alone = replace(_bare(query), text=slot.said[0][0], slots=(slot,), mode="words", limit=0)
+    alone = replace(_bare(query), text=word, slots=(slot,), mode="words", limit=0)
     if engine.search(alone)["total_videos"]:
         return slot
     if other := written_otherwise(alone, engine):
         return other.query.slots[0]
-    if slot.word is None or not forgives(slot.word):
-        return slot
-    others = (word for word in engine.near(slot.word) if word != slot.word)
+    others = (near for near in engine.near(word) if letters and near != word)
     return next((Slot(((word,),)) for word in others), slot)
 
 

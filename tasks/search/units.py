@@ -15,6 +15,7 @@ from tasks.search.unit_names import BETWEEN, MONEY, ORDINALS, SIGNS, Meaning, na
 from tasks.speech.text import spoken_number
 
 MOST_LETTERS = 4  # that are said one by one
+LONGEST_NUMBER = 6  # words of a number
 MOST_RUNS = 6  # of digits and of letters in one word
 
 
@@ -49,7 +50,9 @@ def numbered(words: Sequence[str], gaps: Sequence[str], languages: Sequence[str]
                 yield from _glued(words, gaps, start, at, [number, *runs[1:]], codes)
             else:
                 yield from _apart(words, gaps, start, at, number, codes)
-        elif at and (words[at - 1].isdecimal() or words[at - 1] in _number_words(codes)):
+        elif word in _number_words(codes):
+            yield from _spoken(words, gaps, at, codes)
+        if at and words[at - 1] in _number_words(codes):
             yield from _units(words, at, codes)
         yield from _signs_between(words, gaps, at, codes)
 
@@ -126,10 +129,46 @@ def _units(words: Sequence[str], at: int, codes: tuple[str, ...]) -> Iterator[Nu
             yield Numbered(at, end, tuple(Way(name, (name,)) for name in (*(name for _, name in meaning), (sign,))))
 
 
+def _spoken(words: Sequence[str], gaps: Sequence[str], at: int, codes: tuple[str, ...]) -> Iterator[Numbered]:
+    """Of a number in words: in figures, with a unit behind it too."""
+    for end in range(min(len(words), at + LONGEST_NUMBER), at, -1):
+        for written in _written(codes).get(tuple(words[at:end]), ()):
+            yield Numbered(at, end, (Way((written,), ((written,),)),))
+            if written.isdecimal():
+                yield from _apart(words, gaps, at, end - 1, written, codes)
+
+
+@cache
+def _written(codes: tuple[str, ...]) -> dict[Saying, list[str]]:
+    """How numbers, years and ordinals are written that are said so, as far as they are common."""
+    found: dict[Saying, list[str]] = {}
+    for code in codes:
+        for number in map(str, (*range(101), *range(1900, 2051))):
+            texts = {spoken_number(number, code, count=count): number for count in (False, True)}
+            if code == "en":
+                texts |= dict.fromkeys(_decade(number), number + "s")
+                texts[spoken_number(number, code, ordinal=True)] = number + _ending(int(number))
+            for text, written in texts.items():
+                saying = tuple(fold(text).split())
+                for way in {saying, tuple(word for word in saying if word != "and")} - {()}:
+                    found.setdefault(way, []).append(written)
+    return found
+
+
+def _ending(number: int) -> str:
+    return "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+
+
+def _decade(number: str) -> list[str]:
+    if number[-1] != "0":
+        return []
+    read = [spoken_number(number, "en", count=count) for count in (False, True)]
+    return [f"{text[:-1]}ies" if text.endswith("y") else f"{text}s" for text in dict.fromkeys(read)]
+
+
 @cache
 def _number_words(codes: tuple[str, ...]) -> frozenset[str]:
-    read = [spoken_number(str(n), code) for code in codes for n in (*range(101), 1000, 1_000_000)]
-    return frozenset(word for text in read for word in fold(text).split())
+    return frozenset(word for saying in _written(codes) for word in saying)
 
 
 def _signs_between(words: Sequence[str], gaps: Sequence[str], at: int, codes: tuple[str, ...]) -> Iterator[Numbered]:
@@ -167,7 +206,7 @@ def _numbers(number: str, codes: tuple[str, ...], figures: bool = True) -> tuple
 
 
 def _ordinal(number: str, letters: str, codes: tuple[str, ...]) -> list[Saying]:
-    """ "21st" as twenty first, "1990s" as nineteen nineties; nothing where the letters are neither."""
+    """Of "21st" twenty first, of "1990s" nineteen nineties; nothing where the letters are neither."""
     found: list[str] = []
     if not re.fullmatch(r"\d{1,9}", number):
         return []
@@ -175,8 +214,6 @@ def _ordinal(number: str, letters: str, codes: tuple[str, ...]) -> list[Saying]:
         if letters in ORDINALS.get(code, "").split():
             found.append(spoken_number(number, code, ordinal=True))
     if letters == "s" and "en" in codes and number[-1] == "0":
-        for count in (False, True):
-            read = spoken_number(number, "en", count=count)
-            found.append(f"{read[:-1]}ies" if read.endswith("y") else f"{read}s")
+        found += _decade(number)
     said = [tuple(fold(text).split()) for text in found]
     return list(dict.fromkeys(way for way in said if way))

@@ -39,8 +39,10 @@ def ask(request, lake, archive):
         settings = Settings(elasticsearch_url=url, elasticsearch_prefix=request.getfixturevalue("index_prefix"))
         assert sync(lake, settings).outcome == "done"
 
+    connection = connect(lake)
+
     def asked(text: str, **options: Any) -> dict[str, Any]:
-        found = answer(settings, lake, text, engine=request.param, **options)
+        found = answer(settings, lake, text, engine=request.param, connection=connection, **options)
         assert found["engine"] == request.param
         assert (found["query"], found["instead"] is None) == (text, found["instead"] not in found["suggestions"])
         return found
@@ -90,6 +92,8 @@ FORMS: list[tuple[str, dict[str, Any], str, str, dict[str, list[int]]]] = [
     ("20mph", {}, "20 miles an hour", OUT, {"e.mp4": [4000]}),
     ("3,5kg", {}, "3,5 kg", APART, {"e.mp4": [2800]}),
     ("5 kilometers", {}, "5 km", OTHERWISE, {"e.mp4": [1600]}),
+    ("five kilometres", {}, "5 km", OTHERWISE, {"e.mp4": [1600]}),
+    ("a sixteen feet boat", {"phrase": True}, '"a 16ft boat"', OTHERWISE, {"e.mp4": [0]}),
     ("20km", {}, "20 kilometer", OUT, {"f.mp4": [1200]}),
 ]  # fmt: skip
 
@@ -230,11 +234,17 @@ def test_random_words_glued_and_torn_are_answered_alike_by_both(lake, say, searc
             text = f"{text[:cut]} {text[cut:]}"
         text = text.replace("sixteen", "16").replace("feet", rng.choice(["ft", "foot"]))
         mode = rng.choice(["words", "phrase", "any"])
-        options = {"phrase": mode == "phrase", "any_word": mode == "any", "stems": rng.random() < 0.7, "moments": 100}
+        options = {
+            "phrase": mode == "phrase",
+            "any_word": mode == "any",
+            "stems": rng.random() < 0.7,
+            "typos": rng.random() < 0.2,
+            "moments": 100,
+        }
         here = answer(settings, lake, text, engine="duckdb", connection=connection, **options)
         there = answer(settings, lake, text, engine="elasticsearch", **options)
         moments = [{video["key"]: video["moments"] for video in found["videos"]} for found in (here, there)]
         assert (here["instead"], here["suggestions"]) == (there["instead"], there["suggestions"]), (text, mode)
         assert moments[0] == moments[1], (text, mode)
         otherwise += here["instead"] is not None
-    assert otherwise >= 20
+    assert otherwise >= 10

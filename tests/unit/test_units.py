@@ -46,6 +46,10 @@ def ways(text: str, *languages: str) -> list[str]:
         ("90s", ["nineties", "ninety seconds"]),
         ("1900s", ["nineteen hundreds"]),
         ("2000s", ["two thousands"]),
+        ("sixteen feet", ["16ft", "16 ft", "sixteen foot", "16"]),
+        ("nineteen eighty four", ["1984"]),
+        ("the twenty first of", ["21st"]),
+        ("the nineteen nineties", ["1990s"]),
         ("2fa", ["2 fa", "two f a"]),
         ("mp3", ["mp three", "m p three"]),
         ("covid19", ["covid nineteen", "covid one nine"]),
@@ -60,7 +64,7 @@ def test_a_number_with_letters_or_signs_is_all_that_is_said_for_it(typed, said):
 
 
 @pytest.mark.parametrize(
-    "typed", ["sixteen", "16", "16 17", "feet", "in the end", "a. b.", "16ft*", "½", "U S A", "a1" * 20]
+    "typed", ["sixteens", "16", "16 17", "feet", "in the end", "a. b.", "16ft*", "½", "U S A", "a1" * 20]
 )
 def test_what_has_no_unit_is_left_to_others(typed):
     assert ways(typed) == []
