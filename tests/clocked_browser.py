@@ -87,22 +87,21 @@ STATE = """() => {
 
 @dataclass(frozen=True)
 class Moment:
-    """A caption and one of its words; times in ms, as the row has them, and of the word in the plain file."""
+    """A caption and one of its words; times in ms, by the row, and by the plain file's sound as `said` and `begins`."""
 
     word: str
     word_ms: int
-    plain_ms: int
+    said_ms: int
     cue_no: int
-    cue_ms: int
+    begins_ms: int
     text: str
-    shift_ms: int
-    from_ms: int  # which the page is opened at
+    from_ms: int  # of the row: what the page is opened at
 
 
 @dataclass(frozen=True)
 class Watched:
-    """How much later than the sound something was, ms: captions, whose beginnings are those of the rows; words that the page
-    marks as they are said, and which must be those of the plain file; the picture. And what was wrong."""
+    """How much later than the sound something was, ms: a caption, which begins as long before its word as in the row; a word
+    that the page marks as it is said; the picture. And what was wrong."""
 
     captions: Sequence[float] = ()
     lines: Sequence[float] = ()
@@ -187,8 +186,8 @@ def watch_moment(page: Page, variant: Variant, moment: Moment, reference: np.nda
     lips = [] if pictures is None else [1000 * (clock - pictures) - variant.picture_ms]
     texts = [(at, moment.text in cues) for at, cues, _ in seen["looks"]]
     words = [(at, word == f"l{moment.cue_no} {moment.word}") for at, _, word in seen["looks"]]
-    caption = lateness(texts, clock + (moment.cue_ms - moment.shift_ms) / 1000)
-    line = lateness(words, clock + moment.plain_ms / 1000)
+    caption = lateness(texts, clock + moment.begins_ms / 1000)
+    line = lateness(words, clock + moment.said_ms / 1000)
     shown = {f"the caption of '{moment.word}'": caption, f"the mark of '{moment.word}'": line}
     return Watched(
         captions=[] if caption is None else [1000 * caption],
@@ -206,15 +205,16 @@ def moments(one: Rows, plain: Heard, *, gaps: bool) -> list[Moment]:
     if one.heard is None:
         return []
     found: dict[int, Moment] = {}
-    said = plain.once()
+    plainly = plain.once()
     for word, start in one.heard.once().items():
-        must = one.variant.when(said[word], gaps=gaps) if word in said else None
+        said = plainly.get(word)
+        if said is None or one.variant.when(said, gaps=gaps) is None:
+            continue
         for number, (begin, end, text) in enumerate(one.heard.cues):
-            if must is not None and number not in found and begin <= start < end and start - begin < 1500:
-                shift = must - said[word]
-                found[number] = Moment(word, start, said[word], number, begin, " ".join(text.split()), shift, begin)
+            if number not in found and begin <= start < end and start - begin < 1500:
+                found[number] = Moment(word, start, said, number, said - (start - begin), " ".join(text.split()), begin)
     ordered = sorted(found.values(), key=lambda moment: moment.cue_no)
-    after = [moment for moment in ordered if moment.cue_ms - moment.shift_ms > PAUSES_MS[2]]
+    after = [moment for moment in ordered if moment.begins_ms > PAUSES_MS[2]]
     jump = one.variant.jump
     if after and jump and jump.by_ms <= SHORT_MS:
         before = one.variant.when(jump.at_ms - 1, gaps=gaps)
