@@ -43,7 +43,7 @@ YEAR_MINUS_1199 = -99_999_999_999
             (odd, None)
             for odd in (
                 None, "", "yesterday", "30828-01-01T00:00:00Z", "-1199-01-01T00:00:00Z", "Mon, 01 Jan 30828 00:00:00 GMT",
-                float("nan"), float("inf"), -1e300, 10**400, YEAR_30828, YEAR_MINUS_1199, b"2024", [], {}, object(),
+                float("nan"), float("inf"), -1e300, 10**400, YEAR_30828, YEAR_MINUS_1199, b"2024", [], {}, NotImplemented,
                 datetime.max, datetime.min, datetime.max.replace(tzinfo=timezone(timedelta(hours=-12))),
                 datetime.min.replace(tzinfo=timezone(timedelta(hours=12))),
             )
@@ -57,7 +57,7 @@ def test_a_time_is_in_utc_or_none(said, when):
 
 def test_a_size_is_a_number_of_bytes_or_none():
     assert [size_of(said) for said in (0, 5, "12", 12.0, 2**63 - 1)] == [0, 5, 12, 12, 2**63 - 1]
-    for odd in (None, -1, "", "abc", "-5", 2**63, float("nan"), float("inf"), [], object(), "9" * 5000):
+    for odd in (None, -1, "", "abc", "-5", 2**63, float("nan"), float("inf"), [], NotImplemented, "9" * 5000):
         assert size_of(odd) is None
 
 
@@ -118,7 +118,7 @@ NO_TIME = {"created": ...}
         ({"created": datetime.max}, 7, "7-9999-12-31 23:59:59.999999+00:00", None),
         ({"created": 1704153600}, 7, "7-2024-01-02 00:00:00+00:00", datetime(2024, 1, 2, tzinfo=UTC)),
         ({"created": ..., "mtime": 0}, 7, "7-1970-01-01 00:00:00+00:00", datetime(1970, 1, 1, tzinfo=UTC)),
-        ({"created": object()}, 7, "7-None", None),
+        ({"created": NotImplemented}, 7, "7-None", None),
         (NO_TIME, 7, "7-None", None),
         ({**NO_TIME, "ETag": '"abc"'}, 7, "abc", None),
         ({**NO_TIME, "ETag": ""}, 7, "7-None", None),

@@ -17,7 +17,7 @@ from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.pipeline import Batch
 
-COLUMNS = "status, reason, error, audio_track, audio_heard, n_words, duration_ms, width"
+COLUMNS = "status, reason, error, audio_track, audio_heard, n_words, duration_ms, width, pixels, clock"
 
 
 def index(bucket: Path, tmp_path: Path, **options) -> dict[str, dict]:
@@ -194,6 +194,14 @@ def test_the_picture_is_of_the_programme_that_is_heard(bucket, tmp_path):
     )
     row = index(bucket, tmp_path)["two.ts"]
     assert (row["status"], row["audio_track"], row["width"]) == ("indexed", 1, 160)
+
+
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le"])
+def test_pixels_that_browsers_may_not_play_stand_in_the_row(pixels, bucket, tmp_path):
+    talk(bucket / "a.mp4", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", pixels, "-c:a", "aac", end_s=2.0)
+    (tmp_path / "bucket/voice.wav").unlink()
+    row = index(bucket, tmp_path)["a.mp4"]
+    assert (row["pixels"], row["clock"]) == (pixels, "steady")
 
 
 def test_fonts_and_subtitles_are_no_streams_too_many(bucket, tmp_path):
