@@ -101,14 +101,8 @@ class LeftOut:
         if all_of_it:
             for n, why in (
                 (self.by_pattern, "left out by the include and exclude patterns"),
-                (
-                    self.hidden,
-                    "hidden: their names begin with a dot" if self.hidden != 1 else "hidden: a name with a dot first",
-                ),
-                (
-                    self.companions,
-                    "metadata or subtitles beside videos" if self.companions != 1 else "metadata or a subtitle",
-                ),
+                (self.hidden, "hidden by a dot before the name"),
+                (self.companions, "metadata (.json) or subtitles"),
             ):
                 if n:
                     lines.append(f"{_objects(n)} {why}.")
@@ -121,7 +115,8 @@ class LeftOut:
 
     def _named(self, why: str) -> str:
         names, n = self.names[why], self.unseen[why]
-        shown = names if why == "odd" else names[:3]
+        # In the warnings as they are: they are kept, and what names a forgotten video is taken out by its key.
+        shown = names if why == "odd" else [_printable(name) for name in names[:3]]
         return ", ".join(shown) + (f" and {n - len(shown):,} more" if n > len(shown) else "")
 
 
@@ -148,6 +143,10 @@ _PATTERNS = "Patterns are compared with whole keys, such as talks/a.mp4."
 
 def _count(n: int, what: str) -> str:
     return f"{n:,} {what}{'s' * (n != 1)}"
+
+
+def _printable(name: str) -> str:
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in name)
 
 
 def _objects(n: int) -> str:

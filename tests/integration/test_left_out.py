@@ -141,8 +141,8 @@ def test_a_run_that_finds_no_video_says_why(run, home):
         "1 link leads out of the bucket and was left out: link.mp4. The setting follow_links takes them in.",
         "The exclude pattern 'typo' fits no object. Patterns are compared with whole keys, such as talks/a.mp4.",
         "1 object is left out by the include and exclude patterns.",
-        "1 object is hidden: a name with a dot first.",
-        "2 objects are metadata or subtitles beside videos.",
+        "1 object is hidden by a dot before the name.",
+        "2 objects are metadata (.json) or subtitles.",
     ]
     assert done.stderr.splitlines() == [f"  note    {line}" for line in said]
     planned = run("index", "bucket", "--models", "bucket", "--exclude", "raw", "--exclude", "typo", "--plan")

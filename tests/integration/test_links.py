@@ -51,7 +51,7 @@ def test_a_linked_folder_is_listed_below_the_link_too(folder):
     }
     assert (counts(found), found.left_out.notes(all_of_it=True)) == (
         {},
-        ["3 objects are metadata or subtitles beside videos."],
+        ["3 objects are metadata (.json) or subtitles."],
     )
     bucket = open_bucket(str(folder), Settings())
     for item in found.work:
@@ -87,11 +87,15 @@ def test_removing_a_link_makes_only_its_keys_gone(folder, lake):
     assert [item.key for item in look(folder, lake).gone] == ["link/a.mp4"]
 
 
-@pytest.mark.parametrize("name", ["ü", "new\nline", "100%25"])
+@pytest.mark.parametrize("name", ["ü", "new\nline", "100%25", "\x1b[2J"])
 def test_a_link_may_have_any_name(folder, name):
     put(folder, "real/a.mp4")
     (folder / name).symlink_to("real")
-    assert keys(look(folder)) == {"real/a.mp4", f"{name}/a.mp4"}
+    (folder / f"{name}.mp4").symlink_to("nowhere")
+    found = look(folder)
+    assert keys(found) == {"real/a.mp4", f"{name}/a.mp4"}
+    (note,) = found.left_out.notes()
+    assert note.isprintable(), "a terminal does nothing but show it"
 
 
 def test_a_link_with_a_name_that_is_no_utf8_leads_back(folder):
