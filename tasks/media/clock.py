@@ -5,7 +5,8 @@ Words, cues, frames, web copies and links all go by it:
 - 0 is the start of the file as a player shows it: the earliest time stamp of its pictures and its sound. Of a file with
   several programmes, those of the one that is heard. Sound that begins later than the picture has its words later. MP4 and
   MOV alone have a 0 of their own: what begins at 5 s there is shown at 5 s.
-- A gap in the time stamps is time in which nothing is heard, as long as it is no longer than `LONGEST_GAP_S`.
+- A gap in the time stamps is time in which nothing is heard; in containers whose clocks may jump, as long as it is no longer
+  than `LONGEST_GAP_S`.
 - Where the clock of a file goes back, or further ahead than that, as in recordings that were joined, the time goes on from
   where it was.
 - Sound without time stamps of its own (raw AAC, MP3, a chain of Ogg streams) is at the time by which it has been played.
@@ -21,6 +22,7 @@ from __future__ import annotations
 from tasks.records import AudioTrack, Probe
 
 LONGEST_GAP_S = 600
+ANY_GAP_S = 1_000_000
 LATEST_BEGIN_S = 3600  # on a clock with a 0 of its own
 TOLERANCE_S = 0.08  # two frames of 25 a second: time stamps that are rounded, or of a live recording, jitter
 ONE_FRAME_S = 0.04
@@ -29,6 +31,7 @@ LONGEST_OVERLAP_S = 1.0  # of two recordings that were joined: what is there twi
 # Demuxers with time stamps that may jump, which ffmpeg corrects as it reads.
 JUMPING = frozenset({"mpegts", "mpeg"})
 CORRECTED = JUMPING | {"ogg", "live_flv"}
+DOUBTED = CORRECTED | {"flv"}  # where a great gap is rather a jump
 OWN_ZERO = "mov"
 # Containers that count their length from 0, whenever their first stream begins.
 COUNTED_FROM_ZERO = frozenset({OWN_ZERO, "matroska", "asf", "nut"})
@@ -44,6 +47,11 @@ def family(container: str) -> str:
 def stamped(probed: Probe) -> bool:
     """Whether the time stamps of the sound count, and not what was played before it."""
     return probed.video_stream is not None or len(probed.tracks) > 1 or family(probed.container) not in UNSTAMPED
+
+
+def longest_gap_s(probed: Probe) -> int:
+    """How long a gap may be before it is taken for a jump."""
+    return LONGEST_GAP_S if family(probed.container) in DOUBTED else ANY_GAP_S
 
 
 def reading(probed: Probe, track: AudioTrack | None, *, jumps: bool) -> list[str]:
@@ -72,10 +80,10 @@ def seek_s(probed: Probe, track: AudioTrack | None, second: float) -> float:
     return max(0.0, second + (zero_ms - probed.first_ms) / 1000)
 
 
-def even_pictures() -> str:
+def even_pictures(probed: Probe) -> str:
     """The filter that puts pictures on the clock, where the file's own jumps and ffmpeg does not correct that as it reads."""
     ahead = "(PTS-PREV_INPTS)*TB"
-    jumps = f"lt({ahead},{-LONGEST_OVERLAP_S})+gt({ahead},{LONGEST_GAP_S})"
+    jumps = f"lt({ahead},{-LONGEST_OVERLAP_S})+gt({ahead},{longest_gap_s(probed)})"
     going_on = f"if({jumps},PREV_OUTPTS+{ONE_FRAME_S}/TB,PREV_OUTPTS+PTS-PREV_INPTS)"
     return f"setpts='if(isnan(PREV_INPTS),PTS,{going_on})'"
 
@@ -87,9 +95,11 @@ class Clock:
     clock of the file was not followed.
     """
 
-    def __init__(self, rate: int, *, stamped: bool, overlap_s: float = LONGEST_OVERLAP_S) -> None:
+    def __init__(
+        self, rate: int, *, stamped: bool, gap_s: int = LONGEST_GAP_S, overlap_s: float = LONGEST_OVERLAP_S
+    ) -> None:
         self.position = self.gaps = self.jumps = 0
-        self._rate, self._stamped, self._overlap_s = rate, stamped, overlap_s
+        self._rate, self._stamped, self._gap_s, self._overlap_s = rate, stamped, gap_s, overlap_s
         self._offset = 0  # of the clock from the file's time stamps
 
     def place(self, stamp: int | None, samples: int, following: int | None = None) -> tuple[int, int]:
@@ -99,7 +109,7 @@ class Clock:
         silence = left_out = 0
         if self._stamped and stamp is not None and not (following is not None and self._fits(following, samples)):
             ahead = stamp + self._offset - self.position
-            if TOLERANCE_S * self._rate < ahead <= LONGEST_GAP_S * self._rate:
+            if TOLERANCE_S * self._rate < ahead <= self._gap_s * self._rate:
                 silence = ahead
                 self.gaps += bool(self.position)
             elif -self._overlap_s * self._rate <= ahead < -TOLERANCE_S * self._rate:

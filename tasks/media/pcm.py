@@ -13,7 +13,7 @@ import numpy as np
 
 from tasks.arrays import Array
 from tasks.errors import StageTimeout
-from tasks.media.clock import JUMPING, LONGEST_OVERLAP_S, Clock, beside, family, reading, stamped
+from tasks.media.clock import JUMPING, LONGEST_OVERLAP_S, Clock, beside, family, longest_gap_s, reading, stamped
 from tasks.media.inputs import input_options
 from tasks.media.process import ASIDE, Tool
 from tasks.records import AudioTrack, Probe, Source
@@ -52,7 +52,7 @@ class Sound:
         self._rate, self._width = rate, 2 * channels
         # Of a stream whose clock may jump nothing is taken for there twice, before that is known.
         overlap_s = 0.0 if family(probed.container) in JUMPING and not jumps else LONGEST_OVERLAP_S
-        self.clock = Clock(rate, stamped=stamped(probed), overlap_s=overlap_s)
+        self.clock = Clock(rate, stamped=stamped(probed), gap_s=longest_gap_s(probed), overlap_s=overlap_s)
         self._all_read = jumps and family(probed.container) in JUMPING
         command = _command(path, probed, source, rate, channels, jumps)
         self._tool = Tool(command, memory_mb=settings.media_memory_mb)

@@ -166,7 +166,7 @@ def _copy_command(
         "ffmpeg", "-v", "error", "-nostdin", "-progress", "pipe:1", "-nostats", "-threads", "1", *pcm,
         *on_clock, *input_arguments(), "-i", f"file:{source}", *maps, "-sn", "-dn", "-map_metadata", "-1",
         "-c:v", "libx264", "-threads", "1", "-preset", "veryfast", "-crf", "27", "-profile:v", "main",
-        "-pix_fmt", "yuv420p", "-vf", f"{even_pictures()},scale=-2:'2*trunc(min({HEIGHT},ih)/2)'",
+        "-pix_fmt", "yuv420p", "-vf", f"{even_pictures(probed)},scale=-2:'2*trunc(min({HEIGHT},ih)/2)'",
         "-c:a", "aac", "-ac", "2", "-b:a", "96k",
         "-fs", str(most_bytes), "-movflags", "+faststart", "-f", "mp4", "-y", f"file:{target}", *others,
     ]  # fmt: skip

@@ -66,7 +66,7 @@ def _frame(path: Path, probed: Probe, second: int, settings: Settings, *, seeks:
         options = ["-ss", f"{seek_s(probed, track, second):.3f}"]
     else:
         options = reading(probed, track, jumps=True)
-        scaled = f"{even_pictures()},select='gte(t,{second})',{scaled}"
+        scaled = f"{even_pictures(probed)},select='gte(t,{second})',{scaled}"
         together = beside(probed, track, jumps=True)
         if track and together:
             alone = {*together, track.stream} - {probed.video_stream}

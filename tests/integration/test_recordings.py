@@ -108,6 +108,25 @@ def test_sound_that_begins_after_the_picture_is_late(container: str, tmp_path: P
     assert audio.clock == "steady" or container in ("ts", "m2ts", "mpg"), "whose first time stamp is never 0"
 
 
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_sound_may_begin_very_late(container: str, tmp_path: Path):
+    path = tmp_path / f"late.{container}"
+    make(
+        *(
+            "-f",
+            "lavfi",
+            "-i",
+            "color=black:s=64x36:r=1:d=1230",
+            "-itsoffset",
+            "1200",
+            "-i",
+            voice_file(tmp_path / "voice.wav"),
+        ),
+        *("-map", "0", "-map", "1", *AVC, path),
+    )
+    check(path, 1_200_000)
+
+
 @pytest.mark.parametrize("container", LATE)
 def test_sound_that_begins_before_the_picture_is_not(container: str, tmp_path: Path):
     check(talk(tmp_path / f"late.{container}", *LATE[container], late="v"))

@@ -63,6 +63,13 @@ def test_more_than_ten_minutes_ahead_is_no_gap():
     assert place((0, 500), (501 + LONGEST_GAP_S * RATE, 500))[1].jumps == 1
 
 
+def test_where_the_container_is_to_be_trusted_a_gap_may_have_any_length():
+    clock = Clock(RATE, stamped=True, gap_s=1_000_000)
+    assert clock.place(1_200_000, 500) == (1_200_000, 0)
+    assert clock.place(3_000_000, 500) == (1_799_500, 0)
+    assert (clock.gaps, clock.jumps) == (1, 0)
+
+
 def test_without_stamps_sound_is_where_it_was_played():
     assert place((0, 500), (250, 500), (9000, 500), stamped=False)[1].position == 1500
     assert place((0, 500), (None, 500), (1000, 500))[0] == [(0, 0)] * 3
