@@ -16,7 +16,9 @@ from tasks.records import Steadiness
 from tasks.settings import Settings
 
 log = logging.getLogger("nightscribe")
-LEAST_RATE = 20_000  # bits a second: a clock that jumps, or a header that lies, makes hours of minutes
+# Bits a second: a clock that jumps makes hours of minutes, and so does a header that lies; a file that was cut off says less.
+LEAST_RATE = 20_000
+LEAST_RATE_MP3 = 1000
 MEASURING_S = 600.0
 
 
@@ -50,7 +52,8 @@ def length_of(path: Path, found: dict[str, Any], settings: Settings) -> Length:
         duration = max(0, duration - max(0, zero))
     seen_only = kind in CORRECTED  # the last time stamp is no word about the length
     guessed = duration is None or bool(found.get("estimated"))
-    likely = not duration or 8000 * path.stat().st_size / duration >= LEAST_RATE
+    least = LEAST_RATE_MP3 if kind == "mp3" else LEAST_RATE
+    likely = not duration or 8000 * path.stat().st_size / duration >= least
     unlikely = (seen_only or kind == "mp3") and not likely
     if guessed or unlikely:
         measured = _measured(path, settings)
