@@ -32,9 +32,8 @@ class Sound:
     """The sound of a source as int16 PCM on the clock, while the context lasts.
 
     With `channels` 1 it is what is heard; with 2, for people, the whole track. `jumps` tells of a file that its clock does.
-    Afterwards `said` is what ffmpeg complained of,
-    `failed` and `killed` how it ended, `clock.jumps` how often the file's own clock was not followed, and `end_ms` the end
-    of the last stream of the file, where all had to be read.
+    Afterwards `said` is what ffmpeg complained of, `failed` and `killed` how it ended, `clock.jumps` how often the file's own
+    clock was not followed, and `end_ms` the end of the last stream of the file, where all had to be read.
     """
 
     def __init__(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.errors import UnsupportedMedia
+from tasks.languages import language_code
 from tasks.media.channels import MOST_SOURCES, choose_channels
 from tasks.media.listening import excerpts
 from tasks.records import AudioTrack, Choice, Probe, Source
@@ -74,17 +75,4 @@ def whole_track(probed: Probe, position: int) -> Source | None:
 
 def same_language(a: str, b: str) -> bool:
     """`eng`, `en` and `en-GB` are one language here."""
-    long = {
-        "eng": "en",
-        "fra": "fr",
-        "fre": "fr",
-        "deu": "de",
-        "ger": "de",
-        "spa": "es",
-        "ron": "ro",
-        "rum": "ro",
-        "fas": "fa",
-        "per": "fa",
-    }
-    short = [long.get(x.lower().split("-")[0].split("_")[0], x.lower().split("-")[0].split("_")[0]) for x in (a, b)]
-    return short[0] == short[1]
+    return language_code(a) is not None and language_code(a) == language_code(b)

@@ -65,9 +65,9 @@ def discard(item: Item) -> None:
 def _heard(run: Pipeline, item: Item) -> tuple[Word, ...]:
     """The words of a video. Of rivals the better is kept; while there is no word, the next sound is heard."""
     words = [gather(hearing.futures) for hearing in item.hearings]
+    first = item.hearings[0]
     while not any(words) and item.sources:
         discard(item)
-        first = item.hearings[0]
         read_next(run, item)
         hear(run, [item])
         words = [gather(hearing.futures) for hearing in item.hearings]

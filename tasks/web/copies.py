@@ -152,7 +152,7 @@ def _copy_command(
     track = heard.track if heard else None
     on_clock = reading(probed, track, jumps=jumps)
     pcm = ["-f", "s16le", "-ar", str(COPY_RATE), "-ac", "2", "-i", "pipe:0"] if heard else []
-    number, maps, others = len(pcm) and 1, list[str](), list[str]()
+    number, maps, others = 1 if heard else 0, list[str](), list[str]()
     if probed.video_stream is not None:
         maps += ["-map", f"{number}:{probed.video_stream}"]
         # Without them, other time stamps would be the first, and jumps corrected otherwise.
