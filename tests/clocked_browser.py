@@ -31,6 +31,7 @@ LIKENESS = 0.5  # of the sound to the place where it was found; 0.9 and more whe
 TRIES = 3
 SHORT_MS = 10_000  # a gap that a test has time to play through
 PLAYS_S = 15.0  # in which a moment must have been played
+LONGER_MS = 2_000  # that a moment is played, where what is before it does not count
 COPY_S = 90.0  # in which a copy must have been made
 RECORD = """([rate, block, bits]) => {
     const seen = window.clockSeen = { sound: [], looks: [], frames: [] };
@@ -96,6 +97,7 @@ class Moment:
     begins_ms: int
     text: str
     from_ms: int  # of the row: what the page is opened at
+    since_ms: int = 0  # of the plain file: what is before it has another clock
 
 
 @dataclass(frozen=True)
@@ -179,10 +181,11 @@ def watch_moment(page: Page, variant: Variant, moment: Moment, reference: np.nda
     if problem := _play(page, moment):
         return Watched(said=[f"'{moment.word}': {problem}"])
     seen = page.evaluate("clockSeen")
-    clock = sound_clock(seen["sound"], reference)
+    clock = sound_clock(seen["sound"], reference, since_s=moment.since_ms / 1000)
     if clock is None:
         return Watched(said=[f"'{moment.word}': the sound is not to be heard"])
-    pictures = picture_clock(seen["frames"]) if variant.picture_ms is not None else None
+    frames = [(at, code) for at, code in seen["frames"] if not moment.since_ms or 1000 * at >= moment.word_ms - 200]
+    pictures = picture_clock(frames) if variant.picture_ms is not None else None
     lips = [] if pictures is None else [1000 * (clock - pictures) - variant.picture_ms]
     texts = [(at, moment.text in cues) for at, cues, _ in seen["looks"]]
     words = [(at, word == f"l{moment.cue_no} {moment.word}") for at, _, word in seen["looks"]]
@@ -218,20 +221,24 @@ def moments(one: Rows, plain: Heard, *, gaps: bool) -> list[Moment]:
     jump = one.variant.jump
     if after and jump and jump.by_ms <= SHORT_MS:
         before = one.variant.when(jump.at_ms - 1, gaps=gaps)
-        after[0] = replace(after[0], from_ms=min(before or 0, after[0].from_ms))
+        after[0] = replace(after[0], from_ms=min(before or 0, after[0].from_ms), since_ms=jump.at_ms)
     return list(dict.fromkeys([*after[:1], *ordered[:1], *ordered[-1:]]))
 
 
 def _play(page: Page, moment: Moment) -> str | None:
     """Wait until the moment has been played, or say why it was not."""
+    beyond_ms = moment.word_ms + 500 + (LONGER_MS if moment.since_ms else 0)
     with contextlib.suppress(TimeoutError):  # what was seen by then tells whether it is enough
         page.wait_for_function(STARTED, timeout=1000 * COPY_S)
-        page.wait_for_function(PASSED, arg=[moment.word_ms / 1000 + 0.5, 2 * CHUNK], timeout=1000 * PLAYS_S)
+        page.wait_for_function(PASSED, arg=[beyond_ms / 1000, 2 * CHUNK], timeout=1000 * PLAYS_S)
     return None if page.evaluate("clockSeen.looks.length") else f"nothing is played {page.evaluate(STATE)}"
 
 
-def sound_clock(blocks: Sequence[tuple[float, float, str]], reference: np.ndarray) -> float | None:
-    """What the player's clock shows when the plain sound is at 0, seconds; None when its sound is nowhere in it."""
+def sound_clock(
+    blocks: Sequence[tuple[float, float, str]], reference: np.ndarray, *, since_s: float = 0.0
+) -> float | None:
+    """What the player's clock shows when the plain sound is at 0, seconds, by what is in it from `since_s` on; None when its
+    sound is nowhere in it."""
     offsets: list[float] = []
     span = BLOCK / RATE
     for first in range(0, len(blocks) - CHUNK + 1, CHUNK // 2):
@@ -240,7 +247,7 @@ def sound_clock(blocks: Sequence[tuple[float, float, str]], reference: np.ndarra
             continue
         sound = np.concatenate([np.frombuffer(base64.b64decode(data), np.int16) for *_, data in chunk]) / 32768
         at = place(sound.astype(np.float32), reference)
-        if at is not None:
+        if at is not None and at >= since_s:
             # A clock that is read late is ahead: the lesser ones are the truer ones.
             read = [clock - span - (at + number * span) for number, (_, clock, _) in enumerate(chunk)]
             offsets.append(statistics.quantiles(read, n=4)[0])

@@ -139,7 +139,16 @@ def joined(
                 start = first if picture else first + _priming(own)
                 lasts = end_ms / 1000 - start
                 inputs = ["-ss", str(first), "-t", str(lasts + longer_s), "-i", material.picture] if picture else []
-                inputs += ["-itsoffset", str(sound_s), "-ss", str(start), "-t", str(lasts), "-i", material.sound]
+                inputs += [
+                    "-itsoffset",
+                    str(sound_s),
+                    "-ss",
+                    str(start),
+                    "-t",
+                    str(sound_s + lasts),
+                    "-i",
+                    material.sound,
+                ]
                 clock = clocks[number] if clocks else None
                 if clock is not None:
                     own += ["-output_ts_offset", str(begin + clock + MUXERS_OWN_S.get(target.suffix, 0.0))]

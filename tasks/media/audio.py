@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from tasks.errors import MediaTooLong, OutOfMemory, UnsupportedMedia
-from tasks.media.clock import JUMPING, family
+from tasks.media.clock import FOLLOWED, family
+from tasks.media.parts import Stretch, end_ms, parts_of
 from tasks.media.pcm import SAMPLE_RATE, SILENCE, Sound
 from tasks.media.probe import explain, is_encrypted
 from tasks.media.tracks import choose_sources
@@ -48,11 +50,13 @@ def extract_audio(path: Path, probed: Probe, target: Path, settings: Settings, s
     if probed.exact and probed.duration_ms:
         # Gaps between damaged time stamps are filled with silence, for hours if need be.
         longest_s = min(longest_s, 2 * probed.duration_ms / 1000 + 600)
-    decoded = _decode(path, probed, source, target, settings, longest_s, jumps=probed.clock == "jumps")
-    if decoded.jumped and probed.clock != "jumps":
+    parts = parts_of(path, probed, source.track, settings) if probed.clock == "jumps" else None
+    decoded = _decode(path, probed, source, target, settings, longest_s, parts)
+    if decoded.jumped and parts is None:
         probed = replace(probed, clock="jumps")
-        if family(probed.container) in JUMPING:
-            decoded = _decode(path, probed, source, target, settings, longest_s, jumps=True)
+        if family(probed.container) in FOLLOWED:
+            parts = parts_of(path, probed, source.track, settings)
+            decoded = _decode(path, probed, source, target, settings, longest_s, parts)
     samples, killed, said = decoded.samples, decoded.killed, decoded.said
     if samples > settings.max_duration_h * 3600 * SAMPLE_RATE:
         raise MediaTooLong(f"It is longer than {settings.max_duration_h:g} hours.")
@@ -73,7 +77,7 @@ def extract_audio(path: Path, probed: Probe, target: Path, settings: Settings, s
         source.track.position,
         incomplete,
         channels=source.channels,
-        end_ms=decoded.end_ms,
+        end_ms=end_ms(parts or ()),
         clock=_clock(probed, decoded),
     )
 
@@ -88,20 +92,25 @@ class _Decoded:
     failed: bool
     killed: int | None
     said: str
-    end_ms: int | None
     jumped: bool
     gaps: bool
 
 
 def _decode(
-    path: Path, probed: Probe, source: Source, target: Path, settings: Settings, longest_s: float, *, jumps: bool
+    path: Path,
+    probed: Probe,
+    source: Source,
+    target: Path,
+    settings: Settings,
+    longest_s: float,
+    parts: Sequence[Stretch] | None,
 ) -> _Decoded:
-    """At most `longest_s` of a sound; of a transport stream whose clock turns out to jump, no more than until there."""
+    """At most `longest_s` of a sound; of a stream whose clock turns out to jump, no more than until there."""
     most, samples, total, square, active = int(longest_s * SAMPLE_RATE), 0, 0.0, 0.0, 0
-    again = not jumps and family(probed.container) in JUMPING
+    again = parts is None and family(probed.container) in FOLLOWED
     with (
         writing(target, settings.scratch_free_gb) as write,
-        Sound(path, probed, source, settings, jumps=jumps) as sound,
+        Sound(path, probed, source, settings, parts=parts) as sound,
     ):
         for pcm in sound.pcm():
             pcm = pcm[: most - samples]
@@ -115,10 +124,10 @@ def _decode(
         else:
             stopped = False
         failed, killed = (False, None) if stopped else (sound.failed, sound.killed)
-        said, end_ms, clock = sound.said, sound.end_ms, sound.clock
+        said, clock = sound.said, sound.clock
     mean = total / active / 32768 if active else 0.0
     deviation = float(np.sqrt(max(square / active / 32768**2 - mean**2, 0.0))) if active else 0.0
-    return _Decoded(samples, mean, deviation, failed, killed, said, end_ms, bool(clock.jumps), bool(clock.gaps))
+    return _Decoded(samples, mean, deviation, failed, killed, said, bool(clock.jumps), bool(clock.gaps))
 
 
 def _clock(probed: Probe, decoded: _Decoded) -> Steadiness:

@@ -11,13 +11,15 @@ Words, cues, frames, web copies and links all go by it:
   where it was.
 - Sound without time stamps of its own (raw AAC, MP3, a chain of Ogg streams) is at the time by which it has been played.
 
-All this is done here, to decoded samples: a filter that fills gaps begins anew wherever a stream changes its parameters. Only
-where the clock of a transport or programme stream goes back, ffmpeg does it, for all streams that it reads together: the
-same ones must be read whenever such a file is opened (`beside`). It then takes every gap for a jump, since the last packet of
-a part may come after the first ones of the next.
+All this is done here, to decoded samples: a filter that fills gaps begins anew wherever a stream changes its parameters. Where
+a clock goes back, the packets of all streams say how much later the next part is (tasks/media/parts.py). Only of Ogg ffmpeg
+corrects the time stamps, for all streams that it reads together: the same ones must be read whenever such a file is opened
+(`beside`).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from tasks.records import AudioTrack, Probe
 
@@ -28,10 +30,11 @@ TOLERANCE_S = 0.08  # two frames of 25 a second: time stamps that are rounded, o
 ONE_FRAME_S = 0.04
 JUMP_S = 0.3  # of a clock that is known to jump
 LONGEST_OVERLAP_S = 1.0  # of two recordings that were joined: what is there twice is left out
-# Demuxers with time stamps that may jump, which ffmpeg corrects as it reads.
-JUMPING = frozenset({"mpegts", "mpeg"})
-CORRECTED = JUMPING | {"ogg", "live_flv"}
-DOUBTED = CORRECTED | {"flv"}  # where a great gap is rather a jump
+SLACK_S = 0.3  # by which frames may be outside the packets they come from
+JUMPING = frozenset({"mpegts", "mpeg"})  # by their nature
+FOLLOWED = JUMPING | {"flv"}  # whose packets are read where they jump
+CORRECTED = frozenset({"ogg", "live_flv"})  # by ffmpeg, as it reads
+DOUBTED = FOLLOWED | CORRECTED  # where a great gap is rather a jump
 OWN_ZERO = "mov"
 # Containers that count their length from 0, whenever their first stream begins.
 COUNTED_FROM_ZERO = frozenset({OWN_ZERO, "matroska", "asf", "nut"})
@@ -54,72 +57,89 @@ def longest_gap_s(probed: Probe) -> int:
     return LONGEST_GAP_S if family(probed.container) in DOUBTED else ANY_GAP_S
 
 
+def zero_ms(probed: Probe, track: AudioTrack | None) -> int:
+    """The 0 of the clock by the time stamps of the file: of the programme that a track belongs to."""
+    return track.zero_ms if track else probed.zero_ms
+
+
 def reading(probed: Probe, track: AudioTrack | None, *, jumps: bool) -> list[str]:
     """Options of ffmpeg before an input that is to be on the clock; `jumps` where it is known that the file's own does."""
     kind = family(probed.container)
-    if kind in JUMPING and not jumps:
-        zero_ms = track.zero_ms if track else probed.zero_ms
+    if kind in JUMPING:
         # A microsecond off: ffmpeg takes exactly this for an offset of its own, and moves it to the stream that it reads.
-        return ["-copyts", "-itsoffset", f"{1e-6 - zero_ms / 1000:.6f}"]
+        return ["-copyts", "-itsoffset", f"{1e-6 - zero_ms(probed, track) / 1000:.6f}"]
     if kind in CORRECTED:
         return ["-dts_delta_threshold", str(JUMP_S if jumps else LONGEST_GAP_S)]
     return ["-itsoffset", f"{probed.starts_ms / 1000:.3f}"] if probed.starts_ms else []
 
 
-def beside(probed: Probe, track: AudioTrack | None, *, jumps: bool) -> tuple[int, ...]:
+def beside(probed: Probe, track: AudioTrack | None) -> tuple[int, ...]:
     """Streams that must be read together with a track, though nothing is done with them; none where that has no effect."""
-    kind = family(probed.container)
-    if track is None or kind not in CORRECTED or (kind in JUMPING and not jumps):
+    if track is None or family(probed.container) not in CORRECTED:
         return ()
     return tuple(stream for stream in track.programme if stream != track.stream)
 
 
 def seek_s(probed: Probe, track: AudioTrack | None, second: float) -> float:
     """Where ffmpeg, which counts from the first stream of a file, has to be set to for a second on the clock."""
-    zero_ms = track.zero_ms if track and family(probed.container) in JUMPING else probed.zero_ms
-    return max(0.0, second + (zero_ms - probed.first_ms) / 1000)
-
-
-def even_pictures(probed: Probe) -> str:
-    """The filter that puts pictures on the clock, where the file's own jumps and ffmpeg does not correct that as it reads."""
-    ahead = "(PTS-PREV_INPTS)*TB"
-    jumps = f"lt({ahead},{-LONGEST_OVERLAP_S})+gt({ahead},{longest_gap_s(probed)})"
-    going_on = f"if({jumps},PREV_OUTPTS+{ONE_FRAME_S}/TB,PREV_OUTPTS+PTS-PREV_INPTS)"
-    return f"setpts='if(isnan(PREV_INPTS),PTS,{going_on})'"
+    zero = zero_ms(probed, track) if family(probed.container) in JUMPING else probed.zero_ms
+    return max(0.0, second + (zero - probed.first_ms) / 1000)
 
 
 class Clock:
     """Places frames of decoded sound, one after the other. All numbers are samples of one rate.
 
     `position` is where the next frame would be without a gap, `gaps` how many of them there were, and `jumps` how often the
-    clock of the file was not followed.
+    clock of the file was not followed. Of a clock that is known to jump, `stretches` are the parts: from when to when its time
+    stamps go, and how much later that is on this clock.
     """
 
     def __init__(
-        self, rate: int, *, stamped: bool, gap_s: int = LONGEST_GAP_S, overlap_s: float = LONGEST_OVERLAP_S
+        self,
+        rate: int,
+        *,
+        stamped: bool,
+        gap_s: int = LONGEST_GAP_S,
+        overlap_s: float = LONGEST_OVERLAP_S,
+        stretches: Sequence[tuple[int, int, int]] = (),
     ) -> None:
         self.position = self.gaps = self.jumps = 0
-        self._rate, self._stamped, self._gap_s, self._overlap_s = rate, stamped, gap_s, overlap_s
-        self._offset = 0  # of the clock from the file's time stamps
+        self._rate, self._stamped, self._stretches = rate, stamped, stretches
+        self._gap, self._overlap, self._tolerance = gap_s * rate, max(overlap_s, TOLERANCE_S) * rate, TOLERANCE_S * rate
+        self._stretch = 0
+        self._offset = stretches[0][2] if stretches else 0  # of the clock from the file's time stamps
 
     def place(self, stamp: int | None, samples: int, following: int | None = None) -> tuple[int, int]:
         """Place a frame of `samples` at the time stamp that it has: returns (silence to put before it, samples to leave out at
         its beginning). A stamp that the `following` one knows nothing of is not followed: at a change of the sampling rate
         ffmpeg counts one frame by the other rate."""
-        silence = left_out = 0
-        if self._stamped and stamp is not None and not (following is not None and self._fits(following, samples)):
-            ahead = stamp + self._offset - self.position
-            if TOLERANCE_S * self._rate < ahead <= self._gap_s * self._rate:
-                silence = ahead
-                self.gaps += bool(self.position)
-            elif -self._overlap_s * self._rate <= ahead < -TOLERANCE_S * self._rate:
-                left_out = min(samples, -ahead)
-            elif abs(ahead) > TOLERANCE_S * self._rate:
-                self._offset -= ahead
-                self.jumps += 1
+        ahead = self._ahead(stamp, samples, following)
+        silence = ahead if ahead > self._tolerance else 0
+        left_out = min(samples, -ahead) if ahead < -self._tolerance else 0
+        self.gaps += bool(silence and self.position)
         self.position += silence + samples - left_out
         return silence, left_out
 
-    def _fits(self, stamp: int, samples: int) -> bool:
-        """Whether a frame may have this stamp when the next one has `samples`."""
-        return abs(stamp + self._offset - self.position - samples) <= TOLERANCE_S * self._rate
+    def _ahead(self, stamp: int | None, samples: int, following: int | None) -> int:
+        """How far a frame is ahead of where the last one ended."""
+        if not self._stamped or stamp is None:
+            return 0
+        if following is not None and abs(following + self._offset - self.position - samples) <= self._tolerance:
+            return 0
+        ahead = stamp + self._offset - self.position
+        if -self._overlap <= ahead <= self._gap:
+            return ahead
+        if following is not None and abs(following - stamp - samples) > self._tolerance:
+            return 0
+        self.jumps += 1
+        self._offset = self._next_offset(stamp)
+        return stamp + self._offset - self.position
+
+    def _next_offset(self, stamp: int) -> int:
+        """That of the next part with such time stamps; without one, the time goes on."""
+        slack = SLACK_S * self._rate
+        for number, (begin, end, offset) in enumerate(self._stretches):
+            if number > self._stretch and begin - slack <= stamp <= end + slack:
+                self._stretch = number
+                return offset
+        return self.position - stamp

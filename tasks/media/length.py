@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import NightscribeError
-from tasks.media.clock import CORRECTED, COUNTED_FROM_ZERO, JUMP_S, LATEST_BEGIN_S, OWN_ZERO, TOLERANCE_S, family
+from tasks.media.clock import (
+    CORRECTED,
+    COUNTED_FROM_ZERO,
+    JUMP_S,
+    JUMPING,
+    LATEST_BEGIN_S,
+    OWN_ZERO,
+    TOLERANCE_S,
+    family,
+)
 from tasks.media.inputs import input_arguments
 from tasks.media.process import Tool
 from tasks.records import Steadiness
@@ -50,7 +59,7 @@ def length_of(path: Path, found: dict[str, Any], settings: Settings) -> Length:
         duration = max((ms for ms in stated if ms is not None), default=duration)
     if duration is not None and kind in COUNTED_FROM_ZERO:
         duration = max(0, duration - max(0, zero))
-    seen_only = kind in CORRECTED  # the last time stamp is no word about the length
+    seen_only = kind in JUMPING | CORRECTED  # the last time stamp is no word about the length
     guessed = duration is None or bool(found.get("estimated"))
     least = LEAST_RATE_MP3 if kind == "mp3" else LEAST_RATE
     likely = not duration or 8000 * path.stat().st_size / duration >= least

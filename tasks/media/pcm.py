@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,19 @@ import numpy as np
 
 from tasks.arrays import Array
 from tasks.errors import StageTimeout
-from tasks.media.clock import JUMPING, LONGEST_OVERLAP_S, Clock, beside, family, longest_gap_s, reading, stamped
+from tasks.media.clock import (
+    FOLLOWED,
+    JUMP_S,
+    LONGEST_OVERLAP_S,
+    Clock,
+    beside,
+    family,
+    longest_gap_s,
+    reading,
+    stamped,
+)
 from tasks.media.inputs import input_options
+from tasks.media.parts import Stretch
 from tasks.media.process import ASIDE, Tool
 from tasks.records import AudioTrack, Probe, Source
 from tasks.settings import Settings
@@ -25,15 +36,14 @@ SLOWEST = 4  # times the length of the sound, and of the longest silence: what d
 SILENT_PIECE = 1 << 20  # samples
 _COUNT = "lavfi.astats.Overall.Number_of_samples"
 _FRAME = re.compile(rb"pts:(-?\d+|NOPTS)[^\n]*\n[^=\n]*=(\d+)[^\n]*\n")
-_PROGRESS = re.compile(r"^[a-z_0-9]+=.*\n?", re.M)
 
 
 class Sound:
     """The sound of a source as int16 PCM on the clock, while the context lasts.
 
-    With `channels` 1 it is what is heard; with 2, for people, the whole track. `jumps` tells of a file that its clock does.
-    Afterwards `said` is what ffmpeg complained of, `failed` and `killed` how it ended, `clock.jumps` how often the file's own
-    clock was not followed, and `end_ms` the end of the last stream of the file, where all had to be read.
+    With `channels` 1 it is what is heard; with 2, for people, the whole track. Of a file whose clock is known to jump, `parts`
+    are what `parts_of` says. Afterwards `said` is what ffmpeg complained of, `failed` and `killed` how it ended, and
+    `clock.jumps` how often the file's own clock was not followed.
     """
 
     def __init__(
@@ -45,15 +55,22 @@ class Sound:
         *,
         rate: int = SAMPLE_RATE,
         channels: int = 1,
-        jumps: bool = False,
+        parts: Sequence[Stretch] | None = None,
     ) -> None:
         self._settings, self._length_s = settings, (probed.duration_ms or 0) / 1000
         self._rate, self._width = rate, 2 * channels
-        # Of a stream whose clock may jump nothing is taken for there twice, before that is known.
-        overlap_s = 0.0 if family(probed.container) in JUMPING and not jumps else LONGEST_OVERLAP_S
-        self.clock = Clock(rate, stamped=stamped(probed), gap_s=longest_gap_s(probed), overlap_s=overlap_s)
-        self._all_read = jumps and family(probed.container) in JUMPING
-        command = _command(path, probed, source, rate, channels, jumps)
+        overlap_s = LONGEST_OVERLAP_S
+        if family(probed.container) in FOLLOWED:  # nothing is taken for there twice before the packets have been read
+            overlap_s = 0.0 if parts is None else JUMP_S
+        own = [one for one in parts or () if one.stream == source.track.stream]
+        self.clock = Clock(
+            rate,
+            stamped=stamped(probed),
+            gap_s=longest_gap_s(probed),
+            overlap_s=overlap_s,
+            stretches=[(round(one.begin_s * rate), round(one.end_s * rate), round(one.offset_s * rate)) for one in own],
+        )
+        command = _command(path, probed, source, rate, channels, jumps=parts is not None)
         self._tool = Tool(command, memory_mb=settings.media_memory_mb)
 
     def __enter__(self) -> Sound:
@@ -65,7 +82,7 @@ class Sound:
 
     @property
     def said(self) -> str:
-        return _PROGRESS.sub("", self._tool.said)
+        return self._tool.said
 
     @property
     def failed(self) -> bool:
@@ -74,11 +91,6 @@ class Sound:
     @property
     def killed(self) -> int | None:
         return self._tool.killed
-
-    @property
-    def end_ms(self) -> int | None:
-        times = re.findall(r"^out_time_us=(\d+)", self._tool.said, re.M) if self._all_read else ()
-        return int(times[-1]) // 1000 if times else None
 
     def pcm(self) -> Iterator[Array]:
         """The samples, of shape (n,) or (n, channels), silence in gaps included.
@@ -133,7 +145,7 @@ class Sound:
         return samples if self._width == 2 else samples.reshape(-1, self._width // 2)
 
 
-def _command(path: Path, probed: Probe, source: Source, rate: int, channels: int, jumps: bool) -> list[str]:
+def _command(path: Path, probed: Probe, source: Source, rate: int, channels: int, *, jumps: bool) -> list[str]:
     opened = ffmpeg.input(f"file:{path}", **input_options())
     audio = opened[f"a:{source.track.position}"]
     audio = _pcm(mixed(audio, source) if channels == 1 else audio, rate, "mono" if channels == 1 else "stereo")
@@ -141,12 +153,11 @@ def _command(path: Path, probed: Probe, source: Source, rate: int, channels: int
     audio = audio.filter("astats", metadata=1, reset=1, measure_perchannel="none", measure_overall="Number_of_samples")
     audio = audio.filter("ametadata", "print", key=_COUNT, file=f"pipe:{ASIDE}")
     outputs = [ffmpeg.output(audio, "pipe:", format="s16le", acodec="pcm_s16le")]
-    others = [opened[str(stream)] for stream in beside(probed, source.track, jumps=jumps)]
+    others = [opened[str(stream)] for stream in beside(probed, source.track)]
     if others:
         outputs.append(ffmpeg.output(*others, "-", format="null", c="copy"))
     made = ffmpeg.merge_outputs(*outputs) if others else outputs[0]
-    told = ("-progress", "pipe:2", "-nostats") if jumps and family(probed.container) in JUMPING else ()
-    name, *rest = made.global_args("-v", "error", "-nostdin", "-hide_banner", *told).compile()
+    name, *rest = made.global_args("-v", "error", "-nostdin", "-hide_banner").compile()
     return [name, *reading(probed, source.track, jumps=jumps), *rest]
 
 

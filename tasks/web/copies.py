@@ -7,7 +7,7 @@ import logging
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 from tasks.errors import MediaTooLong, NightscribeError, TooBusy, foreseen
 from tasks.media import Sound, explain, input_arguments, probe
-from tasks.media.clock import beside, even_pictures, reading
+from tasks.media.clock import beside, reading
+from tasks.media.parts import Stretch, even_pictures, parts_of
 from tasks.media.process import Tool
 from tasks.media.tracks import whole_track
 from tasks.records import Probe, Source
@@ -122,14 +123,15 @@ class Copies:
         settings = self._settings
         probed = probe(source, settings).seen_with(track)
         heard = whole_track(probed, track)
-        command = _copy_command(source, target, probed, heard, jumps=jumps, most_bytes=settings.web_cache_mb << 18)
+        parts = parts_of(source, probed, heard.track if heard else None, settings) if jumps else None
+        command = _copy_command(source, target, probed, heard, parts, most_bytes=settings.web_cache_mb << 18)
         limit_s = 60 + SLOWEST * length_ms / 1000
         with contextlib.ExitStack() as stack:
             tool = stack.enter_context(Tool(command, memory_mb=settings.media_memory_mb, fed=heard is not None))
             fed = None
             if heard is not None:
                 sound = stack.enter_context(
-                    Sound(source, probed, heard, settings, rate=COPY_RATE, channels=2, jumps=jumps)
+                    Sound(source, probed, heard, settings, rate=COPY_RATE, channels=2, parts=parts)
                 )
                 pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="web-copy-sound"))
                 fed = pool.submit(tool.feed, (pcm.tobytes() for pcm in sound.pcm()))
@@ -146,17 +148,23 @@ class Copies:
 
 
 def _copy_command(
-    source: Path, target: Path, probed: Probe, heard: Source | None, *, jumps: bool, most_bytes: int
+    source: Path,
+    target: Path,
+    probed: Probe,
+    heard: Source | None,
+    parts: Sequence[Stretch] | None,
+    *,
+    most_bytes: int,
 ) -> list[str]:
     """Sound comes as PCM by stdin, pictures from the file itself."""
     track = heard.track if heard else None
-    on_clock = reading(probed, track, jumps=jumps)
+    on_clock = reading(probed, track, jumps=parts is not None)
     pcm = ["-f", "s16le", "-ar", str(COPY_RATE), "-ac", "2", "-i", "pipe:0"] if heard else []
     number, maps, others = 1 if heard else 0, list[str](), list[str]()
     if probed.video_stream is not None:
         maps += ["-map", f"{number}:{probed.video_stream}"]
         # Without them, other time stamps would be the first, and jumps corrected otherwise.
-        together = beside(probed, track, jumps=jumps)
+        together = beside(probed, track)
         alone = [stream for stream in together if stream != probed.video_stream]
         alone += [track.stream] if together and track and track.stream is not None else []
         others = [part for stream in alone for part in ("-map", f"{number}:{stream}")]
@@ -166,7 +174,7 @@ def _copy_command(
         "ffmpeg", "-v", "error", "-nostdin", "-progress", "pipe:1", "-nostats", "-threads", "1", *pcm,
         *on_clock, *input_arguments(), "-i", f"file:{source}", *maps, "-sn", "-dn", "-map_metadata", "-1",
         "-c:v", "libx264", "-threads", "1", "-preset", "veryfast", "-crf", "27", "-profile:v", "main",
-        "-pix_fmt", "yuv420p", "-vf", f"{even_pictures(probed)},scale=-2:'2*trunc(min({HEIGHT},ih)/2)'",
+        "-pix_fmt", "yuv420p", "-vf", f"{even_pictures(probed, parts or ())},scale=-2:'2*trunc(min({HEIGHT},ih)/2)'",
         "-c:a", "aac", "-ac", "2", "-b:a", "96k",
         "-fs", str(most_bytes), "-movflags", "+faststart", "-f", "mp4", "-y", f"file:{target}", *others,
     ]  # fmt: skip

@@ -11,7 +11,8 @@ import numpy as np
 from tasks.arrays import Array
 from tasks.errors import CorruptMedia, MediaTooLong, StageTimeout
 from tasks.media import Sound, explain, input_arguments, probe
-from tasks.media.clock import JUMPING, beside, even_pictures, family, reading, seek_s
+from tasks.media.clock import JUMPING, beside, family, reading, seek_s
+from tasks.media.parts import even_pictures, parts_of
 from tasks.media.process import Tool
 from tasks.media.tracks import whole_track
 from tasks.records import Probe
@@ -66,8 +67,9 @@ def _frame(path: Path, probed: Probe, second: int, settings: Settings, *, seeks:
         options = ["-ss", f"{seek_s(probed, track, second):.3f}"]
     else:
         options = reading(probed, track, jumps=True)
-        scaled = f"{even_pictures(probed)},select='gte(t,{second})',{scaled}"
-        together = beside(probed, track, jumps=True)
+        parts = parts_of(path, probed, track, settings)
+        scaled = f"{even_pictures(probed, parts)},select='gte(t,{second})',{scaled}"
+        together = beside(probed, track)
         if track and together:
             alone = {*together, track.stream} - {probed.video_stream}
             others = [part for stream in sorted(filter(None, alone)) for part in ("-map", f"0:{stream}")]
@@ -116,7 +118,8 @@ def _peaks(path: Path, row: dict[str, Any], settings: Settings) -> Array:
     peaks: list[Array] = []
     rest = np.zeros(0, np.int16)
     limit = time.monotonic() + 30 + length_s / WAVEFORM_SPEED
-    with Sound(path, probed, source, settings) as sound:
+    parts = parts_of(path, probed, source.track, settings) if row["clock"] == "jumps" else None
+    with Sound(path, probed, source, settings, parts=parts) as sound:
         for pcm in sound.pcm():
             samples = np.concatenate([rest, pcm])
             whole = len(samples) // per_peak * per_peak

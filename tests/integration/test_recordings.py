@@ -184,6 +184,18 @@ def test_where_the_clock_jumps_the_time_goes_on(container: str, jump: str, tmp_p
     assert max(audio.samples / 16, audio.end_ms or 0) == pytest.approx(1000 * VOICE_S, abs=200)
 
 
+@pytest.mark.parametrize("container", ["ts", "mpg", "flv"])
+def test_a_part_begins_where_the_longer_stream_of_the_one_before_ends(container: str, tmp_path: Path):
+    """Sound that is 4 s late in both parts goes on for as long after the picture of the first."""
+    a = talk(tmp_path / f"a.{container}", *LATE[container], end_s=CUT_S, late="a")
+    b = talk(tmp_path / f"b.{container}", *LATE[container], start_s=CUT_S, late="a")
+    path = joined(tmp_path / f"both.{container}", a, b)
+    if container == "flv":
+        path.write_bytes(a.read_bytes() + b.read_bytes()[13:])
+    audio = check(path, lambda at: 8000 if at > CUT_S else 4000)
+    assert audio.end_ms == pytest.approx(1000 * VOICE_S + 8000, abs=200)
+
+
 def test_a_gap_of_a_minute_is_a_minute_and_nothing_is_missing(tmp_path: Path):
     a = talk(tmp_path / "a.ts", *AVC, end_s=CUT_S)
     b = talk(tmp_path / "b.ts", *AVC, "-output_ts_offset", str(CUT_S + 60), start_s=CUT_S)

@@ -35,9 +35,9 @@ def late_mpg(folder: Path) -> Path:
     return talk(folder / "a.mpg", *LATE["mpg"], late="a")
 
 
-def back(folder: Path, container: str = "ts") -> Path:
+def back(folder: Path, container: str = "ts", late: str = "") -> Path:
     parts = [
-        talk(folder / f"{n}.{container}", *LATE[container], start_s=start, end_s=end)
+        talk(folder / f"{n}.{container}", *LATE[container], start_s=start, end_s=end, late=late)
         for n, (start, end) in enumerate(((0.0, CUT_S), (CUT_S, 22.0)))
     ]
     path = joined(folder / f"a.{container}", *parts)
@@ -90,6 +90,14 @@ KINDS: dict[str, tuple[Callable[[Path], Path], Callable[[float], float], Callabl
     "joined TS": (back, lambda at: 0, lambda at: 0),
     "joined PS": (lambda folder: back(folder, "mpg"), lambda at: 0, lambda at: 0),
     "joined FLV": (lambda folder: back(folder, "flv"), lambda at: 0, lambda at: 0),
+    **{
+        f"joined {container}, late sound in both parts": (
+            lambda folder, container=container: back(folder, container, "a"),
+            lambda at: 8 if at > CUT_S else 4,
+            lambda at: 4 if at > CUT_S else 0,
+        )
+        for container in ("ts", "mpg", "flv")
+    },
     "gap of 20 s, TS": (gap, lambda at: 20 * (at > CUT_S), lambda at: 20 * (at > CUT_S)),
     "MP4 that begins at 5 s": (offset_mp4, lambda at: 5, lambda at: 5),
     "WebM that begins at 100 s": (offset_webm, lambda at: 0, lambda at: 0),

@@ -88,3 +88,10 @@ def test_without_overlap_a_clock_that_goes_back_a_little_jumps():
     clock = Clock(RATE, stamped=True, overlap_s=0.0)
     assert [clock.place(0, 500), clock.place(200, 500), clock.place(700, 500)] == [(0, 0)] * 3
     assert (clock.position, clock.jumps) == (1500, 1)
+
+
+def test_nor_is_one_where_the_clock_jumps():
+    clock = Clock(RATE, stamped=True, overlap_s=0.3, stretches=[(9000, 9500, -9000), (0, 999, 500)])
+    placed = [clock.place(*frame) for frame in ((9000, 500, -30_000), (-30_000, 20, 20), (20, 500, 520))]
+    assert placed == [(0, 0)] * 3
+    assert (clock.position, clock.jumps) == (1020, 1)
