@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import httpx
-from prefect import flow
+from prefect import Flow, flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -37,12 +37,10 @@ RUNNER: Any = ThreadPoolTaskRunner(max_workers=8)
 REFRESH_VIDEOS = 200  # their words are in memory together
 
 
-@flow(
-    name="index",
-    flow_run_name="index {bucket}",
-    validate_parameters=False,
-    task_runner=RUNNER,
-)
+FLOW: Any = {"name": "index", "flow_run_name": "index {bucket}", "validate_parameters": False, "task_runner": RUNNER}
+
+
+@flow(**FLOW)
 def index(
     bucket: str,
     lake: str | None = None,
@@ -57,9 +55,12 @@ def index(
     Without `sync`, Elasticsearch is left as it is.
     """
     given: dict[str, Any] = {k: v for k, v in (("lake", lake), ("models", models)) if v is not None}
-    session = _opened.pop(bucket, None) or open_session(
-        bucket, Settings(**given), limit=limit, retry_failed=retry_failed, refresh=refresh, sync=sync
-    )
+    settings = Settings(**given)
+    return reported(open_session(bucket, settings, limit=limit, retry_failed=retry_failed, refresh=refresh, sync=sync))
+
+
+def reported(session: Session) -> dict[str, Any]:
+    """Run a session, and leave its report with Prefect; returns it."""
     report = run(session)
     try:
         create_markdown_artifact(report.markdown(), key="index-report", description=report.sentence())
@@ -138,7 +139,14 @@ def collect(session: Session, batch: Batch, steps: Steps) -> None:
         session.committed(results)
 
 
-_opened: dict[str, Session] = {}
+def flow_of(session: Session) -> Flow[[str], dict[str, Any]]:
+    """The flow `index` of a session that is open already."""
+
+    @flow(**FLOW)
+    def opened(bucket: str) -> dict[str, Any]:
+        return reported(session)
+
+    return opened
 
 
 def run_session(session: Session, bucket: str) -> dict[str, Any]:
@@ -149,9 +157,8 @@ def run_session(session: Session, bucket: str) -> dict[str, Any]:
     Raises:
         OrchestrationUnavailable: it went away before; what is in the lake stays there.
     """
-    _opened[bucket] = session
     try:
-        report: dict[str, Any] = index(bucket)
+        report: dict[str, Any] = flow_of(session)(bucket)
         return report
     except (httpx.HTTPError, RuntimeError) as error:
         if session.failure is not None:  # which Prefect could not tell its server
@@ -165,8 +172,6 @@ def run_session(session: Session, bucket: str) -> dict[str, Any]:
             )
             return session.report.as_json()
         raise _went_away(session, error) from error
-    finally:
-        _opened.pop(bucket, None)
 
 
 def _went_away(session: Session, error: BaseException) -> OrchestrationUnavailable:

@@ -79,10 +79,7 @@ def scan(
         "refresh": refresh,
         "retry": retry_failed,
         "remember": list(remember),
-        "acoustic": recipes.acoustic,
-        "decode": recipes.decode,
-        "cues": recipes.cues,
-        "topics": recipes.topics,
+        **_hashes(recipes),
     }
     connection.execute(_COMPARE, parameters)
     heard_by = {"acoustic": recipes.acoustic, "decode": recipes.decode}
@@ -124,8 +121,28 @@ def _one(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, 
     return int(row[0]) if row else 0
 
 
+# The first stage that another recipe made in a row `v`; a video without sound has no part of the middle ones.
+FIRST_STAGE = """
+CASE WHEN v.acoustic_recipe IS DISTINCT FROM $acoustic THEN 'audio'
+     WHEN v.status <> 'no_audio' AND v.decode_recipe IS DISTINCT FROM $decode THEN 'decode'
+     WHEN v.status <> 'no_audio' AND v.cues_recipe IS DISTINCT FROM $cues THEN 'cues'
+     WHEN v.topics_recipe IS DISTINCT FROM $topics THEN 'topics' END
+"""
+INDEXED = "('indexed', 'no_speech', 'no_audio')"
+
+
+def count_stale(lake: duckdb.DuckDBPyConnection, recipes: Recipes) -> int:
+    """How many videos of a whole lake `index --refresh` would redo, were their objects what they were."""
+    sql = f"SELECT count(*) FROM videos v WHERE v.status IN {INDEXED} AND {FIRST_STAGE} IS NOT NULL"
+    return _one(lake, sql, _hashes(recipes))
+
+
+def _hashes(recipes: Recipes) -> dict[str, object]:
+    return {stage: getattr(recipes, stage) for stage in ("acoustic", "decode", "cues", "topics")}
+
+
 # A sidecar belongs to `NAME.mp4` as `NAME.info.json` or `NAME.json`, and as `NAME.mp4.json` and so on.
-_COMPARE = """
+_COMPARE = f"""
 CREATE OR REPLACE TEMP TABLE compared AS
 WITH sidecars AS (
     SELECT stem, min_by(key, (NOT key LIKE '%.info.json', key)) AS key,
@@ -143,14 +160,11 @@ objects AS (
 judged AS (
     SELECT o.*, v.attempts, v.generation, v.status, v.next_try_at,
         v.fingerprint AS known_fingerprint, v.sidecar_fingerprint AS known_sidecar,
-        CASE WHEN v.acoustic_recipe IS DISTINCT FROM $acoustic THEN 'audio'
-             WHEN v.status <> 'no_audio' AND v.decode_recipe IS DISTINCT FROM $decode THEN 'decode'
-             WHEN v.status <> 'no_audio' AND v.cues_recipe IS DISTINCT FROM $cues THEN 'cues'
-             WHEN v.topics_recipe IS DISTINCT FROM $topics THEN 'topics' END AS first_stage
+        {FIRST_STAGE} AS first_stage
     FROM objects o LEFT JOIN videos v USING (video_id)
 )
 SELECT *,
-    status IN ('indexed', 'no_speech', 'no_audio') AND first_stage IS NOT NULL AS stale,
+    status IN {INDEXED} AND first_stage IS NOT NULL AS stale,
     CASE WHEN status = 'forgotten' AND video_id NOT IN (SELECT unnest($remember::VARCHAR[]))
               AND key NOT IN (SELECT unnest($remember::VARCHAR[])) THEN NULL
          WHEN status IS NULL OR status IN ('gone', 'forgotten') THEN 'new'

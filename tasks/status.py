@@ -11,6 +11,7 @@ from tasks.errors import Misconfigured
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.models import find_set, recipes
+from tasks.scan import count_stale
 from tasks.search.lag import SearchIndex, search_index, search_state
 from tasks.settings import Settings
 
@@ -34,16 +35,14 @@ def status_of(
     snapshot = snapshot or Snapshot.of(lake)
     connection = connection or connect(lake, snapshot)
     try:
-        current = recipes(find_set(settings), settings).joined()
+        stale = count_stale(connection, recipes(find_set(settings), settings))
     except Misconfigured:
-        current = ""  # a status must be had also where the models are not
+        stale = 0  # a status must be had also where the models are not
     totals = connection.execute(
         "SELECT coalesce(sum(duration_ms), 0), coalesce(sum(n_words), 0) FROM videos WHERE status NOT IN ('gone', 'forgotten')"
     ).fetchone()
     due = connection.execute(
-        "SELECT coalesce(count_if(status = 'failed' AND next_try_at <= $now), 0), "
-        "coalesce(count_if(status IN ('indexed', 'no_speech', 'no_audio') AND recipes <> $current AND $current <> ''), 0) FROM videos",
-        {"now": datetime.now(UTC), "current": current},
+        "SELECT count(*) FROM videos WHERE status = 'failed' AND next_try_at <= $now", {"now": datetime.now(UTC)}
     ).fetchone()
     runs = connection.execute(
         "SELECT run_id, started_at, ended_at, outcome, report_json FROM runs ORDER BY started_at DESC LIMIT $n",
@@ -61,7 +60,7 @@ def status_of(
                 "SELECT reason, count(*) FROM videos WHERE status = 'failed' GROUP BY ALL ORDER BY ALL"
             ).fetchall()
         ),
-        "due": {"retry": due[0], "stale": due[1]},
+        "due": {"retry": due[0], "stale": stale},
         "media_ms": int(totals[0]),
         "words": int(totals[1]),
         "search": search_state(index or search_index(settings), lake, snapshot, connection),

@@ -61,10 +61,14 @@ if [ "$lock" = requirements-test.lock ] && ! command -v lmplz >/dev/null && ! dp
     fi
 fi
 
-stamp=".venv/.installed-$(cat "$lock" pyproject.toml | sha256sum | cut -c1-16)-${TORCH_BACKEND:-default}"
-if [ -e "$stamp" ] && .venv/bin/python -c 'import sys' 2>/dev/null; then
-    exit 0
-fi
+# The packages of the tests are all others too, in the same versions: after `make test`, `make demo` has nothing to install.
+stamp_of() { echo ".venv/.installed-$(cat "$1" pyproject.toml | sha256sum | cut -c1-16)-${TORCH_BACKEND:-default}"; }
+stamp=$(stamp_of "$lock")
+for known in "$stamp" "$([ "$lock" = requirements.lock ] && stamp_of requirements-test.lock)"; do
+    if [ -n "$known" ] && [ -e "$known" ] && .venv/bin/python -c 'import sys' 2>/dev/null; then
+        exit 0
+    fi
+done
 .venv/bin/python -c 'import sys' 2>/dev/null || rm -rf .venv
 [ -d .venv ] || "$python" -m venv .venv
 pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }

@@ -1,4 +1,4 @@
-"""`make install` behind a proxy that inspects TLS: its certificate is in the system's store, and nowhere else."""
+"""`make install`: once for all commands, and behind a proxy whose certificate is in the system's store and nowhere else."""
 
 from __future__ import annotations
 
@@ -234,3 +234,41 @@ def test_everything_is_installed_where_only_the_system_knows_the_proxys_certific
     alone = run(".venv/bin/uv", "pip", "install", "--reinstall", "tiny")
     assert alone.returncode != 0
     assert "invalid peer certificate" in alone.stderr
+
+
+def test_what_the_tests_need_is_all_that_the_program_needs_in_the_same_versions():
+    locked = {
+        name: set(re.findall(r"^([a-z0-9._-]+==\S+)", (REPO / name).read_text(), re.M))
+        for name in ("requirements.lock", "requirements-test.lock")
+    }
+    assert len(locked["requirements.lock"]) > 50
+    assert locked["requirements.lock"] <= locked["requirements-test.lock"]
+
+
+@pytest.mark.parametrize(
+    ("installs", "calls"),
+    [
+        (["requirements-test.lock", "requirements.lock"], [True, False]),
+        (["requirements.lock", "requirements.lock"], [True, False]),
+        (["requirements.lock", "requirements-test.lock"], [True, True]),
+    ],
+    ids=["demo after test", "demo after demo", "test after demo"],
+)
+def test_what_is_installed_is_not_installed_again(installs: list[str], calls: list[bool], tmp_path):
+    shutil.copytree(REPO / "tools", tmp_path / "tools")
+    for name in ("requirements.lock", "requirements-test.lock", "pyproject.toml"):
+        shutil.copy(REPO / name, tmp_path / name)
+    python, log = tmp_path / ".venv/bin/python", tmp_path / "calls"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\ncase "$*" in *import*) exit 0;; esac\necho "$@" >> {log}\n')
+    (tmp_path / "tools/uv").write_text(f'#!/bin/sh\necho uv "$@" >> {log}\n')
+    # What the system would lack for the tests is another matter.
+    for name in ("chromium", "lmplz"):
+        (python.parent / name).write_text("#!/bin/sh\n")
+    for file in python.parent.iterdir():
+        file.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}", "PYTHON": sys.executable}
+    for lock, installed in zip(installs, calls, strict=True):
+        log.write_text("")
+        subprocess.run(["bash", "tools/install.sh"], cwd=tmp_path, env={**environment, "LOCK": lock}, check=True)
+        assert ("uv pip install" in log.read_text()) == installed

@@ -186,7 +186,7 @@ def session_that(failure: BaseException | None = None, outcome: str | None = Non
 @pytest.fixture
 def gone(monkeypatch) -> None:
     """Whatever ends a run, Prefect cannot tell its server."""
-    monkeypatch.setattr("flows.index.index", Mock(side_effect=GONE))
+    monkeypatch.setattr("flows.index.flow_of", Mock(return_value=Mock(side_effect=GONE)))
 
 
 def test_of_a_server_that_goes_away_before_the_end_is_said_what_is_kept(gone):

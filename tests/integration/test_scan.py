@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from scanning import NOW, empty_bucket, keep, look, put, why
+from scanning import NOW, RECIPES, empty_bucket, keep, look, put, why
 
 from tasks.lake.views import connect
 from tasks.records import Recipes
+from tasks.scan import count_stale
 
 
 @pytest.fixture
@@ -159,6 +161,16 @@ def test_a_video_without_audio_is_not_stale_by_decoder_or_cues(folder, lake):
     keep(lake, folder, look(folder, lake), status="no_audio")
     assert look(folder, lake, recipes=Recipes("a", "D2", "C2", "t", {}), refresh=True).work == []
     assert look(folder, lake, recipes=Recipes("A2", "d", "c", "t", {}), refresh=True).work[0].from_stage == "audio"
+
+
+@pytest.mark.parametrize("status", ["indexed", "no_speech", "no_audio", "failed", "gone", "forgotten"])
+@pytest.mark.parametrize("changed", ["acoustic", "decode", "cues", "topics", None])
+def test_what_the_lake_counts_as_stale_is_what_a_refresh_redoes(folder, lake, status, changed):
+    put(folder, "a.mp4")
+    keep(lake, folder, look(folder, lake), status=status)
+    recipes = replace(RECIPES, **({changed: "other"} if changed else {}))
+    redone = look(folder, lake, recipes=recipes, refresh=True).count("stale")
+    assert count_stale(connect(lake), recipes) == redone
 
 
 def test_a_refresh_with_the_same_recipe_finds_nothing(folder, lake):
