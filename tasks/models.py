@@ -10,23 +10,36 @@ import hashlib
 import json
 import os
 import tomllib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tasks.errors import Misconfigured, ModelNotAvailable, UnknownModelSet, first_line
-from tasks.folding import FOLDING_VERSION
-from tasks.passages import PASSAGES
 from tasks.pins import check_commit, newest_commit, read_pins, write_pin
-from tasks.records import Recipes
 from tasks.settings import Settings
 from tasks.speech.decode import DecoderSpec
-from tasks.subtitles import CueRules
 
 ATTRIBUTES = "attrs.json"  # beside a KenLM file, as pyctcdecode writes it
 SEARCH = "search.json"  # the blank penalty, for which that file has no place: pyctcdecode refuses a key that it does not know
 TUNED = ("alpha", "beta", "unk_score_offset", "score_boundary", "blank_penalty")
 LM_WEIGHT, WORD_BONUS, UNKNOWN_SCORE = 0.5, 1.5, -10.0  # pyctcdecode's own
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """A model as it lies on this machine (`path`, a folder or a hub id), and what tells it from others: `files` is a
+    fingerprint of its files, `revision` a commit of the hub."""
+
+    path: str
+    revision: str | None
+
+    @property
+    def name(self) -> str:
+        return Path(self.path).name if os.path.isdir(self.path) else self.path
+
+    @property
+    def files(self) -> str:
+        return fingerprint(self.path)
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,10 @@ class ModelSet:
     topics: str | None = None
     topics_revision: str | None = None
     target_language: str | None = None
+
+    def ref(self, role: str) -> ModelRef:
+        """The model of a role that the set has: `acoustic`, `lm`, `topics`."""
+        return ModelRef(getattr(self, role), getattr(self, f"{role}_revision"))
 
     @property
     def spoken(self) -> str:
@@ -183,12 +200,6 @@ def _from_cache(name: str, revision: str | None) -> Path:
         ) from error
 
 
-def digest(value: Any) -> str:
-    """Twelve hex digits of a JSON-able value."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
 def fingerprint(model: str) -> str:
     """What tells one model from another: a folder's small files and the sizes and edges of its large ones; else the id.
     What only describes it is left out."""
@@ -206,58 +217,6 @@ def fingerprint(model: str) -> str:
             handle.seek(max(0, size - (1 << 20)))
             parts.update(handle.read())
     return "sha256-" + parts.hexdigest()[:16]
-
-
-def recipes(chosen: ModelSet, settings: Settings) -> Recipes:
-    """The four hashes that say how a row was made, and their JSON."""
-    acoustic: dict[str, Any] = {
-        "model": _name(chosen.acoustic),
-        "files": fingerprint(chosen.acoustic),
-        "revision": chosen.acoustic_revision,
-        "target_language": chosen.target_language,
-        "window_s": settings.window_s,
-        "context_s": settings.context_s,
-        "normalised_over": "file, without silence",
-        "track": settings.audio_track,
-        "language": settings.language,
-        "version": 2,
-    }
-    if settings.audio_channels:
-        acoustic["channels"] = list(settings.audio_channels)
-    decode = {
-        "lm": _name(chosen.lm) if chosen.lm else None,
-        "files": fingerprint(chosen.lm) if chosen.lm else None,
-        "lm_weight": chosen.lm_weight if settings.lm_weight is None else settings.lm_weight,
-        "word_bonus": chosen.word_bonus if settings.word_bonus is None else settings.word_bonus,
-        "beam": [settings.beam_width, settings.beam_prune_logp, settings.token_min_logp],
-        "utterance": [settings.utterance_gap_s, settings.utterance_max_s],
-        "hot_words": hot_words(settings),
-        "hot_word_weight": settings.hot_word_weight if settings.hot_words else None,
-        "version": 2,
-    }
-    penalty = chosen.blank_penalty if settings.blank_penalty is None else settings.blank_penalty
-    # What is not given is left out, so that recipes from before there was such a thing stay as they are.
-    later = {"revision": chosen.lm_revision, "blank_penalty": penalty}
-    decode |= {name: value for name, value in later.items() if value is not None}
-    cues = {**asdict(CueRules.of(settings)), "passages": PASSAGES, "folding": FOLDING_VERSION}
-    topics = {
-        "model": _name(chosen.topics) if chosen.topics else None,
-        "files": fingerprint(chosen.topics) if chosen.topics else None,
-        "revision": chosen.topics_revision,
-        "window_s": settings.topic_window_s,
-        "keep": settings.topic_keep,
-        "version": 1,
-    }
-    return chained({"set": chosen.name, "acoustic": acoustic, "decode": decode, "cues": cues, "topics": topics})
-
-
-def chained(detail: dict[str, Any]) -> Recipes:
-    """The hashes of a description. Each stage stands on the one before it: a new acoustic model is a new recipe of
-    everything after it."""
-    acoustic = digest(detail.get("acoustic"))
-    decode = digest([acoustic, detail.get("decode")])
-    cues, topics = digest([decode, detail.get("cues")]), digest([decode, detail.get("topics")])
-    return Recipes(acoustic, decode, cues, topics, detail)
 
 
 def decoder_spec(chosen: ModelSet, settings: Settings, labels: tuple[str, ...], blank: int) -> DecoderSpec:
@@ -292,10 +251,6 @@ def search_weights(chosen: ModelSet, settings: Settings, files: LanguageModelFil
 def first(*values: float | None) -> float:
     """The first value that is one: a setting, else the set's, else what the language model was tuned to."""
     return next(value for value in values if value is not None)
-
-
-def _name(model: str) -> str:
-    return Path(model).name if os.path.isdir(model) else model
 
 
 def hot_words(settings: Settings) -> list[str]:

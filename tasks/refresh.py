@@ -13,9 +13,9 @@ from typing import Any
 from tasks.errors import BadSidecar, ObjectChanged, Permanent
 from tasks.lake.views import connect
 from tasks.metadata import make_metadata, parse_sidecar, title_of
-from tasks.models import chained
 from tasks.pipeline import Pipeline, topics_of
 from tasks.records import AudioTrack, Cue, Metadata, Probe, Result, Topic, Word, Work
+from tasks.stages.recipes import chained
 from tasks.subtitles import CueRules, make_cues
 
 
@@ -133,12 +133,14 @@ def _cues(
 
 
 def _word_spans(cues: list[dict[str, Any]]) -> list[tuple[int, int]]:
-    """First and last word of each old cue: cues hold all words in order, and as many as their text has."""
+    """First and last word of each cue. Cues of older lakes do not say: they hold all words in order, and as many as their
+    text has."""
     spans, at = [], 0
     for cue in cues:
-        n = len(cue["text"].split())
-        spans.append((at, at + n - 1))
-        at += n
+        first = at if cue["first_word"] is None else cue["first_word"]
+        last = first + len(cue["text"].split()) - 1 if cue["last_word"] is None else cue["last_word"]
+        spans.append((first, last))
+        at = last + 1
     return spans
 
 

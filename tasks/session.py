@@ -16,12 +16,13 @@ from tasks.errors import DecoderDied, NightscribeError, RunStopped, StorageBusy,
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.metadata import make_metadata
-from tasks.models import ModelSet, find_set, recipes
+from tasks.models import ModelSet, find_set
 from tasks.pipeline import Batch, Item, Pipeline, discard
 from tasks.records import Object, Recipes, Result, Work
 from tasks.report import RunReport
 from tasks.scan import Scan, scan
 from tasks.settings import Settings
+from tasks.stages.recipes import recipes
 
 log = logging.getLogger("nightscribe")
 GIVE_UP_AFTER = 3

@@ -10,10 +10,11 @@ from tasks.costs import ledger
 from tasks.errors import Misconfigured
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
-from tasks.models import find_set, recipes
+from tasks.models import find_set
 from tasks.scan import count_stale
 from tasks.search.lag import SearchIndex, search_index, search_state
 from tasks.settings import Settings
+from tasks.stages.recipes import recipes
 
 if TYPE_CHECKING:
     import duckdb

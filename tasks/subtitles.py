@@ -8,7 +8,8 @@ whole text at once (dynamic programming), at pauses and before function words, n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from tasks.records import Cue, Word
 from tasks.settings import Settings
@@ -38,6 +39,10 @@ class CueRules:
     gap_ms: int = 80
     cps: float = 20.0
     version: int = 1
+
+    def described(self) -> dict[str, Any]:
+        """For the recipe."""
+        return asdict(self)
 
     @classmethod
     def of(cls, settings: Settings) -> CueRules:

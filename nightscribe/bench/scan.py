@@ -59,8 +59,9 @@ def fill(lake: Lake, total: int) -> None:
     from deltalake import write_deltalake
 
     from tasks.lake.store import writer_properties
-    from tasks.models import find_set, recipes
+    from tasks.models import find_set
     from tasks.settings import Settings
+    from tasks.stages.recipes import recipes
 
     made = recipes(find_set(Settings()), Settings())
     lake.create()
@@ -134,9 +135,10 @@ def _parts() -> dict[str, float]:
     """Seconds of the steps of a scan, one after the other in this process."""
     from tasks.bucket import open_bucket
     from tasks.lake.views import connect
-    from tasks.models import find_set, recipes
+    from tasks.models import find_set
     from tasks.scan import scan
     from tasks.settings import Settings
+    from tasks.stages.recipes import recipes
 
     settings = Settings()
     spent = {}

@@ -16,12 +16,13 @@ from nightscribe.bench.table import Table
 from tasks import pipeline
 from tasks.arrays import Array
 from tasks.lake.store import Lake
-from tasks.models import find_set, recipes
+from tasks.models import find_set
 from tasks.pipeline import Batch, Pipeline
 from tasks.records import Audio, Work
 from tasks.settings import Settings
 from tasks.speech.acoustic import AcousticModel, load_acoustic
 from tasks.speech.decode import UtteranceSplitter
+from tasks.stages.recipes import recipes
 
 
 @dataclass

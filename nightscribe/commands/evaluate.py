@@ -157,7 +157,8 @@ def topics(
     from tasks.errors import Misconfigured
     from tasks.evaluation.topics import evaluate_topics, read_texts
     from tasks.manifest import Problems, drawn
-    from tasks.models import find_set, recipes
+    from tasks.models import find_set
+    from tasks.stages.recipes import recipes
     from tasks.topics import load_topics
 
     settings = settings_from(lake=lake, models=models)

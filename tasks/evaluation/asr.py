@@ -13,12 +13,13 @@ from tasks.errors import Misconfigured
 from tasks.evaluation.scores import NORMALIZER, character_errors, normalised, rate_interval, summed, word_errors
 from tasks.manifest import Problems, is_file, read_manifest, strings
 from tasks.media import clip_sound
-from tasks.models import ModelSet, decoder_spec, language_model, recipes, search_weights
+from tasks.models import ModelSet, decoder_spec, language_model, search_weights
 from tasks.records import Audio, Word
 from tasks.settings import Settings
 from tasks.speech.acoustic import AcousticModel, acoustic_of
 from tasks.speech.decode import Utterance, greedy_words
 from tasks.speech.pool import DecoderPool, gather
+from tasks.stages.recipes import recipes
 
 GROUP = 32  # clips in scratch at one time
 

@@ -92,7 +92,16 @@ def content_rows(result: Result) -> dict[str, list[dict[str, Any]]]:
         for n, w in enumerate(result.words)
     ]
     cues = [
-        {**key, "cue_no": n, "start_ms": c.start_ms, "end_ms": c.end_ms, "text": c.text, "confidence": c.confidence}
+        {
+            **key,
+            "cue_no": n,
+            "start_ms": c.start_ms,
+            "end_ms": c.end_ms,
+            "text": c.text,
+            "confidence": c.confidence,
+            "first_word": c.first_word,
+            "last_word": c.last_word,
+        }
         for n, c in enumerate(result.cues)
     ]
     topics = [

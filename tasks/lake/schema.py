@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from tasks.stages.registry import STAGES
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -65,58 +67,6 @@ VIDEOS = {
     "taken_from": "VARCHAR",
     "flow_run_id": "VARCHAR",
     "indexed_at": "TIMESTAMPTZ",
-}
-
-# What a search looks through (tasks/passages.py): `text` is the passage as search compares it (tasks/folding.py), one
-# space between words and one at each end; `carried` likewise the words before it, from `first_carried` on; `said` is the
-# passage as it was said, null where that is `text`.
-PASSAGES = {
-    "video_id": "VARCHAR",
-    "generation": "BIGINT",
-    "passage_no": "INTEGER",
-    "start_ms": "BIGINT",
-    "end_ms": "BIGINT",
-    "first_carried": "INTEGER",
-    "first_word": "INTEGER",
-    "last_word": "INTEGER",
-    "text": "VARCHAR",
-    "carried": "VARCHAR",
-    "said": "VARCHAR",
-}
-
-# `folded` is a word as search compares it, in parts where it is several, and null where that is the word itself.
-WORDS = {
-    "video_id": "VARCHAR",
-    "generation": "BIGINT",
-    "word_no": "INTEGER",
-    "word": "VARCHAR",
-    "folded": "VARCHAR",
-    "start_ms": "BIGINT",
-    "end_ms": "BIGINT",
-    "confidence": "FLOAT",
-    "cue_no": "INTEGER",
-}
-
-CUES = {
-    "video_id": "VARCHAR",
-    "generation": "BIGINT",
-    "cue_no": "INTEGER",
-    "start_ms": "BIGINT",
-    "end_ms": "BIGINT",
-    "text": "VARCHAR",
-    "confidence": "FLOAT",
-}
-
-TOPICS = {
-    "video_id": "VARCHAR",
-    "generation": "BIGINT",
-    "scope": "VARCHAR",
-    "start_ms": "BIGINT",
-    "end_ms": "BIGINT",
-    "rank": "INTEGER",
-    "label": "VARCHAR",
-    "score": "FLOAT",
-    "model": "VARCHAR",
 }
 
 # Every word ever said in a language, as search compares it, and its stem; `language` is empty where stems are unknown.
@@ -185,7 +135,10 @@ SYNC_FAILURES = {
 # Folders that subtitles were written into, with the machine they are on: where to look for those of a forgotten video.
 SUBTITLE_FOLDERS = {"folder": "VARCHAR", "host": "VARCHAR", "first_at": "TIMESTAMPTZ"}
 
-CONTENT = {"words": WORDS, "cues": CUES, "passages": PASSAGES, "topics": TOPICS}
+KEY = {"video_id": "VARCHAR", "generation": "BIGINT"}  # of every row of a stage
+# Columns that rows of older lakes have, beyond what is declared.
+LEGACY = {"words": {"cue_no": "INTEGER"}}
+CONTENT = {name: {**KEY, **table.columns, **LEGACY.get(name, {})} for name, (_, table) in STAGES.tables.items()}
 EVENTS = {
     "vocabulary": VOCABULARY,
     "runs": RUNS,

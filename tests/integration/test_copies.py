@@ -17,10 +17,11 @@ from tasks.forget import find_videos, forget
 from tasks.lake.commit import commit
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.models import find_set, recipes
+from tasks.models import find_set
 from tasks.refresh import refresh
 from tasks.session import open_session
 from tasks.settings import Settings
+from tasks.stages.recipes import recipes
 
 
 def rows(lake: Lake, sql: str):

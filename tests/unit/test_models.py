@@ -10,16 +10,15 @@ from conftest import REPO
 from tasks.errors import Misconfigured, ModelNotAvailable, UnknownModelSet
 from tasks.models import (
     LanguageModelFiles,
-    chained,
     find_set,
     fingerprint,
     hot_words,
     language_model,
     read_catalog,
-    recipes,
     search_weights,
 )
 from tasks.settings import Settings
+from tasks.stages.recipes import chained, recipes
 
 CATALOG = REPO / "data/models/catalog.toml"
 

@@ -1,0 +1,79 @@
+"""What a stage is: one kind of knowledge about a video, what it is made from, and the tables that keep it.
+
+Everything that goes over all stages or all their tables (the schema of the lake, scans, refreshes, recipes, reports, costs,
+expiry, checks, copies, forgetting) reads these declarations, and has no list of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from tasks.models import ModelSet
+    from tasks.settings import Settings
+
+SOURCES = ("sound", "pictures", "metadata")  # what a visit to a video has besides the stages
+Unit = Literal["media_s", "words", "pictures"]
+
+
+class Options(Protocol):
+    """All that may change the rows of a stage."""
+
+    def described(self) -> dict[str, Any]:
+        """The JSON-able description whose hash is the recipe: the same on every machine, whatever lies where."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of a stage. Every row has `video_id` and `generation` before these columns, with DuckDB's types.
+
+    `order` sorts the rows of one video. `faults` are conditions that rows of one generation must not fulfil, as SQL over the
+    table `rows`, by a sentence that goes on after "Video ..., generation ...,".
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    order: tuple[str, ...]
+    faults: Mapping[str, str] = field(default_factory=dict)
+    read_whole: bool = False  # by most searches: compressed for speed and not for space
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A declaration. `needs` are sources and stages without which there is nothing to do, `uses` such as are used where they
+    are there: `topics` of a silent film are those of its title.
+
+    The rows of a `bound` stage name rows of what it needs (a cue names words), and are shown only beside those. Stages with
+    the same `together` are committed at once. `options` says None where the stage is off.
+    """
+
+    name: str
+    about: str
+    needs: tuple[str, ...]
+    uses: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    options: Callable[[ModelSet, Settings], Options | None]
+    device: Literal["cpu", "gpu"] = "cpu"
+    unit: Unit = "media_s"
+    bound: bool = False
+    together: str | None = None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Sources and stages that rows are made from."""
+        return (*self.needs, *self.uses)
+
+
+def digest(value: Any) -> str:
+    """Twelve hex digits of a JSON-able value."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def recipe_of(described: Mapping[str, Any] | None, before: tuple[str, ...]) -> str:
+    """The hash of a stage: of its own options, and of the recipes it stands on (`before`)."""
+    return digest([*before, described] if before else described)

@@ -1,0 +1,63 @@
+"""Passages: what a search looks through, and answers with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.folding import FOLDING_VERSION
+from tasks.models import ModelSet
+from tasks.passages import PASSAGES as CUT
+from tasks.settings import Settings
+from tasks.stages.base import Stage, Table
+
+
+@dataclass(frozen=True)
+class PassagesOptions:
+    """How passages are cut, and by which version of the rules words are folded."""
+
+    cut: tuple[int, ...] = CUT
+    folding: int = FOLDING_VERSION
+
+    def described(self) -> dict[str, Any]:
+        return {"passages": list(self.cut), "folding": self.folding}
+
+
+def options(models: ModelSet, settings: Settings) -> PassagesOptions:
+    return PassagesOptions()
+
+
+PASSAGES = Stage(
+    name="passages",
+    about="Stretches of speech of 15 to 30 seconds, which a search looks through.",
+    needs=("words",),
+    options=options,
+    unit="words",
+    bound=True,
+    together="transcript",
+    tables=(
+        Table(
+            name="passages",
+            # `text` is the passage as search compares it (tasks/folding.py), one space between words and one at each end;
+            # `carried` likewise the words before it, from `first_carried` on; `said` is the passage as it was said, null
+            # where that is `text`.
+            columns={
+                "passage_no": "INTEGER",
+                "start_ms": "BIGINT",
+                "end_ms": "BIGINT",
+                "first_carried": "INTEGER",
+                "first_word": "INTEGER",
+                "last_word": "INTEGER",
+                "text": "VARCHAR",
+                "carried": "VARCHAR",
+                "said": "VARCHAR",
+            },
+            order=("passage_no",),
+            read_whole=True,
+            faults={
+                "has a passage twice": "count(*) <> count(DISTINCT passage_no)",
+                "has passages that do not follow each other": "sum(last_word - first_word + 1) <> max(last_word) + 1",
+            },
+        ),
+    ),
+)
