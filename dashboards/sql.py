@@ -17,7 +17,7 @@ from dashboards.api import PROBLEMS
 from dashboards.render import render
 from dashboards.web import Web
 from tasks.errors import BadQuery
-from tasks.lake.schema import CONTENT, EVENTS, VIDEOS
+from tasks.lake.schema import LEGACY, TABLES
 from tasks.rows import plain, python_rows
 from tasks.sandbox import run_query
 from tasks.settings import REPO
@@ -109,7 +109,8 @@ def _snapshot(view: View) -> Any:
 def schema() -> dict[str, dict[str, str]]:
     """The views and the types of their columns."""
     transcripts = {"video_id": "VARCHAR", "generation": "BIGINT", "text": "VARCHAR", "folded": "VARCHAR"}
-    return {"videos": VIDEOS, "transcripts": transcripts, **CONTENT, **EVENTS}
+    columns = {name: columns | LEGACY.get(name, {}) for name, columns in TABLES.items()}
+    return {"videos": columns.pop("videos"), "transcripts": transcripts, **columns}
 
 
 @cache

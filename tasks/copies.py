@@ -36,10 +36,16 @@ CONTENT_NAME = (
     f"WHEN regexp_full_match(coalesce(bucket_uri, bucket), '{_S3}') AND regexp_full_match(fingerprint, '{_ETAG}') "
     "THEN 'etag-' || fingerprint END"
 )
-# Rows whose words may be taken over: of these recipes, whatever came of them but a failure.
+# Rows of videos beside the recipes that they were heard by, and those of them whose words may be taken over: of these recipes,
+# whatever came of them but a failure.
+HEARD = (
+    "(SELECT v.*, e.recipe AS emissions_recipe, w.recipe AS words_recipe FROM video_facts_all v "
+    "LEFT JOIN every_run e ON e.stage = 'emissions' AND e.video_id = v.video_id AND e.generation = v.transcript_generation "
+    "LEFT JOIN every_run w ON w.stage = 'words' AND w.video_id = v.video_id AND w.generation = v.transcript_generation)"
+)
 USABLE = (
-    "status IN ('indexed', 'no_speech', 'no_audio') AND size_bytes > 0 AND acoustic_recipe = $acoustic "
-    "AND (status = 'no_audio' OR decode_recipe = $decode)"
+    "status IN ('indexed', 'no_speech', 'no_audio') AND size_bytes > 0 AND emissions_recipe = $emissions "
+    "AND (status = 'no_audio' OR words_recipe = $words)"
 )
 
 
@@ -102,7 +108,7 @@ def _copy_of(contents: Contents, work: Work, sha256: str, recipes: Recipes) -> C
     row = (
         contents.cursor()
         .execute(
-            "SELECT video_id, generation, status = 'forgotten' FROM videos_all WHERE size_bytes = $size AND "
+            f"SELECT video_id, generation, status = 'forgotten' FROM {HEARD} WHERE size_bytes = $size AND "
             f"((content_sha256 = $sha256 AND {USABLE}) OR (content_sha256 = $veiled AND status = 'forgotten' "
             "AND video_id <> $id)) ORDER BY status = 'forgotten' DESC, generation DESC LIMIT 1",
             {
@@ -110,8 +116,8 @@ def _copy_of(contents: Contents, work: Work, sha256: str, recipes: Recipes) -> C
                 "sha256": sha256,
                 "veiled": veiled(sha256),
                 "id": work.video_id,
-                "acoustic": recipes.acoustic,
-                "decode": recipes.decode,
+                "emissions": recipes["emissions"],
+                "words": recipes["words"],
             },
         )
         .fetchone()

@@ -74,7 +74,7 @@ def make_plan(session: Session) -> Plan:
         connection,
         session.settings,
         media_hours=hours,
-        recipe=ledger_recipe(session.recipes.acoustic, session.recipes.decode),
+        recipe=ledger_recipe(session.recipes["emissions"], session.recipes["words"]),
     )
     return Plan(
         files=files,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -204,17 +205,19 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Recipes:
-    """One hash a stage: what made a row. `detail` is the JSON-able description that the hashes are made from."""
+    """How rows are made: a hash for each stage by its name, and the JSON-able options that it is the hash of. `models` is the
+    name of the set."""
 
-    acoustic: str
-    decode: str
-    cues: str
-    topics: str
-    detail: dict[str, Any] = field(default_factory=dict)
+    hashes: Mapping[str, str]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    models: str = ""
+
+    def __getitem__(self, stage: str) -> str:
+        return self.hashes[stage]
 
     def joined(self) -> str:
-        """The form kept in `videos.recipes`."""
-        return "/".join((self.acoustic, self.decode, self.cues, self.topics))
+        """All of them in one text."""
+        return "/".join(self.hashes.values())
 
 
 @dataclass(frozen=True, slots=True)

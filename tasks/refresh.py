@@ -16,6 +16,7 @@ from tasks.metadata import make_metadata, parse_sidecar, title_of
 from tasks.pipeline import Pipeline, topics_of
 from tasks.records import AudioTrack, Cue, Metadata, Probe, Result, Topic, Word, Work
 from tasks.stages.recipes import chained
+from tasks.stages.registry import STAGES
 from tasks.subtitles import CueRules, make_cues
 
 
@@ -59,13 +60,24 @@ def _load(connection: Any, pairs: set[tuple[str, int]]) -> dict[tuple[str, int],
     """The rows of these generations: one of `videos`, and lists of the others."""
     ids, asked = sorted({video_id for video_id, _ in pairs}), sorted(f"{v}/{g}" for v, g in pairs)
     those = "WHERE video_id IN (SELECT unnest($ids)) AND video_id || '/' || generation IN (SELECT unnest($asked)) ORDER BY video_id"
-    tables = {"words": "word_no", "cues": "cue_no", "topics": "scope, start_ms, rank"}
+    tables = {"spoken_words": "words", "cues": "cues", "topics": "topics"}
     rows: dict[tuple[str, int], dict[str, Any]] = {}
-    for row in _rows(connection, f"SELECT * FROM videos_all {those}", ids, asked):
-        rows[row["video_id"], row["generation"]] = {"video": row, **{name: [] for name in tables}}
-    for name, order in tables.items():
-        for row in _rows(connection, f"SELECT * FROM {name}_all {those}, generation, {order}", ids, asked):
+    for row in _rows(connection, f"SELECT * FROM video_facts_all {those}", ids, asked):
+        rows[row["video_id"], row["generation"]] = {"video": row, "runs": {}, **{name: [] for name in tables.values()}}
+    for view, name in tables.items():
+        order = ", ".join(STAGES.tables[name][1].order)
+        for row in _rows(connection, f"SELECT * FROM {view}_all {those}, generation, {order}", ids, asked):
             rows[row["video_id"], row["generation"]][name].append(row)
+    for name in STAGES.names:
+        made = f"SELECT video_id, generation, run_generation FROM every_{name} {those}"
+        for row in _rows(
+            connection,
+            f"SELECT m.video_id, m.generation, r.recipe, r.options FROM ({made}) m JOIN every_run r ON "
+            f"r.stage = '{name}' AND r.video_id = m.video_id AND r.generation = m.run_generation",
+            ids,
+            asked,
+        ):
+            rows[row["video_id"], row["generation"]]["runs"][name] = row
     return rows
 
 
@@ -80,16 +92,14 @@ def _refresh_one(pipeline: Pipeline, work: Work, old: dict[str, Any], given: Met
     started = time.monotonic()
     video = old["video"]
     words = tuple(Word(w["word"], w["start_ms"], w["end_ms"], w["confidence"]) for w in old["words"])
-    now, before = pipeline.recipes, json.loads(video["recipe_json"] or "{}")
+    now, before = pipeline.recipes, {name: run["recipe"] for name, run in old["runs"].items()}
     copied = work.from_stage == "copy"
-    new_cues = work.from_stage == "cues" or (copied and video["cues_recipe"] != now.cues)
-    # Without sound the earlier stages have no part in a row: it is as if made by today's.
-    detail = now.detail if copied or video["status"] == "no_audio" else {**before, "topics": now.detail["topics"]}
-    if new_cues:
-        detail["cues"] = now.detail["cues"]
-    made = chained(detail)
+    new_cues = work.from_stage == "cues" or (copied and before.get("cues") != now["cues"])
+    stay = () if copied else ("emissions", "words") if new_cues else ("emissions", "words", "cues")
+    kept = {name: json.loads(old["runs"][name]["options"]) for name in stay if name in before}
+    made = chained({**now.options, **kept}, now.models)
     metadata, warning = (given, None) if given else _metadata(pipeline, work, video)
-    same_topics = made.topics == video["topics_recipe"] and (
+    same_topics = made["topics"] == before.get("topics") and (
         metadata == _metadata_of(video) if copied else work.why != "metadata"
     )
     result = Result(

@@ -118,7 +118,7 @@ class RunReport:
     def spent(self, device: str, recipes: Recipes, settings: Settings) -> None:
         """Note where the run's seconds were spent, by which recipe, and at which price."""
         self.device, self.hardware = device, hardware_of(device)
-        self.recipe = ledger_recipe(recipes.acoustic, recipes.decode)
+        self.recipe = ledger_recipe(recipes["emissions"], recipes["words"])
         self.price_hour, self.currency = price_of(settings, device, self.hardware), settings.currency
 
     @property

@@ -21,6 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from tasks.errors import BadQuery
+from tasks.lake.current import fit
 from tasks.lake.remote import file_system
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, define_views
@@ -59,6 +60,7 @@ def run_query(
         "sql": sql,
         "files": {name: list(files) for name, files in taken.files.items()},
         "version": taken.version,
+        "older": taken.older,
         "memory_mb": memory_mb,
         "rows": rows,
         "answer_mb": answer_mb or memory_mb,
@@ -147,7 +149,8 @@ def _child() -> int:
         connection.register_filesystem(file_system(request["uri"], named))
     files = {name: tuple(paths) for name, paths in request["files"].items()}
     try:
-        define_views(connection, Snapshot(files, request["version"]))
+        define_views(connection, Snapshot(files, request["version"], request["older"]))
+        fit(connection, request["sql"])
         guard(connection, request["files"], request["memory_mb"])
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         statement = only_select(connection, request["sql"])

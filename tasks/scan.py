@@ -12,13 +12,14 @@ from datetime import datetime
 import duckdb
 
 from tasks.bucket import Bucket
-from tasks.copies import CONTENT_NAME, USABLE
+from tasks.copies import CONTENT_NAME, HEARD, USABLE
 from tasks.errors import StorageBusy
-from tasks.lake.schema import VIDEOS
+from tasks.lake.views import NOTHING, define_views
 from tasks.left_out import LeftOut
 from tasks.listing import Listing
 from tasks.records import Object, Recipes, Work
 from tasks.settings import Settings
+from tasks.stages.registry import STAGES
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,9 @@ def scan(
     With `objects`, only these are compared, without a look at the bucket; nothing is taken for gone then.
     """
     connection = lake.cursor() if lake is not None else duckdb.connect(":memory:")
-    listing = Listing(connection, settings if objects is None else None)
     if lake is None:
-        columns = ", ".join(f"{name} {kind}" for name, kind in VIDEOS.items())
-        connection.execute(f"CREATE TEMP TABLE videos ({columns})")
-        connection.execute("CREATE TEMP VIEW videos_all AS FROM videos")
+        define_views(connection, NOTHING)
+    listing = Listing(connection, settings if objects is None else None)
     warnings: list[str] = []
     complete = objects is None
     try:
@@ -79,16 +78,16 @@ def scan(
         "refresh": refresh,
         "retry": retry_failed,
         "remember": list(remember),
-        **_hashes(recipes),
+        "recipes": _in_order(recipes),
     }
     connection.execute(_COMPARE, parameters)
-    heard_by = {"acoustic": recipes.acoustic, "decode": recipes.decode}
+    heard_by = {"emissions": recipes["emissions"], "words": recipes["words"]}
     connection.execute(_NAMED, {"bucket_uri": bucket.uri, "remember": list(remember)})
     work = [Work(*row) for row in connection.execute(_WORK, heard_by).fetchall()]
     stale = _one(connection, "SELECT count(*) FROM compared WHERE stale")
     known = _one(
         connection,
-        "SELECT count(*) FROM videos WHERE bucket = $b AND status NOT IN ('gone', 'forgotten')",
+        "SELECT count(*) FROM video_facts WHERE bucket = $b AND status NOT IN ('gone', 'forgotten')",
         {"b": bucket.bucket_id},
     )
     gone: list[Work] = []
@@ -121,24 +120,32 @@ def _one(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, 
     return int(row[0]) if row else 0
 
 
-# The first stage that another recipe made in a row `v`; a video without sound has no part of the middle ones.
-FIRST_STAGE = """
-CASE WHEN v.acoustic_recipe IS DISTINCT FROM $acoustic THEN 'audio'
-     WHEN v.status <> 'no_audio' AND v.decode_recipe IS DISTINCT FROM $decode THEN 'decode'
-     WHEN v.status <> 'no_audio' AND v.cues_recipe IS DISTINCT FROM $cues THEN 'cues'
-     WHEN v.topics_recipe IS DISTINCT FROM $topics THEN 'topics' END
+# Of each video the stages that another recipe has made, in their order; what failed counts as made.
+_MADE = " UNION ALL ".join(
+    f"SELECT video_id, {number} AS number, recipe FROM current_{name}" for number, name in enumerate(STAGES.names, 1)
+)
+STALE = f"""
+SELECT video_id, list(number ORDER BY number) AS stages FROM (
+    {_MADE}
+    UNION ALL
+    SELECT r.video_id, list_position({list(STAGES.names)}, r.stage) AS number, r.recipe
+    FROM every_run r JOIN current_videos v USING (video_id, generation) WHERE r.status = 'failed'
+) WHERE recipe <> $recipes[number] GROUP BY video_id
 """
 INDEXED = "('indexed', 'no_speech', 'no_audio')"
+# Where work begins again over a stage.
+BEGINS = {"emissions": "audio", "words": "decode", "cues": "cues", "passages": "cues", "topics": "topics"}
 
 
 def count_stale(lake: duckdb.DuckDBPyConnection, recipes: Recipes) -> int:
     """How many videos of a whole lake `index --refresh` would redo, were their objects what they were."""
-    sql = f"SELECT count(*) FROM videos v WHERE v.status IN {INDEXED} AND {FIRST_STAGE} IS NOT NULL"
-    return _one(lake, sql, _hashes(recipes))
+    sql = f"SELECT count(*) FROM video_facts SEMI JOIN ({STALE}) USING (video_id) WHERE status IN {INDEXED}"
+    return _one(lake, sql, {"recipes": _in_order(recipes)})
 
 
-def _hashes(recipes: Recipes) -> dict[str, object]:
-    return {stage: getattr(recipes, stage) for stage in ("acoustic", "decode", "cues", "topics")}
+def _in_order(recipes: Recipes) -> list[str | None]:
+    """The hash of each stage; None where it is off, and nothing is stale."""
+    return [recipes.hashes.get(name) for name in STAGES.names]
 
 
 # A sidecar belongs to `NAME.mp4` as `NAME.info.json` or `NAME.json`, and as `NAME.mp4.json` and so on.
@@ -160,8 +167,8 @@ objects AS (
 judged AS (
     SELECT o.*, v.attempts, v.generation, v.status, v.next_try_at,
         v.fingerprint AS known_fingerprint, v.sidecar_fingerprint AS known_sidecar,
-        {FIRST_STAGE} AS first_stage
-    FROM objects o LEFT JOIN videos v USING (video_id)
+        {list(BEGINS.values())}[s.stages[1]] AS first_stage
+    FROM objects o LEFT JOIN video_facts v USING (video_id) LEFT JOIN ({STALE}) s USING (video_id)
 )
 SELECT *,
     status IN {INDEXED} AND first_stage IS NOT NULL AS stale,
@@ -186,11 +193,11 @@ SELECT * FROM (
 )
 WHERE content IS NULL OR why NOT IN ('new', 'changed', 'retried') OR video_id IN (SELECT unnest($remember::VARCHAR[]))
     OR key IN (SELECT unnest($remember::VARCHAR[]))
-    OR sha256(content) NOT IN (SELECT fingerprint FROM videos WHERE status = 'forgotten' AND fingerprint IS NOT NULL)
+    OR sha256(content) NOT IN (SELECT fingerprint FROM video_facts WHERE status = 'forgotten' AND fingerprint IS NOT NULL)
 """
 _WORK = f"""
 WITH known AS (
-    SELECT video_id, generation, size_bytes, content_sha256, {CONTENT_NAME} AS content FROM videos_all
+    SELECT video_id, generation, size_bytes, content_sha256, {CONTENT_NAME} AS content FROM {HEARD}
     SEMI JOIN (SELECT size_bytes FROM due WHERE why IN ('new', 'changed', 'retried')) USING (size_bytes) WHERE {USABLE}
 ),
 named AS (
@@ -199,7 +206,7 @@ named AS (
 ),
 hashed AS (
     SELECT size_bytes FROM known WHERE content_sha256 IS NOT NULL
-    UNION SELECT size_bytes FROM videos WHERE status = 'forgotten' AND content_sha256 IS NOT NULL
+    UNION SELECT size_bytes FROM video_facts WHERE status = 'forgotten' AND content_sha256 IS NOT NULL
 )
 SELECT video_id, key, size_bytes, fingerprint, modified_at, sidecar_key, sidecar_fp, why,
     CASE why WHEN 'metadata' THEN 'topics' WHEN 'stale' THEN first_stage
@@ -214,7 +221,7 @@ ORDER BY why IN ('new', 'changed') DESC, modified_at NULLS LAST, key
 _GONE = """
 SELECT video_id, v.key, v.size_bytes, v.fingerprint, NULL, NULL, v.sidecar_fingerprint, 'changed', 'audio',
        coalesce(v.attempts, 0), v.generation
-FROM videos v ANTI JOIN (SELECT key FROM listed WHERE NOT sidecar) l ON l.key = v.key
+FROM video_facts v ANTI JOIN (SELECT key FROM listed WHERE NOT sidecar) l ON l.key = v.key
 WHERE v.bucket = $bucket AND v.status NOT IN ('gone', 'forgotten') ORDER BY v.key
 """
 # Keys that are `unseen` themselves, or a folder above them is; an entry without a name may be any of them.

@@ -78,8 +78,8 @@ def write_subtitles(
     """
     connection = connect(lake)
     videos = connection.execute(
-        "SELECT video_id, coalesce(bucket_uri, bucket), key, language, flow_run_id FROM videos WHERE status = 'indexed' AND n_cues > 0 "
-        "ORDER BY key, video_id"
+        "SELECT video_id, coalesce(bucket_uri, bucket), key, language, flow_run_id FROM video_facts "
+        "SEMI JOIN (FROM current_cues WHERE rows > 0) USING (video_id) WHERE status = 'indexed' ORDER BY key, video_id"
     ).fetchall()
     wanted = None if video_ids is None else set(video_ids)
     asked = {

@@ -7,7 +7,7 @@ import functools
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from tasks.lake.commit import commit
 from tasks.lake.maintain import check
 from tasks.lake.store import MARKER, Lake
 from tasks.records import Cue, Metadata, Recipes, Result, Topic, Word, Work
+from tasks.stages.registry import STAGES
 
 REPO = Path(__file__).resolve().parent.parent
 BUCKET = REPO / "data" / "bucket"
@@ -109,6 +110,11 @@ def lake(tmp_path: Path) -> Lake:
     return made
 
 
+def made_by(options: Mapping[str, Any] | None = None, **changed: str) -> Recipes:
+    """Recipes of all stages, some of them others than usual."""
+    return Recipes({name: name[0] for name in STAGES.names} | changed, options or {})
+
+
 def spoken(
     text: str, *, start_ms: int = 0, word_ms: int = 300, gap_ms: int = 100, confidence: float = 0.9
 ) -> tuple[Word, ...]:
@@ -155,7 +161,7 @@ def result() -> Callable[..., Result]:
             bucket_uri="file:///bucket",
             status=status,  # type: ignore[arg-type]
             metadata=Metadata(title, "", (), published_at, language),
-            recipes=recipes or Recipes("a", "d", "c", "t", {}),
+            recipes=recipes or made_by(),
             duration_ms=words[-1].end_ms if words else 0,
             language=language,
             words=words,

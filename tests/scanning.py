@@ -6,16 +6,19 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from conftest import made_by, spoken
+
 from tasks.bucket import Bucket, open_bucket
 from tasks.lake.commit import commit
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.records import Metadata, Recipes, Result
+from tasks.records import Cue, Metadata, Recipes, Result
 from tasks.scan import Scan, scan
 from tasks.settings import Settings
 
 NOW = datetime(2024, 5, 1, 2, 0, tzinfo=UTC)
-RECIPES = Recipes("a", "d", "c", "t", {})
+RECIPES = made_by()
+SAID = spoken("hello")
 
 
 def empty_bucket(parent: Path) -> Path:
@@ -71,6 +74,8 @@ def keep(
             status=status,  # type: ignore[arg-type]
             metadata=Metadata("A talk"),
             recipes=recipes,
+            words=SAID if status == "indexed" else (),
+            cues=(Cue(0, 400, "hello", 0.9, 0, 0),) if status == "indexed" else (),
             next_try_at=next_try_at,
             attempts=attempts,
         )

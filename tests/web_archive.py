@@ -15,12 +15,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import BUCKET, spoken
+from conftest import BUCKET, made_by, spoken
 
 from dashboards.serve import make_server
 from tasks.lake.commit import commit
 from tasks.lake.store import Lake
-from tasks.records import AudioTrack, Cue, Metadata, Probe, Recipes, Result, Topic, Word, Work
+from tasks.records import AudioTrack, Cue, Metadata, Probe, Result, Topic, Word, Work
 from tasks.report import RunReport
 from tasks.settings import Settings
 
@@ -69,7 +69,7 @@ def video(
         Topic("window", 0, duration_ms // 2, 1, topic, 0.8, "t"),
         Topic("window", duration_ms // 2, duration_ms, 1, "sport", 0.6, "t"),
     )
-    detail = {"acoustic": {"model": "asr-test"}, "decode": {"lm": "lm-test"}, "topics": {"model": "t"}}
+    options = {"emissions": {"model": "asr-test"}, "words": {"lm": "lm-test"}, "topics": {"model": "t"}}
     return Result(
         work=Work(video_id, key, 1, "1-1", None, None, None, "new"),
         bucket=bucket.as_uri(),
@@ -78,7 +78,7 @@ def video(
         metadata=Metadata(
             title, description, (title,), datetime.fromisoformat(published).replace(tzinfo=UTC), language
         ),
-        recipes=Recipes("a", "d", "c", "t", detail),
+        recipes=made_by(options),
         duration_ms=duration_ms,
         language=language,
         words=words,

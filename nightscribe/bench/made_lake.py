@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import duckdb
 from deltalake import DeltaTable, write_deltalake
 
-from tasks.lake.schema import STATISTICS, arrow_schema
+from tasks.lake.schema import PARTITIONED, STATISTICS, arrow_schema
 from tasks.lake.store import Lake, writer_properties
 from tasks.lake.vocabulary import add_words
 from tasks.passages import CARRIED_WORDS, OWN_WORDS
+from tasks.stages.registry import STAGES
 
 CHUNK_WORDS = 5_000_000
 PHRASE = "interest rates"
@@ -57,8 +59,8 @@ def _tables(n: int) -> dict[str, str]:
     return {
         "words": "SELECT * FROM w ORDER BY video_id, word_no",
         "cues": "SELECT video_id, generation, cue_no, min(start_ms) AS start_ms, max(end_ms) AS end_ms, "
-        "string_agg(word, ' ' ORDER BY word_no) AS text, avg(confidence)::FLOAT AS confidence "
-        "FROM w GROUP BY ALL ORDER BY video_id, cue_no",
+        "string_agg(word, ' ' ORDER BY word_no) AS text, avg(confidence)::FLOAT AS confidence, "
+        "min(word_no) AS first_word, max(word_no) AS last_word FROM w GROUP BY ALL ORDER BY video_id, cue_no",
         "passages": f"""
 SELECT video_id, generation, p AS passage_no, min(start_ms) FILTER (own) AS start_ms, max(end_ms) FILTER (own) AS end_ms,
     min(word_no) AS first_carried, min(word_no) FILTER (own) AS first_word, max(word_no) FILTER (own) AS last_word,
@@ -70,22 +72,51 @@ GROUP BY ALL ORDER BY video_id, passage_no""",
         "topics": "SELECT DISTINCT video_id, generation, 'video' AS scope, 0::BIGINT AS start_ms, 40000::BIGINT AS end_ms, 1::INT AS rank, "
         "['business', 'entertainment', 'politics', 'sport', 'tech'][1 + (hash(video_id) % 5)::INT] AS label, 0.9::FLOAT AS score, "
         "'bench' AS model FROM w ORDER BY video_id",
+        "stage_runs": runs_of(
+            "(SELECT DISTINCT video_id, generation FROM w)",
+            {},
+            {"words": n, "cues": -(-n // 10), "passages": passages, "topics": 1},
+        ),
         "videos": f"SELECT DISTINCT video_id, generation, 'bench' AS bucket, video_id || '.mp4' AS key, 'A talk' AS title, "
         f"{400 * n}::BIGINT AS duration_ms, 'en' AS language, 'indexed' AS status, {n}::INT AS n_words, "
-        f"{passages}::INT AS n_passages, 10::INT AS n_cues, "
         f"{380 * n}::BIGINT AS speech_ms, 0.75::DOUBLE AS confidence, TIMESTAMPTZ '2015-01-01 00:00:00+00' "
         "+ to_days((hash(video_id) % 4000)::INT) AS published_at FROM w ORDER BY video_id",
     }  # fmt: skip
 
 
+def runs_of(videos: str, recipes: Mapping[str, str], rows: Mapping[str, int]) -> str:
+    """SQL of the stage runs of videos, each with so many rows."""
+    stages = ", ".join(f"('{name}', '{recipes.get(name, '')}', {rows.get(name, 0)})" for name in STAGES.names)
+    cases = []
+    for stage in STAGES:
+        if made := [f"'{one}': generation" for one in stage.inputs if one not in ("sound", "pictures")]:
+            cases.append(f"WHEN '{stage.name}' THEN MAP {{{', '.join(made)}}}")
+    return (
+        "SELECT video_id, stage, generation, generation AS object_generation, recipe, "
+        f"CASE stage {' '.join(cases)} ELSE MAP {{}}::MAP(VARCHAR, BIGINT) END AS inputs, 'done' AS status, rows "
+        f"FROM {videos} CROSS JOIN (VALUES {stages}) s(stage, recipe, rows) ORDER BY stage, video_id"
+    )
+
+
 def _chunk(connection: duckdb.DuckDBPyConnection, lake: Lake, first: int, last: int, n: int) -> None:
     connection.execute(_words(n), {"first": first, "last": last})
     for name, sql in _tables(n).items():
-        schema = arrow_schema(name)
-        columns = {column[0] for column in connection.execute(f"DESCRIBE {sql}").fetchall()}
-        listed = ", ".join(f.name if f.name in columns else f"NULL AS {f.name}" for f in schema)
-        rows: Any = connection.sql(f"SELECT {listed} FROM ({sql})").to_arrow_table()
-        write_deltalake(lake.path(name), rows.cast(schema), mode="append", writer_properties=writer_properties(name))
+        append(lake, name, connection, sql)
     assert (
         DeltaTable(lake.path("words")).metadata().configuration["delta.dataSkippingStatsColumns"] == STATISTICS["words"]
+    )
+
+
+def append(lake: Lake, name: str, connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """The rows of a query into a table; columns that it has not are null."""
+    schema = arrow_schema(name)
+    columns = {column[0] for column in connection.execute(f"DESCRIBE {sql}").fetchall()}
+    listed = ", ".join(f.name if f.name in columns else f"NULL AS {f.name}" for f in schema)
+    rows: Any = connection.sql(f"SELECT {listed} FROM ({sql})").to_arrow_table()
+    write_deltalake(
+        lake.path(name),
+        rows.cast(schema),
+        mode="append",
+        writer_properties=writer_properties(name),
+        partition_by=PARTITIONED.get(name),
     )

@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 
 from nightscribe.bench.listing import BUCKET, key_of
+from nightscribe.bench.made_lake import append, runs_of
 from nightscribe.bench.table import Table
 from tasks.lake.schema import arrow_schema
 from tasks.lake.store import Lake
@@ -55,10 +56,7 @@ def bench(*, full: bool) -> Table:
 
 
 def fill(lake: Lake, total: int) -> None:
-    """One row of `videos` for every object of the made-up bucket, made by today's recipe."""
-    from deltalake import write_deltalake
-
-    from tasks.lake.store import writer_properties
+    """Rows of `videos` and of stage runs for every object of the made-up bucket, made by today's recipes."""
     from tasks.models import find_set
     from tasks.settings import Settings
     from tasks.stages.recipes import recipes
@@ -70,28 +68,20 @@ def fill(lake: Lake, total: int) -> None:
     named = {
         "video_id": f"substr(sha256('{BUCKET}' || chr(0) || key), 1, 20)", "generation": "1700000000000000 + i", "bucket": f"'{BUCKET}'",
         "bucket_uri": f"'{BUCKET}'", "key": "key", "fingerprint": "md5(i::VARCHAR)", "size_bytes": "100000000 + i",
-        "title": "'A talk number ' || i", "duration_ms": "360000", "status": "'indexed'", "attempts": "1", "n_words": "0", "n_cues": "0",
-        "n_passages": "0", "recipes": "$joined", "acoustic_recipe": "$acoustic", "decode_recipe": "$decode", "cues_recipe": "$cues",
-        "topics_recipe": "$topics", "indexed_at": "TIMESTAMPTZ '2024-02-01 00:00:00+00'",
+        "title": "'A talk number ' || i", "duration_ms": "360000", "status": "'indexed'", "attempts": "1", "n_words": "0",
+        "indexed_at": "TIMESTAMPTZ '2024-02-01 00:00:00+00'",
     }  # fmt: skip
-    values = {
-        "joined": made.joined(),
-        "acoustic": made.acoustic,
-        "decode": made.decode,
-        "cues": made.cues,
-        "topics": made.topics,
-    }
     columns = ", ".join(f"{named.get(field.name, 'NULL')} AS {field.name}" for field in schema)
     for first in range(0, total, CHUNK):
         numbers = list(range(first, min(total, first + CHUNK)))
         keys = [key_of(i) for i in numbers]
-        rows: Any = connection.sql(
-            f"SELECT {columns} FROM (SELECT unnest($i) AS i, unnest($keys) AS key) ORDER BY video_id",
-            params={**values, "i": numbers, "keys": keys},
-        ).to_arrow_table()
-        write_deltalake(
-            lake.path("videos"), rows.cast(schema), mode="append", writer_properties=writer_properties("videos")
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE made AS SELECT {columns} FROM (SELECT unnest($i) AS i, unnest($keys) AS key) "
+            "ORDER BY video_id",
+            {"i": numbers, "keys": keys},
         )
+        append(lake, "stage_runs", connection, runs_of("made", made.hashes, {}))
+        append(lake, "videos", connection, "FROM made")
 
 
 @contextlib.contextmanager

@@ -173,7 +173,7 @@ def topics(
     model = load_topics(name, revision=chosen.topics_revision, device=settings.device)
     trained = Problems()
     found = evaluate_topics(model, pairs, train=read_texts(train, trained, **columns) if train else ())
-    found |= {"models": {"set": chosen.name, "topics": name}, "recipe": recipes(chosen, settings).topics}
+    found |= {"models": {"set": chosen.name, "topics": name}, "recipe": recipes(chosen, settings)["topics"]}
     _tell(problems)
     _tell(trained, "training texts, ")
     given = [*(["--train", train.name] if train else []), *_limited(limit)]

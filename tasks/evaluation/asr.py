@@ -166,8 +166,14 @@ def heard_with(chosen: ModelSet, settings: Settings) -> dict[str, Any]:
     """What a report says of the models and the search."""
     made = recipes(chosen, settings)
     search = search_weights(chosen, settings, language_model(chosen))
-    models = {"set": chosen.name, "acoustic": chosen.acoustic, "lm": chosen.lm, "search": search, "detail": made.detail}
-    return {"models": models, "recipe": made.decode}
+    models = {
+        "set": chosen.name,
+        "acoustic": chosen.acoustic,
+        "lm": chosen.lm,
+        "search": search,
+        "detail": dict(made.options),
+    }
+    return {"models": models, "recipe": made["words"]}
 
 
 def _scores(heard: Sequence[Heard], language: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from tasks.search.answer import Asked, duck, suggestions
 from tasks.search.otherwise import written_otherwise
 from tasks.search.query import make_query
 from tasks.settings import Settings
+from tasks.stages.registry import STAGES
 
 NEAR = 12  # words between the two of a question, at most
 SHORTEST = 4  # letters of a word that somebody would remember
@@ -139,7 +140,13 @@ def _video(number: int, text: str, language: str) -> Result:
     words = tuple(Word(word, 400 * n, 400 * n + 300, 1.0) for n, word in enumerate(text.split()))
     work = Work(f"{number:020}", str(number), 0, "", None, None, None, "new")
     empty = Result(
-        work, "evaluate", "evaluate", "no_speech", Metadata(""), Recipes("", "", "", "", {}), language=language
+        work,
+        "evaluate",
+        "evaluate",
+        "no_speech",
+        Metadata(""),
+        Recipes(dict.fromkeys(STAGES.names, "")),
+        language=language,
     )
     if not words:
         return empty

@@ -1,4 +1,6 @@
-"""Results of a batch into the lake: content first, the `videos` rows last. That row is the commit of a video."""
+"""Results of a batch into the lake: content first, then the stage runs, the `videos` rows last. Runs are the commit of a
+stage's rows; those that are made with a row of `videos` are shown from that one on.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import random
 import statistics
 import time
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +22,9 @@ from tasks.lake.views import Snapshot, connect
 from tasks.lake.vocabulary import add_words
 from tasks.passages import cut_passages
 from tasks.records import Result, Word
+from tasks.stages.registry import STAGES
+
+SECONDS = {"emissions": "model", "words": "decode"}  # what runs call the time of a stage
 
 
 def new_generation(last: int, now_ms: int) -> int:
@@ -47,8 +53,11 @@ def commit(
     # After the passages: who takes a word out of the vocabulary looks whether a passage has it.
     said = [(r.language, {part for w in r.words for part in fold_word(w.word).split()}) for r in results]
     add_words(lake, said, batch_id=batch_id)
-    videos = [video_row(r, run_id=run_id, device=device, hardware=hardware, now=now) for r in results]
-    lake.append("videos", videos, batch_id=batch_id)
+    where = {"device": device, "hardware": hardware, "run_id": run_id, "made_at": now}
+    counts = Counter((row["video_id"], name) for name, rows in content.items() for row in rows)
+    runs = [run | where for r in results for run in run_rows(r, counts)]
+    lake.append("stage_runs", runs, batch_id=batch_id)
+    lake.append("videos", [video_row(r, run_id=run_id, now=now) for r in results], batch_id=batch_id)
     return results
 
 
@@ -76,7 +85,6 @@ def forgotten_meanwhile(lake: Lake, results: Sequence[Result], *, copies: bool =
 def content_rows(result: Result) -> dict[str, list[dict[str, Any]]]:
     """The rows of one video in every content table, in the order readers want them."""
     key = {"video_id": result.work.video_id, "generation": result.generation}
-    cue_of = {n: i for i, cue in enumerate(result.cues) for n in range(cue.first_word, cue.last_word + 1)}
     folded = [fold_word(w.word) for w in result.words]
     words = [
         {
@@ -87,7 +95,6 @@ def content_rows(result: Result) -> dict[str, list[dict[str, Any]]]:
             "start_ms": w.start_ms,
             "end_ms": w.end_ms,
             "confidence": w.confidence,
-            "cue_no": cue_of[n],
         }
         for n, w in enumerate(result.words)
     ]
@@ -145,9 +152,52 @@ def _spaced(words: Sequence[str]) -> str:
     return f" {' '.join(words)} " if words else " "
 
 
-def video_row(
-    result: Result, *, run_id: str, device: str, now: datetime, hardware: str | None = None
-) -> dict[str, Any]:
+def run_rows(result: Result, counts: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
+    """The stage runs of one result; `counts` has the rows of each of its tables, by video and name."""
+    video_id, generation = result.work.video_id, result.generation
+    rows = {stage.name: sum(counts[video_id, table.name] for table in stage.tables) for stage in STAGES}
+    found = _outcomes(result, rows)
+    return [
+        {
+            "video_id": video_id,
+            "stage": name,
+            "generation": generation,
+            "object_generation": generation,
+            "recipe": result.recipes[name],
+            "options": json.dumps(result.recipes.options.get(name), sort_keys=True),
+            "inputs": [(one, generation) for one in STAGES[name].inputs if one in found or one == "metadata"],
+            "status": status,
+            "reason": result.reason if status == "failed" else None,
+            "error": result.error if status == "failed" else None,
+            "attempts": result.attempts,
+            "next_try_at": result.next_try_at,
+            "rows": rows[name],
+            "units": (result.duration_ms or 0) / 1000 if STAGES[name].unit == "media_s" else len(result.words),
+            "seconds": round(spent, 3) if (spent := result.seconds.get(SECONDS.get(name, name))) is not None else None,
+        }
+        for name, status in found.items()
+    ]
+
+
+def _outcomes(result: Result, rows: Mapping[str, int]) -> dict[str, str]:
+    """What came of each stage for which there was something to do: what it needs was there."""
+    if result.status in ("gone", "forgotten"):
+        return {}
+    found: dict[str, str] = {}
+    there = {"metadata"} if result.status == "no_audio" else {"metadata", "sound"}
+    for stage in STAGES:
+        if stage.name not in result.recipes.hashes:
+            continue
+        if "sound" in stage.needs and result.status in ("failed", "no_audio"):
+            found[stage.name] = "failed" if result.status == "failed" else "empty"
+        elif result.status != "failed" and there.issuperset(stage.needs):
+            found[stage.name] = "done" if rows[stage.name] or not stage.tables else "empty"
+            if found[stage.name] == "done":
+                there.add(stage.name)
+    return found
+
+
+def video_row(result: Result, *, run_id: str, now: datetime) -> dict[str, Any]:
     """The row of `videos`."""
     work, probe, meta, seconds = result.work, result.probe, result.metadata, result.seconds
     track = next((t for t in probe.tracks if t.position == result.audio_track), None) if probe else None
@@ -155,6 +205,9 @@ def video_row(
     return {
         "video_id": work.video_id,
         "generation": result.generation,
+        "object_generation": result.generation,
+        "transcript_generation": result.generation,
+        "metadata_generation": result.generation,
         "bucket": result.bucket,
         "bucket_uri": result.bucket_uri,
         "key": work.key,
@@ -185,22 +238,11 @@ def video_row(
         "error": result.error or result.sidecar_error,
         "attempts": result.attempts,
         "next_try_at": result.next_try_at,
-        "n_cues": len(result.cues),
         "n_words": len(result.words),
-        "n_passages": sum(1 for _ in cut_passages(result.words)),
         "speech_ms": result.speech_ms,
         "confidence": confidence,
-        "recipes": result.recipes.joined(),
-        "recipe_json": json.dumps(result.recipes.detail, sort_keys=True),
-        "acoustic_recipe": result.recipes.acoustic,
-        "decode_recipe": result.recipes.decode,
-        "cues_recipe": result.recipes.cues,
-        "topics_recipe": result.recipes.topics,
-        **{
-            f"{stage}_s": round(seconds.get(stage, 0.0), 3) for stage in ("fetch", "audio", "model", "decode", "topics")
-        },
-        "device": device,
-        "hardware": hardware,
+        "fetch_s": round(seconds.get("fetch", 0.0), 3),
+        "audio_s": round(seconds.get("audio", 0.0), 3),
         "content_sha256": result.content_sha256,
         "taken_from": result.taken_from,
         "flow_run_id": run_id,

@@ -25,7 +25,7 @@ from tasks.lake.log_texts import clean_log, read_bytes, table_files
 from tasks.lake.maintain import STAGED, delete_rows, vacuum
 from tasks.lake.note_texts import clean_notes
 from tasks.lake.rewrite import among, each, rewrite
-from tasks.lake.schema import CONTENT, TABLES
+from tasks.lake.schema import OF_VIDEOS, TABLES
 from tasks.lake.store import Lake, retry_commit
 from tasks.lake.traces import clean_reports, cleaned, drop_words, restore_words, said_elsewhere, vanishing
 from tasks.lake.views import connect
@@ -159,9 +159,7 @@ def _bare_row(video_id: str, last: int, status: Status, row: dict[str, Any], now
         "status": status,
         "reason": UNFINISHED,
         "attempts": 0,
-        "n_cues": 0,
         "n_words": 0,
-        "n_passages": 0,
         # By these a copy under another name is known, and nothing else.
         "fingerprint": veiled(name_of(row)) if status == "forgotten" else None,
         "content_sha256": veiled(row.get("content_sha256")) if status == "forgotten" else None,
@@ -190,9 +188,8 @@ def erase(lake: Lake, known: Known, *, grace_h: float) -> Erased:
     drop_words(lake, words)
     done.vocabulary = sum(map(len, words.values()))
     those = among("video_id", known.ids)
-    for name in CONTENT:
+    for name in OF_VIDEOS:
         _remove(lake, name, those, done)
-    _remove(lake, "sync_failures", those, done)
     _remove(lake, "videos", f"{those} AND NOT ({BURIED})", done)
     _remove(lake, "videos", f"{those} AND {_not_newest(lake, known.ids)}", done)
     # By writers that came while we looked.
@@ -286,7 +283,7 @@ def verify(lake: Lake, known: Known, done: Erased) -> None:
     """Look into every file of the lake's tables, live or not, for rows of the videos; what is found goes to `left`."""
     connection = connect(lake)
     ids = {"ids": list(known.ids)}
-    for name in (*CONTENT, "sync_failures"):
+    for name in OF_VIDEOS:
         row = connection.execute(
             f"SELECT count(*) FROM _{name} WHERE video_id IN (SELECT unnest($ids))", ids
         ).fetchone()

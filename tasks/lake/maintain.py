@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import logging
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,15 @@ from typing import Any
 from deltalake import CommitProperties
 
 from tasks.lake.log_texts import table_files
-from tasks.lake.schema import CONTENT, EVENTS_ONLY, TABLES
+from tasks.lake.schema import EVENTS_ONLY, TABLES
 from tasks.lake.store import Lake, retry_commit, writer_properties
 from tasks.lake.views import connect
 from tasks.scratch import sweep as sweep_scratch
+from tasks.stages.registry import STAGES
 
+log = logging.getLogger("nightscribe")
 TARGET_BYTES = 128 << 20
+DELETED_AT_ONCE = 20_000  # generations in one predicate
 STAGED = "#"  # in names of files that a writer has not finished
 SMALL_FILES = 8  # fewer are not worth a rewrite
 SORTED_BYTES = 256 << 20  # a larger table is not sorted as a whole: that reads and writes all of it, in memory
@@ -61,7 +66,8 @@ def maintain(lake: Lake, *, keep_generations: int, grace_h: float, scratch: Path
 
 
 def expire(lake: Lake, keep: int) -> int:
-    """Delete all but the newest `keep` generations of every video; returns how many generations went.
+    """Delete all but the newest `keep` generations of every video, and the runs that no generation shows any more; returns
+    how many generations went.
 
     The `videos` row goes first: from then on no view shows the generation, and the sweep finds its rows.
     """
@@ -74,43 +80,66 @@ def expire(lake: Lake, keep: int) -> int:
         )
         .fetchall()
     )
-    for predicate in _predicates(rows):
-        for name in ("videos", *CONTENT):
-            delete_rows(lake, name, predicate)
+    if rows:
+        _delete(lake, "videos", rows)
+        swept = _sweep_runs(lake, before=time.time_ns())
+        log.debug("%d runs went with %d generations", swept, len(rows))
     return len(rows)
 
 
 def sweep(lake: Lake, grace_h: float) -> dict[str, int]:
-    """Delete content rows that have no `videos` row and are older than the grace (a generation is a time)."""
+    """Delete runs that no generation shows, and content rows of no run, that are older than the grace (a generation is a
+    time)."""
     before = (time.time_ns() // 1_000_000 - round(grace_h * 3_600_000)) * 1000
+    swept = {"stage_runs": _sweep_runs(lake, before)}
     connection = connect(lake)
-    swept = {}
-    for name in CONTENT:
+    for name, (stage, _) in STAGES.tables.items():
         orphans = connection.execute(
-            f"SELECT video_id, generation, count(*) FROM _{name} ANTI JOIN (SELECT video_id, generation FROM _videos) "
-            "USING (video_id, generation) WHERE generation < $before GROUP BY ALL",
-            {"before": before},
+            f"SELECT video_id, generation, count(*) FROM _{name} ANTI JOIN (SELECT coalesce(taken_from, video_id) AS video_id, "
+            "coalesce(taken_generation, generation) AS generation FROM every_run WHERE stage = $stage) USING (video_id, generation) "
+            "WHERE generation < $before GROUP BY ALL",
+            {"before": before, "stage": stage.name},
         ).fetchall()
         swept[name] = sum(n for *_, n in orphans)
-        for predicate in _predicates([(video_id, generation) for video_id, generation, _ in orphans]):
-            delete_rows(lake, name, predicate)
+        _delete(lake, name, [(video_id, generation) for video_id, generation, _ in orphans])
     return swept
 
 
-def _predicates(pairs: Sequence[tuple[str, int]], size: int = 500) -> Iterator[str]:
-    """Conditions for exactly these (video, generation), so many at a time.
+def _sweep_runs(lake: Lake, before: int) -> int:
+    """Delete runs of a generation before this one that no generation of a video shows, but for the newest of each stage: it says
+    when that is tried again, or its row of `videos` is on its way."""
+    connection = connect(lake)
+    shown = " UNION ".join(
+        f"SELECT '{name}' AS stage, video_id, run_generation AS generation FROM every_{name}" for name in STAGES.names
+    )
+    rows = connection.execute(
+        f"SELECT stage, video_id, generation FROM every_run ANTI JOIN ({shown}) USING (stage, video_id, generation) "
+        "ANTI JOIN (SELECT stage, video_id, max(generation) AS generation FROM every_run GROUP BY ALL) USING (stage, video_id, generation) "
+        "WHERE generation < $before ORDER BY stage",
+        {"before": before},
+    ).fetchall()
+    for stage, group in itertools.groupby(rows, key=lambda row: row[0]):
+        _delete(lake, "stage_runs", [row[1:] for row in group], f"stage = '{stage}' AND ")
+    return len(rows)
 
-    Videos of one batch may share a generation: only the last part tells an old one from another video's newest. The
-    first two let delta-rs leave out files by their statistics.
+
+def _delete(lake: Lake, name: str, pairs: Sequence[tuple[str, int]], those: str = "") -> None:
+    """Delete the rows of exactly these (video, generation).
+
+    What is deleted together was made together: sorted by generation, few files have some of a part, and by the ranges delta-rs
+    leaves out the others by their statistics. Videos of one batch may share a generation, so that only the last condition tells
+    an old one from another video's newest.
     """
-    for start in range(0, len(pairs), size):
-        chunk = pairs[start : start + size]
-        generations = ", ".join(sorted({str(generation) for _, generation in chunk}))
-        ids = ", ".join(sorted({f"'{video_id}'" for video_id, _ in chunk}))
-        both = ", ".join(f"'{video_id}/{generation}'" for video_id, generation in chunk)
-        yield (
-            f"generation IN ({generations}) AND video_id IN ({ids}) "
-            f"AND video_id || '/' || CAST(generation AS STRING) IN ({both})"
+    ordered = sorted(pairs, key=lambda pair: (pair[1], pair[0]))
+    for start in range(0, len(ordered), DELETED_AT_ONCE):
+        part = ordered[start : start + DELETED_AT_ONCE]
+        ids = [video_id for video_id, _ in part]
+        both = ", ".join(f"'{video_id}/{generation}'" for video_id, generation in part)
+        delete_rows(
+            lake,
+            name,
+            f"{those}generation BETWEEN {part[0][1]} AND {part[-1][1]} AND video_id BETWEEN '{min(ids)}' AND '{max(ids)}' "
+            f"AND video_id || '/' || CAST(generation AS STRING) IN ({both})",
         )
 
 
@@ -178,37 +207,28 @@ def _unfinished(lake: Lake, name: str, grace_h: float) -> list[str]:
 def check(lake: Lake) -> list[str]:
     """What is wrong in the lake, as sentences; empty when all is well.
 
-    Every committed generation has as many cues and words as its row says, a video has each generation once, words lie in
-    their cues and in order.
+    Every run has as many rows as it says, a video has each generation once, and what is declared as a fault of a table is not to
+    be found.
     """
     connection = connect(lake)
-    problems = []
-    for name, column in (("words", "n_words"), ("cues", "n_cues"), ("passages", "n_passages")):
-        rows = connection.execute(
-            f"SELECT v.video_id, v.generation, v.{column}, coalesce(c.n, 0) FROM videos_all v "
-            f"LEFT JOIN (SELECT video_id, generation, count(*) AS n FROM {name}_all GROUP BY ALL) c USING (video_id, generation) "
-            f"WHERE coalesce(v.{column}, 0) <> coalesce(c.n, 0)"
-        ).fetchall()
-        problems += [
-            f"Video {v}, generation {g}: its row says {n} {name}, there are {found}." for v, g, n, found in rows
-        ]
     queries = {
-        "has generation {1} more than once": "SELECT video_id, generation FROM videos_all GROUP BY ALL HAVING count(*) > 1",
-        "generation {1}, has a word twice": "SELECT video_id, generation, word_no FROM words_all GROUP BY ALL HAVING count(*) > 1",
-        "generation {1}, has a cue twice": "SELECT video_id, generation, cue_no FROM cues_all GROUP BY ALL HAVING count(*) > 1",
-        "generation {1}, has words that do not follow each other": "SELECT video_id, generation FROM words_all GROUP BY ALL "
-        "HAVING min(word_no) <> 0 OR max(word_no) <> count(*) - 1",
-        "generation {1}, has words out of time": "SELECT DISTINCT video_id, generation FROM (SELECT *, lag(start_ms) OVER "
-        "(PARTITION BY video_id, generation ORDER BY word_no) AS before FROM words_all) "
-        "WHERE start_ms < before OR end_ms < start_ms",
-        "generation {1}, has words outside their cue": "SELECT DISTINCT w.video_id, w.generation FROM words_all w "
-        "LEFT JOIN cues_all c USING (video_id, generation, cue_no) "
-        "WHERE c.cue_no IS NULL OR w.start_ms < c.start_ms - 1 OR w.start_ms > c.end_ms",
-        "generation {1}, has passages that are not its words": "SELECT v.video_id, v.generation FROM videos_all v LEFT JOIN "
-        "(SELECT video_id, generation, sum(last_word - first_word + 1) AS n, max(last_word) AS last, "
-        "count(DISTINCT passage_no) AS passages FROM passages_all GROUP BY ALL) p USING (video_id, generation) "
-        "WHERE coalesce(v.n_words, 0) <> coalesce(p.n, 0) OR p.last <> p.n - 1",
+        "has generation {1} more than once": "SELECT video_id, generation FROM _videos GROUP BY ALL HAVING count(*) > 1",
+        "has the stage {2} of generation {1} more than once": "SELECT video_id, generation, stage FROM every_run GROUP BY ALL "
+        "HAVING count(*) > 1",
+        "generation {1}: its row says {2} words, there are {3}": "SELECT v.video_id, v.generation, coalesce(v.n_words, 0), "
+        "coalesce(w.rows, 0) FROM video_facts_all v LEFT JOIN every_words w USING (video_id, generation) "
+        "WHERE coalesce(v.n_words, 0) <> coalesce(w.rows, 0)",
     }
+    for name, (stage, table) in STAGES.tables.items():
+        counted = f"SELECT video_id, generation, count(*) AS n FROM _{name} GROUP BY ALL"
+        if len(stage.tables) == 1:
+            queries[f"generation {{1}}: its run says {{2}} {name}, there are {{3}}"] = (
+                f"SELECT r.video_id, r.generation, r.rows, coalesce(c.n, 0) FROM every_run r LEFT JOIN ({counted}) c "
+                f"USING (video_id, generation) WHERE r.stage = '{stage.name}' AND r.taken_from IS NULL AND r.rows <> coalesce(c.n, 0)"
+            )
+        for sentence, fault in table.faults.items():
+            queries[f"generation {{1}}, {sentence}"] = fault.format(rows=f"{name}_all")
+    problems = []
     for sentence, sql in queries.items():
         problems += [f"Video {row[0]} {sentence.format(*row)}." for row in connection.execute(sql).fetchall()]
     return problems

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -24,12 +25,14 @@ from tasks.lake.commit import passage_rows
 from tasks.lake.rewrite import among, each, rewrite
 from tasks.lake.schema import LAKE_VERSION
 from tasks.lake.store import Lake
+from tasks.lake.version3 import older_runs
 from tasks.lake.views import Snapshot, connect
 from tasks.lake.vocabulary import add_words
 from tasks.records import Word
 
 log = logging.getLogger("nightscribe")
 CHUNK_WORDS = 200_000  # in memory at one time, unless one video has more
+CHUNK_VIDEOS = 20_000
 LOCK = ".migration.lock"
 
 
@@ -162,6 +165,23 @@ def _counted(row: dict[str, Any], counts: dict[tuple[str, int], int]) -> dict[st
     }
 
 
+# -- version 4: what was one commit for a video became one for each of its stages ---------------------------------------
+
+
+def _stage_runs(lake: Lake) -> None:
+    """A run of each stage for every generation; content stays as it is. Which videos go together depends on nothing but their
+    number, which is the same for all who try."""
+    connection = connect(lake, _files(lake, "videos", "stage_runs"))
+    row = connection.execute("SELECT count(DISTINCT video_id) FROM _videos").fetchone()
+    digits = next(n for n in range(9) if 16**n * CHUNK_VIDEOS >= (row[0] if row else 0))
+    for prefix in map("".join, itertools.product("0123456789abcdef", repeat=digits)):
+        runs: Any = connection.sql(
+            f"SELECT * FROM ({older_runs(connection)}) WHERE starts_with(sha256(video_id), '{prefix}') "
+            "ORDER BY stage, video_id, generation"
+        )
+        lake.append("stage_runs", runs.to_arrow_table(), batch_id=f"migration-4-{prefix}")
+
+
 def _files(lake: Lake, *names: str) -> Snapshot:
     return Snapshot({name: tuple(lake.files(name)) for name in names}, 0)
 
@@ -173,5 +193,6 @@ def _nothing(lake: Lake) -> None:
 MIGRATIONS = (
     Migration(2, "passages, folded words and the vocabulary", _passages),
     Migration(3, "contents of objects, hardware, and videos that are forgotten", _nothing),
+    Migration(4, "a run for each stage of a video", _stage_runs),
 )
 assert [m.version for m in MIGRATIONS] == list(range(2, LAKE_VERSION + 1))

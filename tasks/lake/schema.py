@@ -10,11 +10,17 @@ from tasks.stages.registry import STAGES
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LAKE_VERSION = 3  # each has its migration in tasks/lake/migrate.py
+LAKE_VERSION = 4  # each has its migration in tasks/lake/migrate.py
 
+# Facts of an object, and what came of the last visit to it. `object_generation` is the first generation of this very object,
+# `transcript_generation` the one in which it was heard, `metadata_generation` that of its title and description; null, in older
+# rows, where that is the row's own.
 VIDEOS = {
     "video_id": "VARCHAR",
     "generation": "BIGINT",
+    "object_generation": "BIGINT",
+    "transcript_generation": "BIGINT",
+    "metadata_generation": "BIGINT",
     "bucket": "VARCHAR",
     "bucket_uri": "VARCHAR",
     "key": "VARCHAR",
@@ -45,29 +51,45 @@ VIDEOS = {
     "error": "VARCHAR",
     "attempts": "INTEGER",
     "next_try_at": "TIMESTAMPTZ",
-    "n_cues": "INTEGER",
     "n_words": "INTEGER",
-    "n_passages": "INTEGER",
     "speech_ms": "BIGINT",
     "confidence": "DOUBLE",
-    "recipes": "VARCHAR",
-    "recipe_json": "VARCHAR",
-    "acoustic_recipe": "VARCHAR",
-    "decode_recipe": "VARCHAR",
-    "cues_recipe": "VARCHAR",
-    "topics_recipe": "VARCHAR",
     "fetch_s": "DOUBLE",
     "audio_s": "DOUBLE",
-    "model_s": "DOUBLE",
-    "decode_s": "DOUBLE",
-    "topics_s": "DOUBLE",
-    "device": "VARCHAR",
-    "hardware": "VARCHAR",
     "content_sha256": "VARCHAR",
     "taken_from": "VARCHAR",
     "flow_run_id": "VARCHAR",
     "indexed_at": "TIMESTAMPTZ",
 }
+
+# One row for each time that a stage was made of a video: the commit of its rows. `object_generation` is the object it was made
+# from, as in `videos`; `inputs` has the generation of every stage and of the metadata that it was made from, `rows` how many rows
+# it wrote, `units` how much it had to read (seconds of media, words), `taken_*` whose rows it has, where those of the same content
+# under another name are shared.
+STAGE_RUNS = {
+    "video_id": "VARCHAR",
+    "stage": "VARCHAR",
+    "generation": "BIGINT",
+    "object_generation": "BIGINT",
+    "recipe": "VARCHAR",
+    "options": "VARCHAR",
+    "inputs": "MAP(VARCHAR, BIGINT)",
+    "status": "VARCHAR",
+    "reason": "VARCHAR",
+    "error": "VARCHAR",
+    "attempts": "INTEGER",
+    "next_try_at": "TIMESTAMPTZ",
+    "rows": "BIGINT",
+    "units": "DOUBLE",
+    "seconds": "DOUBLE",
+    "device": "VARCHAR",
+    "hardware": "VARCHAR",
+    "taken_from": "VARCHAR",
+    "taken_generation": "BIGINT",
+    "run_id": "VARCHAR",
+    "made_at": "TIMESTAMPTZ",
+}
+PARTITIONED = {"stage_runs": ["stage"]}
 
 # Every word ever said in a language, as search compares it, and its stem; `language` is empty where stems are unknown.
 VOCABULARY = {"language": "VARCHAR", "word": "VARCHAR", "stem": "VARCHAR"}
@@ -136,9 +158,26 @@ SYNC_FAILURES = {
 SUBTITLE_FOLDERS = {"folder": "VARCHAR", "host": "VARCHAR", "first_at": "TIMESTAMPTZ"}
 
 KEY = {"video_id": "VARCHAR", "generation": "BIGINT"}  # of every row of a stage
-# Columns that rows of older lakes have, beyond what is declared.
-LEGACY = {"words": {"cue_no": "INTEGER"}}
-CONTENT = {name: {**KEY, **table.columns, **LEGACY.get(name, {})} for name, (_, table) in STAGES.tables.items()}
+CONTENT = {name: {**KEY, **table.columns} for name, (_, table) in STAGES.tables.items()}
+# Columns that rows of lakes before version 4 have and new ones leave out: views make them of what there is now.
+LEGACY = {
+    "words": {"cue_no": "INTEGER"},
+    "videos": {
+        "n_cues": "INTEGER",
+        "n_passages": "INTEGER",
+        "recipes": "VARCHAR",
+        "recipe_json": "VARCHAR",
+        "acoustic_recipe": "VARCHAR",
+        "decode_recipe": "VARCHAR",
+        "cues_recipe": "VARCHAR",
+        "topics_recipe": "VARCHAR",
+        "model_s": "DOUBLE",
+        "decode_s": "DOUBLE",
+        "topics_s": "DOUBLE",
+        "device": "VARCHAR",
+        "hardware": "VARCHAR",
+    },
+}
 EVENTS = {
     "vocabulary": VOCABULARY,
     "runs": RUNS,
@@ -147,10 +186,11 @@ EVENTS = {
     "sync_failures": SYNC_FAILURES,
     "subtitle_folders": SUBTITLE_FOLDERS,
 }
-TABLES = {"videos": VIDEOS, **CONTENT, **EVENTS}
+TABLES = {"videos": VIDEOS, "stage_runs": STAGE_RUNS, **CONTENT, **EVENTS}
 # Only these get minimum and maximum in the transaction log: text there would outlive the words it was taken from.
 STATISTICS = {
     "videos": "video_id,generation,indexed_at",
+    "stage_runs": "video_id,generation",
     "vocabulary": "language",
     "runs": "run_id,started_at",
     "evaluations": "evaluation_id,evaluated_at",
@@ -159,9 +199,11 @@ STATISTICS = {
     "subtitle_folders": "first_at",
     **dict.fromkeys(CONTENT, "video_id,generation"),
 }
+# Where rows of a video are, besides `videos`.
+OF_VIDEOS = tuple(name for name, columns in TABLES.items() if "video_id" in columns and name != "videos")
 EVENTS_ONLY = tuple(EVENTS)  # tables without generations
 # A lake that nobody has written to since may lack these; readers take them for empty.
-ADDED = ("passages", "vocabulary", "evaluations", "syncs", "sync_failures", "subtitle_folders")
+ADDED = ("stage_runs", "passages", "vocabulary", "evaluations", "syncs", "sync_failures", "subtitle_folders")
 
 
 @cache
@@ -177,6 +219,8 @@ def arrow_schema(table: str) -> pa.Schema:
         "FLOAT": pa.float32(),
         "VARCHAR[]": pa.list_(pa.string()),
         "INTEGER[]": pa.list_(pa.int32()),
+        "MAP(VARCHAR, BIGINT)": pa.map_(pa.string(), pa.int64()),
         "TIMESTAMPTZ": pa.timestamp("us", tz="UTC"),
     }
-    return pa.schema([(name, types[kind]) for name, kind in TABLES[table].items()])
+    columns = TABLES[table] | LEGACY.get(table, {})
+    return pa.schema([(name, types[kind]) for name, kind in columns.items()])

@@ -14,15 +14,19 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlparse
 
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from tasks.errors import LakeNotWritable, LakeTooNew, Misconfigured, StorageBusy, first_line, refuse_password
-from tasks.lake.schema import ADDED, LAKE_VERSION, STATISTICS, TABLES, arrow_schema
+from tasks.lake.schema import ADDED, LAKE_VERSION, PARTITIONED, STATISTICS, TABLES, arrow_schema
+from tasks.stages.registry import STAGES
 from tasks.stores import of_storage
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _T = TypeVar("_T")
 COMMIT_TRIES = 40
@@ -90,6 +94,7 @@ class Lake:
                         self.path(name),
                         schema=arrow_schema(name),
                         mode="ignore",
+                        partition_by=PARTITIONED.get(name),
                         configuration={"delta.dataSkippingStatsColumns": STATISTICS[name]},
                         storage_options=self.options,
                     )
@@ -190,7 +195,7 @@ class Lake:
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
-    def append(self, name: str, rows: Sequence[Mapping[str, Any]], *, batch_id: str) -> None:
+    def append(self, name: str, rows: Sequence[Mapping[str, Any]] | pa.Table, *, batch_id: str) -> None:
         """Append rows once, however often it takes. `batch_id` names this write in the table's log.
 
         Raises:
@@ -198,9 +203,13 @@ class Lake:
         """
         import pyarrow as pa
 
-        if not rows:
+        if not len(rows):
             return
-        table = pa.Table.from_pylist(rows, schema=arrow_schema(name))
+        schema = arrow_schema(name)
+        table: Any = rows  # of pyarrow's, which has no types
+        if not isinstance(rows, pa.Table):
+            table = pa.Table.from_pylist(rows, schema=schema)
+        table = table.select(schema.names).cast(schema)
         properties = CommitProperties(app_transactions=[Transaction(app_id=batch_id, version=1)], max_commit_retries=15)
 
         def write() -> None:
@@ -237,7 +246,7 @@ def remote_options() -> dict[str, str]:
 def writer_properties(table: str) -> WriterProperties:
     """How a table's files are written. zstd halves the words; texts are read whole by every phrase search, where the
     faster LZ4 is worth its space."""
-    if table == "passages":
+    if table in STAGES.tables and STAGES.tables[table][1].read_whole:
         return WriterProperties(compression="LZ4_RAW", max_row_group_size=ROW_GROUP)
     return WriterProperties(compression="ZSTD", compression_level=3, max_row_group_size=ROW_GROUP)
 

@@ -1,7 +1,7 @@
 """DuckDB over a snapshot of the lake: views of what is current, and of all there ever was.
 
-`videos`, `words`, `cues`, `passages` and `topics` show the highest generation of each video; `videos_all` and so on
-show every committed generation. A snapshot is the list of live files at one moment, so that every query of a
+`videos` and the tables of the stages show the newest of each video, `videos_all` and so on what was the newest at each
+generation of it (tasks/lake/current.py). A snapshot is the list of live files at one moment, so that every query of a
 connection sees the same lake, whatever is committed or compacted meanwhile.
 """
 
@@ -14,8 +14,9 @@ import duckdb
 from deltalake.exceptions import DeltaError
 
 from tasks.errors import LakeTooOld, LakeUnreadable, StorageBusy, first_line
+from tasks.lake.current import define_current
 from tasks.lake.remote import file_system
-from tasks.lake.schema import CONTENT, EVENTS_ONLY, TABLES
+from tasks.lake.schema import EVENTS_ONLY, LEGACY, PARTITIONED, TABLES
 from tasks.lake.store import Lake
 
 SNAPSHOT_TRIES = 10  # against writers that commit several times a second
@@ -24,14 +25,16 @@ RESTORE = "Bring the lake's files back from a copy, or name another lake with --
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Live files of every table at one moment, and the version of `videos` they belong to."""
+    """Live files of every table at one moment, and the version of `videos` they belong to. `older`: of a lake that has not
+    today's form yet."""
 
     files: Mapping[str, tuple[str, ...]]
     version: int
+    older: bool = False
 
     @classmethod
     def of(cls, lake: Lake) -> Snapshot:
-        """Take one. `videos` is read first: a generation seen there has all its content committed already.
+        """Take one. `videos` is read first, then the stage runs: what is seen there has all its content committed already.
 
         When it has moved on meanwhile, all is read again: `maintain` may have removed what a newer generation replaced.
 
@@ -45,11 +48,12 @@ class Snapshot:
             for _ in range(SNAPSHOT_TRIES):
                 version = lake.table("videos").version()
                 files = {}
-                for name in ("videos", *CONTENT, *EVENTS_ONLY):
+                for name in TABLES:
                     files[name] = tuple(lake.files(name))
                 if lake.table("videos").version() == version:
                     break
-            if lake.outdated():
+            older = lake.outdated()
+            if older:
                 _check_shape(lake, files)
         except DeltaError as error:
             raise LakeUnreadable(
@@ -59,13 +63,17 @@ class Snapshot:
             raise StorageBusy(
                 f"The table {lake.path(name)} cannot be read: {first_line(error)}", next="Run the same command again."
             ) from error
-        return cls(files, version)
+        return cls(files, version, older)
+
+
+NOTHING = Snapshot({}, 0)  # of a lake that is not there yet
 
 
 def _check_shape(lake: Lake, files: Mapping[str, tuple[str, ...]]) -> None:
     """An older lake can be read as it is, unless it has videos whose words no view would show."""
     connection = connect(lake, Snapshot({"videos": files["videos"]}, 0))
-    row = connection.execute("SELECT count(*) FROM _videos WHERE n_words > 0 AND n_passages IS NULL").fetchone()
+    sql = "SELECT count(*) FROM _videos WHERE n_words > 0 AND n_passages IS NULL AND acoustic_recipe IS NOT NULL"
+    row = connection.execute(sql).fetchone()
     if row and row[0]:
         raise LakeTooOld(
             f"The lake {lake.uri} was written by an older Nightscribe, and {row[0]} indexings in it have not today's form "
@@ -74,8 +82,8 @@ def _check_shape(lake: Lake, files: Mapping[str, tuple[str, ...]]) -> None:
         )
 
 
-def connect(lake: Lake, snapshot: Snapshot | None = None) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB with the lake's views, on one snapshot. Times are shown in UTC."""
+def connect(lake: Lake, snapshot: Snapshot | None = None, *, lean: bool = False) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB with the lake's views, on one snapshot; `lean` as in `define_current`. Times are shown in UTC."""
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET parquet_metadata_cache = true")  # a file of a Delta table never changes
@@ -83,7 +91,7 @@ def connect(lake: Lake, snapshot: Snapshot | None = None) -> duckdb.DuckDBPyConn
     if not lake.local:
         connection.register_filesystem(file_system(lake.uri, (f for files in snapshot.files.values() for f in files)))
     try:
-        define_views(connection, snapshot)
+        define_views(connection, snapshot, lean=lean)
     except duckdb.Error as error:
         raise LakeUnreadable(f"The lake cannot be read: {first_line(error)}", next=RESTORE) from error
     return connection
@@ -103,45 +111,23 @@ def damage(error: BaseException) -> LakeUnreadable | None:
     return None
 
 
-def define_views(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
-    """Make the views of `snapshot` in a connection. `current_videos` is a small table; all the rest is lazy."""
+def define_views(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, lean: bool = False) -> None:
+    """Make the views of `snapshot` in a connection. What is current is found at once; all the rest is lazy."""
     for name in TABLES:
         connection.execute(f"CREATE VIEW _{name} AS {_source(name, snapshot.files.get(name, ()))}")
-    connection.execute(
-        "CREATE TABLE current_videos AS SELECT video_id, max(generation) AS generation FROM _videos GROUP BY video_id"
-    )
-    connection.execute("CREATE VIEW videos_all AS FROM _videos")
-    connection.execute(_only("videos", "current_videos"))
-    for name in CONTENT:
-        connection.execute(
-            f"CREATE VIEW {name}_all AS SELECT * FROM _{name} "
-            "SEMI JOIN (SELECT video_id, generation FROM _videos) USING (video_id, generation)"
-        )
-        connection.execute(_only(name, "current_videos"))
-    for suffix in ("", "_all"):
-        connection.execute(f"CREATE VIEW transcripts{suffix} AS {_TRANSCRIPTS.format(suffix)}")
+    define_current(connection, older=snapshot.older, lean=lean)
     for name in EVENTS_ONLY:
         connection.execute(f"CREATE VIEW {name} AS SELECT {'DISTINCT *' if name == 'vocabulary' else '*'} FROM _{name}")
 
 
-# Passages have one space at each end, and so have the texts made of them.
-_TRANSCRIPTS = """
-SELECT video_id, generation, text, nullif(folded, text) AS folded FROM (
-    SELECT video_id, generation, replace(string_agg(coalesce(said, text), '' ORDER BY passage_no), '  ', ' ') AS text,
-           replace(string_agg(text, '' ORDER BY passage_no), '  ', ' ') AS folded
-    FROM passages{} GROUP BY video_id, generation)
-"""
-
-
-def _only(name: str, which: str) -> str:
-    return f"CREATE VIEW {name} AS SELECT * FROM _{name} SEMI JOIN {which} USING (video_id, generation)"
-
-
 def _source(name: str, files: tuple[str, ...]) -> str:
     """The rows of a table's files, with every column of its schema even where a file is older than a column."""
-    columns = ", ".join(f"NULL::{kind} AS {column}" for column, kind in TABLES[name].items())
+    kinds = TABLES[name] | LEGACY.get(name, {})
+    columns = ", ".join(f"NULL::{kind} AS {column}" for column, kind in kinds.items())
     empty = f"SELECT {columns} WHERE false"
     if not files:
         return empty
     listed = ", ".join(map(quoted, files))
-    return f"{empty} UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], union_by_name = true)"
+    # What a table is partitioned by stands in the names of its folders alone.
+    parts = ", hive_partitioning = true, hive_types_autocast = false" if name in PARTITIONED else ""
+    return f"{empty} UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], union_by_name = true{parts})"

@@ -31,8 +31,8 @@ class Options(Protocol):
 class Table:
     """A table of a stage. Every row has `video_id` and `generation` before these columns, with DuckDB's types.
 
-    `order` sorts the rows of one video. `faults` are conditions that rows of one generation must not fulfil, as SQL over the
-    table `rows`, by a sentence that goes on after "Video ..., generation ...,".
+    `order` sorts the rows of one video. `faults` are queries that must find nothing, over the view `{rows}`: `video_id` and
+    `generation` of what is wrong, by what is said of it.
     """
 
     name: str

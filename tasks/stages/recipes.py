@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tasks.models import ModelSet
 from tasks.records import Recipes
 from tasks.settings import Settings
-from tasks.stages.base import digest
+from tasks.stages.base import recipe_of
 from tasks.stages.registry import STAGES
 
 
 def recipes(chosen: ModelSet, settings: Settings) -> Recipes:
-    """The hashes of today's models and settings, and what they are made from."""
+    """The recipes of today's models and settings, of the stages that are on."""
     made = {stage.name: stage.options(chosen, settings) for stage in STAGES}
-    described = {name: options.described() if options else None for name, options in made.items()}
-    return chained(
-        {
-            "set": chosen.name,
-            "acoustic": described["emissions"],
-            "decode": described["words"],
-            "cues": {**(described["cues"] or {}), **(described["passages"] or {})},
-            "topics": described["topics"],
-        }
-    )
+    return chained({name: options.described() for name, options in made.items() if options is not None}, chosen.name)
 
 
-def chained(detail: dict[str, Any]) -> Recipes:
-    """The hashes of a description. Each stage stands on the one before it: a new acoustic model is a new recipe of
-    everything after it."""
-    acoustic = digest(detail.get("acoustic"))
-    decode = digest([acoustic, detail.get("decode")])
-    cues, topics = digest([decode, detail.get("cues")]), digest([decode, detail.get("topics")])
-    return Recipes(acoustic, decode, cues, topics, detail)
+def chained(described: Mapping[str, Any], models: str = "") -> Recipes:
+    """The hashes of described options. Each stage stands on those before it: a new acoustic model is a new recipe of
+    everything that comes of its words."""
+    hashes: dict[str, str] = {}
+    for stage in STAGES:
+        if stage.name in described:
+            before = tuple(hashes[one.name] for one in STAGES.stages_before(stage) if one.name in hashes)
+            hashes[stage.name] = recipe_of(described[stage.name], before)
+    return Recipes(hashes, dict(described), models)

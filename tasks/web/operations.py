@@ -74,7 +74,7 @@ def _speed(view: View) -> list[dict[str, Any]]:
     """Hours of media for an hour of each stage, over every generation that was heard."""
     sums = ", ".join(f"sum({stage}_s) AS {stage}" for stage in STAGES)
     [row] = view.dicts(
-        f"SELECT sum(duration_ms) / 1000 AS media, {sums} FROM videos_all "
+        f"SELECT sum(duration_ms) / 1000 AS media, {sums} FROM videos_and_runs_all "
         "WHERE status IN ('indexed', 'no_speech') AND model_s > 0 AND duration_ms > 0"
     )
     media = row["media"] or 0

@@ -174,7 +174,7 @@ class Snapshots:
                     newest.signature = signature
                     newest.readers += 1
                     return newest
-            connection = connect(self.lake, snapshot)
+            connection = connect(self.lake, snapshot, lean=True)
             connection.execute(f"SET memory_limit = '{self._memory_mb}MB'")
             connection.execute(f"SET max_temp_directory_size = '{SPILL * self._memory_mb}MB'")
             connection.execute("SET temp_directory = $folder", {"folder": str(self._spill)})

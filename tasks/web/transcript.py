@@ -61,7 +61,7 @@ def transcript(
     of = _of(row)
     within = f"{of} AND start_ms >= {int(from_ms)}" + (f" AND start_ms < {int(to_ms)}" if to_ms is not None else "")
     words = view.dicts(
-        "SELECT word_no, word, start_ms, end_ms, round(confidence::DOUBLE, 4) AS confidence, cue_no FROM words "
+        "SELECT word_no, word, start_ms, end_ms, round(confidence::DOUBLE, 4) AS confidence, cue_no FROM words_and_cues "
         f"WHERE {within} ORDER BY word_no LIMIT {int(most_words) + 1}"
     )
     next_ms = words[most_words]["start_ms"] if len(words) > most_words else None
@@ -87,7 +87,7 @@ def lines(view: View, row: dict[str, Any]) -> list[Line]:
     of = _of(row)
     spoken: dict[int, list[tuple[int, str, int, int, float]]] = {}
     for cue_no, *word in view.rows(
-        f"SELECT cue_no, word_no, word, start_ms, end_ms, confidence FROM words WHERE {of} ORDER BY word_no"
+        f"SELECT cue_no, word_no, word, start_ms, end_ms, confidence FROM words_and_cues WHERE {of} ORDER BY word_no"
     ):
         spoken.setdefault(cue_no, []).append((word[0], word[1], word[2], word[3], word[4]))
     found = view.rows(f"SELECT cue_no, start_ms, end_ms FROM cues WHERE {of} ORDER BY cue_no")

@@ -88,7 +88,7 @@ def video_row(view: View, video_id: str) -> dict[str, Any]:
     # An id that is none is never looked for: it may be a path, or longer than a lake.
     found = (
         view.dicts(
-            f"SELECT * FROM videos v WHERE v.video_id = {quoted(video_id)} AND v.status NOT IN ('gone', 'forgotten')"
+            f"SELECT * FROM videos_and_runs v WHERE v.video_id = {quoted(video_id)} AND v.status NOT IN ('gone', 'forgotten')"
         )
         if VIDEO_ID.fullmatch(video_id)
         else []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jiwer
 import pytest
-from conftest import REPO, command_environment
+from conftest import REPO, command_environment, made_by
 
 from nightscribe.bench.material import talks
 from tasks.errors import Misconfigured
@@ -24,7 +24,6 @@ from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.manifest import Problems
 from tasks.models import find_set
-from tasks.records import Recipes
 from tasks.settings import Settings
 from tasks.topics import load_topics
 
@@ -236,8 +235,8 @@ def test_a_confusion_matrix_can_be_drawn(tmp_path):
 @pytest.fixture
 def two_recipes(lake: Lake, result) -> Lake:
     old, new = (
-        Recipes("a1", "d1", "c1", "t1", {"acoustic": {"model": "small"}, "decode": {"lm": "lm"}}),
-        Recipes("a2", "d2", "c2", "t2", {"acoustic": {"model": "large"}, "decode": {"lm": None}}),
+        made_by({"emissions": {"model": "small"}, "words": {"lm": "lm"}}, words="d1"),
+        made_by({"emissions": {"model": "large"}, "words": {"lm": None}}, words="d2"),
     )
     texts = {
         "one": ("the banc left rates", "the bank left rates"),

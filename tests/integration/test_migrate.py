@@ -65,7 +65,7 @@ def is_whole(lake: Lake) -> None:
         "its texts are in passages now, and would outlive a forgotten video"
     )
     marker = json.loads(Path(lake.uri, MARKER).read_text())
-    assert (marker["version"], [m["version"] for m in marker["migrations"]]) == (LAKE_VERSION, [2, 3])
+    assert (marker["version"], [m["version"] for m in marker["migrations"]]) == (LAKE_VERSION, [2, 3, 4])
     assert "migrating" not in marker
 
 

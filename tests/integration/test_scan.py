@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from scanning import NOW, RECIPES, empty_bucket, keep, look, put, why
+from conftest import made_by
+from scanning import NOW, empty_bucket, keep, look, put, why
 
 from tasks.lake.views import connect
-from tasks.records import Recipes
 from tasks.scan import count_stale
+from tasks.stages.registry import STAGES
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_a_permanent_failure_waits_until_it_is_asked_for(folder, lake):
 def test_a_permanent_failure_is_tried_again_with_a_new_object_or_recipe(folder, lake):
     put(folder, "a.mp4")
     keep(lake, folder, look(folder, lake), status="failed")
-    assert why(look(folder, lake, recipes=Recipes("A2", "d", "c", "t", {}))) == {"a.mp4": "retried"}
+    assert why(look(folder, lake, recipes=made_by(emissions="other"))) == {"a.mp4": "retried"}
     put(folder, "a.mp4", data=b"mended")
     assert why(look(folder, lake)) == {"a.mp4": "changed"}
 
@@ -140,11 +140,12 @@ def test_retry_failed_leaves_what_is_indexed_alone(folder, lake):
 @pytest.mark.parametrize(
     ("recipes", "stage"),
     [
-        (Recipes("A2", "D2", "C2", "T2", {}), "audio"),
-        (Recipes("a", "D2", "C2", "T2", {}), "decode"),
-        (Recipes("a", "d", "C2", "T2", {}), "cues"),
-        (Recipes("a", "d", "C2", "t", {}), "cues"),
-        (Recipes("a", "d", "c", "T2", {}), "topics"),
+        (made_by(emissions="E", words="W", cues="C", passages="P", topics="T"), "audio"),
+        (made_by(words="W", cues="C", passages="P", topics="T"), "decode"),
+        (made_by(cues="C", topics="T"), "cues"),
+        (made_by(passages="P"), "cues"),
+        (made_by(cues="C"), "cues"),
+        (made_by(topics="T"), "topics"),
     ],
 )
 def test_a_stale_video_is_counted_and_redone_from_the_first_stage_that_differs(folder, lake, recipes, stage):
@@ -159,16 +160,16 @@ def test_a_stale_video_is_counted_and_redone_from_the_first_stage_that_differs(f
 def test_a_video_without_audio_is_not_stale_by_decoder_or_cues(folder, lake):
     put(folder, "a.mp4")
     keep(lake, folder, look(folder, lake), status="no_audio")
-    assert look(folder, lake, recipes=Recipes("a", "D2", "C2", "t", {}), refresh=True).work == []
-    assert look(folder, lake, recipes=Recipes("A2", "d", "c", "t", {}), refresh=True).work[0].from_stage == "audio"
+    assert look(folder, lake, recipes=made_by(words="W", cues="C", passages="P"), refresh=True).work == []
+    assert look(folder, lake, recipes=made_by(emissions="other"), refresh=True).work[0].from_stage == "audio"
 
 
 @pytest.mark.parametrize("status", ["indexed", "no_speech", "no_audio", "failed", "gone", "forgotten"])
-@pytest.mark.parametrize("changed", ["acoustic", "decode", "cues", "topics", None])
+@pytest.mark.parametrize("changed", [*STAGES.names, None])
 def test_what_the_lake_counts_as_stale_is_what_a_refresh_redoes(folder, lake, status, changed):
     put(folder, "a.mp4")
     keep(lake, folder, look(folder, lake), status=status)
-    recipes = replace(RECIPES, **({changed: "other"} if changed else {}))
+    recipes = made_by(**{changed: "other"} if changed else {})
     redone = look(folder, lake, recipes=recipes, refresh=True).count("stale")
     assert count_stale(connect(lake), recipes) == redone
 

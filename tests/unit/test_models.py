@@ -73,8 +73,8 @@ def test_each_setting_changes_the_recipes_of_its_stage_and_of_those_after_it():
 def test_a_language_model_of_the_hub_is_known_by_its_commit():
     english = read_catalog(CATALOG)["english"]
     one, other = (recipes(replace(english, lm_revision=commit), Settings()) for commit in ("a" * 40, "b" * 40))
-    assert one.acoustic == other.acoustic
-    assert one.decode != other.decode != recipes(english, Settings()).decode
+    assert one["emissions"] == other["emissions"]
+    assert one["words"] != other["words"] != recipes(english, Settings())["words"]
 
 
 def test_a_setting_comes_before_the_set_and_the_set_before_what_was_tuned():
@@ -97,14 +97,14 @@ def test_hot_words_are_part_of_the_decode_recipe_by_their_words(tmp_path):
     first.write_text("Nightscribe # the name\n\nDuckDB\n")
     second.write_text("DuckDB\nNightscribe\n")
     assert hot_words(Settings(hot_words=first)) == ["DuckDB", "Nightscribe"]
-    assert made(hot_words=first).decode == made(hot_words=second).decode != made().decode
+    assert made(hot_words=first)["words"] == made(hot_words=second)["words"] != made()["words"]
     with pytest.raises(Misconfigured, match="cannot be read"):
         hot_words(Settings(hot_words=tmp_path / "none.txt"))
 
 
 def test_recipes_can_be_made_again_from_their_description():
     base = made()
-    assert chained(base.detail) == base
+    assert chained(base.options, base.models) == base
 
 
 def test_a_model_folder_is_known_by_its_content_and_not_by_its_card(tmp_path):

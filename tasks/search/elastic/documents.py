@@ -34,7 +34,8 @@ def current(connection: duckdb.DuckDBPyConnection, only: Sequence[str] | None = 
     cursor = connection.cursor()
     which = "" if only is None else "SEMI JOIN (SELECT unnest($only::VARCHAR[]) AS video_id) USING (video_id)"
     cursor.execute(
-        f"SELECT video_id, generation, coalesce(n_passages, 0), coalesce(n_words, 0) FROM videos {which} ORDER BY video_id",
+        "SELECT video_id, v.generation, coalesce(p.rows, 0), coalesce(n_words, 0) FROM video_facts v "
+        f"LEFT JOIN current_passages p USING (video_id) {which} ORDER BY video_id",
         {} if only is None else {"only": list(only)},
     )
     while rows := cursor.fetchmany(10_000):
@@ -70,7 +71,7 @@ def documents(
     videos_rows = _rows(
         connection,
         "SELECT video_id, generation, key, bucket, title, published_at, duration_ms, language, status, reason, confidence "
-        f"FROM videos {those}",
+        f"FROM video_facts {those}",
         parameters,
     )
     topics: dict[str, list[str]] = {}
@@ -192,7 +193,7 @@ class _Words:
     def __init__(self, connection: duckdb.DuckDBPyConnection, those: str, parameters: dict[str, Any]) -> None:
         table = connection.execute(
             "SELECT video_id, word, start_ms, end_ms, round(confidence::DOUBLE, 4) AS confidence "
-            f"FROM words {those}, word_no",
+            f"FROM spoken_words {those}, word_no",
             parameters,
         ).fetchnumpy()
         self._word = table["word"].tolist()

@@ -44,7 +44,7 @@ def rebuild(syncer: Syncer) -> SyncReport:
     report = SyncReport(kind="rebuild")
     with recorded(syncer, report):
         snapshot = Snapshot.of(syncer.lake)
-        connection = connect(syncer.lake, snapshot)
+        connection = connect(syncer.lake, snapshot, lean=True)
         languages = spoken_languages(connection)
         golden = golden_queries(syncer.settings, languages)  # before the work: the file may be missing
         with reached("a new index"):
@@ -113,7 +113,9 @@ def differing(query: Query, expected: dict[str, Any], found: dict[str, Any]) -> 
 
 
 def _counts(syncer: Syncer, connection: duckdb.DuckDBPyConnection, index: str) -> list[str]:
-    row = connection.execute("SELECT count(*), coalesce(sum(n_passages), 0) FROM videos").fetchone()
+    row = connection.execute(
+        "SELECT (SELECT count(*) FROM video_facts), (SELECT coalesce(sum(rows), 0) FROM current_passages)"
+    ).fetchone()
     assert row is not None
     problems = []
     for kind, expected in (("video", row[0]), ("passage", int(row[1]))):

@@ -34,8 +34,10 @@ CUES = Stage(
             },
             order=("cue_no",),
             faults={
-                "has a cue twice": "count(*) <> count(DISTINCT cue_no)",
-                "has cues that end before they begin": "bool_or(end_ms < start_ms)",
+                "has a cue twice": "SELECT video_id, generation FROM {rows} GROUP BY video_id, generation, cue_no HAVING count(*) > 1",
+                "has words outside their cue": "SELECT DISTINCT w.video_id, w.generation FROM words_and_cues_all w "
+                "LEFT JOIN {rows} c USING (video_id, generation, cue_no) SEMI JOIN {rows} USING (video_id, generation) "
+                "WHERE c.cue_no IS NULL OR w.start_ms < c.start_ms - 1 OR w.start_ms > c.end_ms",
             },
         ),
     ),

@@ -55,8 +55,10 @@ PASSAGES = Stage(
             order=("passage_no",),
             read_whole=True,
             faults={
-                "has a passage twice": "count(*) <> count(DISTINCT passage_no)",
-                "has passages that do not follow each other": "sum(last_word - first_word + 1) <> max(last_word) + 1",
+                "has passages that are not its words": "SELECT video_id, generation FROM (SELECT video_id, generation, "
+                "sum(last_word - first_word + 1) AS n, max(last_word) AS last, count(DISTINCT passage_no) - count(*) AS twice "
+                "FROM {rows} GROUP BY ALL) LEFT JOIN every_words w USING (video_id, generation) "
+                "WHERE n <> coalesce(w.rows, 0) OR last <> n - 1 OR twice <> 0",
             },
         ),
     ),

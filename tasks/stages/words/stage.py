@@ -79,9 +79,11 @@ WORDS = Stage(
             },
             order=("word_no",),
             faults={
-                "has a word twice": "count(*) <> count(DISTINCT word_no)",
-                "has words that do not follow each other": "min(word_no) <> 0 OR max(word_no) <> count(*) - 1",
-                "has words that end before they begin": "bool_or(end_ms < start_ms)",
+                "has words that do not follow each other": "SELECT video_id, generation FROM {rows} GROUP BY ALL "
+                "HAVING min(word_no) <> 0 OR max(word_no) <> count(*) - 1 OR count(DISTINCT word_no) <> count(*)",
+                "has words out of time": "SELECT DISTINCT video_id, generation FROM (SELECT *, lag(start_ms) OVER "
+                "(PARTITION BY video_id, generation ORDER BY word_no) AS before FROM {rows}) "
+                "WHERE start_ms < before OR end_ms < start_ms",
             },
         ),
     ),

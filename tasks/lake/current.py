@@ -1,0 +1,181 @@
+"""What is current of each stage, and what was at each generation of a video: SQL over the stage runs, from the declarations.
+
+A row of `videos` is a generation of a video: a visit to its object, or new metadata. Runs of stages are made with it (all that
+follows from the sound) or later beside it (new topics); their generation is their own. Rows of a stage are shown with the
+generation of the video that they belong to, so that all views are joined by `video_id` and `generation`.
+
+A run counts when it was made from the object as it is now. Of several the newest counts; of a bound stage (cues name words)
+only one that was made from what is shown beside it; and of the transcript the one that the row of `videos` tells of.
+"""
+
+from __future__ import annotations
+
+import re
+
+import duckdb
+
+from tasks.lake.schema import CONTENT, KEY, TABLES
+from tasks.lake.version3 import older_runs
+from tasks.stages.base import Stage
+from tasks.stages.registry import STAGES
+
+HIDDEN = "('gone', 'forgotten')"  # videos of which no content is shown
+MADE = "('done', 'empty')"
+# By view: the one without the columns that take a join, and the one with them.
+LEAN = {
+    "videos": "video_facts",
+    "videos_all": "video_facts_all",
+    "words": "spoken_words",
+    "words_all": "spoken_words_all",
+}
+WHOLE = {
+    "videos": "videos_and_runs",
+    "videos_all": "videos_and_runs_all",
+    "words": "words_and_cues",
+    "words_all": "words_and_cues_all",
+}
+
+
+def define_current(connection: duckdb.DuckDBPyConnection, *, older: bool, lean: bool) -> None:
+    """Make the views `videos`, `stage_runs`, `transcripts` and those of the stages' tables, and their twins in `_all`.
+
+    With `lean`, `videos` and `words` lack the columns that take a join; `videos_and_runs` and `words_and_cues` have them.
+    """
+    runs = f"SELECT * FROM _stage_runs UNION ALL BY NAME {older_runs(connection)}" if older else "FROM _stage_runs"
+    connection.execute(f"CREATE VIEW every_run AS {runs}")
+    connection.execute(f"CREATE TABLE current_videos AS {_CURRENT_VIDEOS}")
+    connection.execute(f"CREATE VIEW every_video AS {_EVERY_VIDEO}")
+    for stage in STAGES:
+        connection.execute(f"CREATE TABLE current_{stage.name} AS {_made(stage, 'current_videos', 'current_')}")
+        connection.execute(f"CREATE VIEW every_{stage.name} AS {_made(stage, 'every_video', 'every_')}")
+    for name, (stage, _) in STAGES.tables.items():
+        for view, made in ((name, f"current_{stage.name}"), (f"{name}_all", f"every_{stage.name}")):
+            connection.execute(f"CREATE VIEW {LEAN.get(view, view)} AS {_shown(name, made)}")
+    for suffix, which, made in (("", "current_videos", "current_"), ("_all", "every_video", "every_")):
+        connection.execute(f"CREATE VIEW transcripts{suffix} AS {_TRANSCRIPTS.format(suffix)}")
+        connection.execute(f"CREATE VIEW video_facts{suffix} AS {_facts(which)}")
+        connection.execute(f"CREATE VIEW videos_and_runs{suffix} AS {_videos(suffix, made)}")
+        connection.execute(f"CREATE VIEW words_and_cues{suffix} AS {_words(suffix, made)}")
+    for view in LEAN:
+        connection.execute(f"CREATE VIEW {view} AS FROM {(LEAN if lean else WHOLE)[view]}")
+    connection.execute(f"CREATE VIEW stage_runs AS {_STAGE_RUNS}")
+
+
+_CURRENT_VIDEOS = f"""
+SELECT video_id, max(generation) AS generation, arg_max(coalesce(object_generation, generation), generation) AS object_generation,
+       arg_max(coalesce(transcript_generation, generation), generation) AS transcript_generation,
+       arg_max(status NOT IN {HIDDEN}, generation) AS shown, NULL::BIGINT AS next_generation
+FROM _videos GROUP BY video_id
+"""
+_EVERY_VIDEO = f"""
+SELECT video_id, generation, coalesce(object_generation, generation) AS object_generation,
+       coalesce(transcript_generation, generation) AS transcript_generation, status NOT IN {HIDDEN} AS shown,
+       lead(generation) OVER (PARTITION BY video_id ORDER BY generation) AS next_generation
+FROM _videos
+"""
+
+
+def _made(stage: Stage, videos: str, made: str) -> str:
+    """Which run of a stage counts at each generation of a video, and whose rows those are."""
+    needed = [name for name in stage.needs if name in STAGES.names] if stage.bound else []
+    beside = " ".join(
+        f"JOIN {made}{name} n{number} ON n{number}.video_id = v.video_id AND n{number}.generation = v.generation "
+        f"AND r.inputs['{name}'] = n{number}.run_generation"
+        for number, name in enumerate(needed)
+    )
+    told = "r.generation = v.transcript_generation" if stage.together and not stage.bound else "true"
+    return f"""
+SELECT video_id, generation, unnest(run) FROM (SELECT video_id, generation, arg_max(run, run.run_generation) AS run FROM (
+    SELECT v.video_id, v.generation,
+           {{'run_generation': r.generation, 'status': r.status, 'rows': r.rows, 'recipe': r.recipe,
+             'owner': coalesce(r.taken_from, r.video_id), 'owned': coalesce(r.taken_generation, r.generation)}} AS run
+    FROM {videos} v JOIN every_run r ON r.video_id = v.video_id AND r.object_generation = v.object_generation {beside}
+    WHERE r.stage = '{stage.name}' AND r.status IN {MADE} AND v.shown AND {told}
+      AND (v.next_generation IS NULL OR r.generation < v.next_generation)
+) GROUP BY video_id, generation)
+"""
+
+
+def _shown(name: str, made: str) -> str:
+    """The rows of a table that count, under the video and the generation that they are shown with."""
+    columns = ", ".join(f"t.{column}" for column in CONTENT[name] if column not in KEY)
+    return (
+        f"SELECT m.video_id, m.generation, {columns} FROM _{name} t JOIN {made} m "
+        "ON t.video_id = m.owner AND t.generation = m.owned"
+    )
+
+
+def _words(suffix: str, made: str) -> str:
+    """Words with the number of their cue. Those of older lakes have it; cues that were cut since name their words instead."""
+    words = _shown("words", f"{made}words").replace(" FROM", ", t.cue_no AS old_cue FROM", 1)
+    return f"""
+SELECT w.* EXCLUDE (old_cue), coalesce(c.cue_no, w.old_cue) AS cue_no
+FROM ({words}) w
+ASOF LEFT JOIN (SELECT video_id, generation, cue_no, first_word FROM cues{suffix} WHERE first_word IS NOT NULL) c
+ON c.video_id = w.video_id AND c.generation = w.generation AND c.first_word <= w.word_no
+"""
+
+
+# Passages have one space at each end, and so have the texts made of them.
+_TRANSCRIPTS = """
+SELECT video_id, generation, text, nullif(folded, text) AS folded FROM (
+    SELECT video_id, generation, replace(string_agg(coalesce(said, text), '' ORDER BY passage_no), '  ', ' ') AS text,
+           replace(string_agg(text, '' ORDER BY passage_no), '  ', ' ') AS folded
+    FROM passages{} GROUP BY video_id, generation)
+"""
+_STAGE_RUNS = "SELECT * FROM every_run SEMI JOIN (SELECT video_id FROM current_videos WHERE shown) USING (video_id)"
+
+
+# Columns of `videos` from before there were stage runs, by the stage whose run has them now.
+_OF_RUNS = {
+    "n_cues": "coalesce(m_cues.rows, 0)::INTEGER",
+    "n_passages": "coalesce(m_passages.rows, 0)::INTEGER",
+    "recipes": f"concat_ws('/', {', '.join(f'r_{name}.recipe' for name in STAGES.names)})",
+    "recipe_json": "json_object('acoustic', r_emissions.options::JSON, 'decode', r_words.options::JSON, 'cues', "
+    "json_merge_patch(r_cues.options, r_passages.options), 'topics', r_topics.options::JSON)::VARCHAR",
+    "acoustic_recipe": "r_emissions.recipe",
+    "decode_recipe": "r_words.recipe",
+    "cues_recipe": "r_cues.recipe",
+    "topics_recipe": "r_topics.recipe",
+    "model_s": "r_emissions.seconds",
+    "decode_s": "r_words.seconds",
+    "topics_s": "r_topics.seconds",
+    "device": "r_emissions.device",
+    "hardware": "r_emissions.hardware",
+}
+
+
+def _videos(suffix: str, made: str) -> str:
+    """Facts of the videos, and what their stage runs say: with a join for each stage."""
+    columns = ", ".join(f"{value} AS {name}" for name, value in _OF_RUNS.items())
+    joins = " ".join(
+        f"LEFT JOIN {made}{name} m_{name} ON m_{name}.video_id = v.video_id AND m_{name}.generation = v.generation "
+        f"LEFT JOIN every_run r_{name} ON r_{name}.stage = '{name}' AND r_{name}.video_id = v.video_id "
+        f"AND r_{name}.generation = m_{name}.run_generation"
+        for name in STAGES.names
+    )
+    return f"SELECT v.*, {columns} FROM video_facts{suffix} v {joins}"
+
+
+def _facts(which: str) -> str:
+    own = ("object_generation", "transcript_generation", "metadata_generation")
+    columns = ", ".join(f"coalesce({c}, generation) AS {c}" if c in own else c for c in TABLES["videos"])
+    return f"SELECT {columns} FROM _videos SEMI JOIN {which} USING (video_id, generation)"
+
+
+_EVERY_COLUMN = re.compile(
+    r"\*|columns|pragma|(^|\(|\bunion|\ball|\bname|\bexcept|\bintersect)\s*(from|table|describe|summarize)\b"
+)
+
+
+def fit(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Give the views the columns that a query may mean, and no others: where it names none that takes a join, an archive of
+    millions is asked for its words twice as fast."""
+    text = re.sub(r"count\s*\(\s*\*\s*\)", "", sql.lower())
+    named = set(re.findall(r"\w+", text))
+    every = bool(_EVERY_COLUMN.search(text))
+    for view, joined in (("videos", set(_OF_RUNS)), ("words", {"cue_no"})):
+        for name in (view, f"{view}_all"):
+            connection.execute(
+                f"CREATE OR REPLACE VIEW {name} AS FROM {(WHOLE if every or named & joined else LEAN)[name]}"
+            )
