@@ -81,11 +81,11 @@ def plain() -> list[Variant]:
         "raw.ec3": ("-c:a", "eac3", "-f", "eac3"), "raw.dts": ("-c:a", "dca", "-strict", "-2"), "raw.tta": (),
         "wavpack.wv": (), "wma.wma": (), "mka.mka": VORBIS,
     }  # fmt: skip
-    still = ("-c:v", "libx264", "-r", "1", "-frames:v", "24", "-g", "5")
+    still = ("-c:v", "libx264", "-r", "1", "-g", "5")
     return [
         Variant("cover.mp3", "plain", covered(*MP3), plays=True, picture_ms=None),
         Variant("cover.m4a", "plain", covered(*AAC), plays=True, picture_ms=None),
-        Variant("1 picture a second.mp4", "plain", film(*still, *AAC), plays=True, picture_ms=None),
+        Variant("1 picture a second.mp4", "plain", film(*still, *AAC), plays=True, picture_ms=None, length_ms=26_000),
         Variant("time code.mov", "plain", film(*H264, *PCM, "-timecode", "10:00:00:00")),
         Variant("time code.mxf", "plain", film(*MPEG2, *PCM, "-timecode", "10:00:00:00")),
         *(Variant(name, "plain", film(*options), plays=True) for name, options in films.items()),
