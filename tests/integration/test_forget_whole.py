@@ -87,7 +87,15 @@ def test_every_byte_is_read_for_the_words_of_a_forgotten_video(filled, settings,
     assert rows(filled, f"SELECT video_id, word FROM words_all WHERE video_id <> '{ID}' ORDER BY ALL") == others
     assert check(filled) == []
     assert (certificate.videos, certificate.generations) == ([ID], 2)
-    assert certificate.rows == {"words": 11, "cues": 2, "passages": 2, "topics": 1, "sync_failures": 1, "videos": 2}
+    assert certificate.rows == {
+        "stage_runs": 10,
+        "words": 11,
+        "cues": 2,
+        "passages": 2,
+        "topics": 1,
+        "sync_failures": 1,
+        "videos": 2,
+    }
     assert certificate.vocabulary == 8, "quixotic people in zanzibar woman came to again; the is said by others"
     assert (certificate.reports, certificate.subtitles, certificate.caches) == (4, 2, 1)
     assert rows(filled, "SELECT word FROM vocabulary ORDER BY 1") == [

@@ -29,8 +29,10 @@ WRITER = """
 import json, sys, time
 from tasks.lake.commit import commit
 from tasks.lake.store import Lake
-from tasks.records import Cue, Metadata, Result, Word, Work
+from tasks.records import Cue, Metadata, Recipes, Result, Word, Work
+from tasks.stages.registry import STAGES
 
+RECIPES = Recipes(dict.fromkeys(STAGES.names, "r"))
 uri, me, until = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 lake, step, last = Lake(uri), 0, {}
 while time.time() < until:
@@ -39,7 +41,7 @@ while time.time() < until:
         words = tuple(Word(f"w{me}x{step}x{i}", 100 * i, 100 * i + 90, 0.5) for i in range(20 + step % 7))
         text = " ".join(w.word for w in words)
         work = Work(video, video, 1, "1-1", None, None, None, "new", last_generation=last.get(video, 0))
-        results.append(Result(work, "b", "b", "indexed", Metadata("t"), made_by(), words=words,
+        results.append(Result(work, "b", "b", "indexed", Metadata("t"), RECIPES, words=words,
                               cues=(Cue(0, words[-1].end_ms, text, 0.5, 0, len(words) - 1),)))
     for done in commit(lake, results, run_id=str(me), device="cpu"):
         last[done.work.video_id] = done.generation

@@ -19,6 +19,7 @@ from tasks.models import (
 )
 from tasks.settings import Settings
 from tasks.stages.recipes import chained, recipes
+from tasks.stages.registry import STAGES
 
 CATALOG = REPO / "data/models/catalog.toml"
 
@@ -55,17 +56,17 @@ def test_a_misspelt_key_in_a_catalogue_is_said(tmp_path):
 def test_each_setting_changes_the_recipes_of_its_stage_and_of_those_after_it():
     base = made()
     changed = {
-        "window_s": ("acoustic", "decode", "cues", "topics"),
-        "beam_width": ("decode", "cues", "topics"),
-        "lm_weight": ("decode", "cues", "topics"),
-        "word_bonus": ("decode", "cues", "topics"),
-        "blank_penalty": ("decode", "cues", "topics"),
+        "window_s": ("emissions", "words", "cues", "passages", "topics"),
+        "beam_width": ("words", "cues", "passages", "topics"),
+        "lm_weight": ("words", "cues", "passages", "topics"),
+        "word_bonus": ("words", "cues", "passages", "topics"),
+        "blank_penalty": ("words", "cues", "passages", "topics"),
         "line_chars": ("cues",),
         "topic_keep": ("topics",),
     }
     for setting, stages in changed.items():
         other = made(**{setting: 30})
-        differ = tuple(s for s in ("acoustic", "decode", "cues", "topics") if getattr(base, s) != getattr(other, s))
+        differ = tuple(stage for stage in STAGES.names if base[stage] != other[stage])
         assert differ == stages, setting
     assert made(batch_videos=3, decoders=2, device="cpu") == base, "how fast is no part of what"
 
