@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -40,6 +40,7 @@ class Work:
     source_id: str | None = None  # with from_stage "copy": whose words it takes over, and of which generation
     source_generation: int | None = None
     same_size: bool = False  # the lake has another content of this size: to be compared by its hash
+    stages: Sequence[str] = ()  # that another recipe has made
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +222,18 @@ class Recipes:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What the lake has of a video of which only some stages are made anew: generations of its object, its transcript and its
+    metadata, and of the run of each stage that is shown. `new_metadata`: these come with the stages."""
+
+    object_generation: int
+    transcript_generation: int
+    metadata_generation: int
+    runs: Mapping[str, int]
+    new_metadata: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """Everything the lake keeps of one indexing of one video."""
 
@@ -248,4 +261,6 @@ class Result:
     speech_ms: int = 0
     content_sha256: str | None = None
     taken_from: str | None = None  # the video whose words these are
+    made: tuple[str, ...] | None = None  # the stages that were made; None for all, and a new row of the video
+    beside: Beside | None = None  # where only some were made: what they were made from
     seconds: dict[str, float] = field(default_factory=dict)

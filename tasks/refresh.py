@@ -14,7 +14,7 @@ from tasks.errors import BadSidecar, ObjectChanged, Permanent
 from tasks.lake.views import connect
 from tasks.metadata import make_metadata, parse_sidecar, title_of
 from tasks.pipeline import Pipeline, topics_of
-from tasks.records import AudioTrack, Cue, Metadata, Probe, Result, Topic, Word, Work
+from tasks.records import AudioTrack, Beside, Cue, Metadata, Probe, Result, Topic, Word, Work
 from tasks.stages.recipes import chained
 from tasks.stages.registry import STAGES
 from tasks.subtitles import CueRules, make_cues
@@ -72,7 +72,7 @@ def _load(connection: Any, pairs: set[tuple[str, int]]) -> dict[tuple[str, int],
         made = f"SELECT video_id, generation, run_generation FROM every_{name} {those}"
         for row in _rows(
             connection,
-            f"SELECT m.video_id, m.generation, r.recipe, r.options FROM ({made}) m JOIN every_run r ON "
+            f"SELECT m.video_id, m.generation, m.run_generation, r.recipe, r.options FROM ({made}) m JOIN every_run r ON "
             f"r.stage = '{name}' AND r.video_id = m.video_id AND r.generation = m.run_generation",
             ids,
             asked,
@@ -94,7 +94,7 @@ def _refresh_one(pipeline: Pipeline, work: Work, old: dict[str, Any], given: Met
     words = tuple(Word(w["word"], w["start_ms"], w["end_ms"], w["confidence"]) for w in old["words"])
     now, before = pipeline.recipes, {name: run["recipe"] for name, run in old["runs"].items()}
     copied = work.from_stage == "copy"
-    new_cues = work.from_stage == "cues" or (copied and before.get("cues") != now["cues"])
+    new_cues = before.get("cues") != now["cues"] if copied else "cues" in work.stages and work.why == "stale"
     stay = () if copied else ("emissions", "words") if new_cues else ("emissions", "words", "cues")
     kept = {name: json.loads(old["runs"][name]["options"]) for name in stay if name in before}
     made = chained({**now.options, **kept}, now.models)
@@ -125,10 +125,29 @@ def _refresh_one(pipeline: Pipeline, work: Work, old: dict[str, Any], given: Met
         speech_ms=video["speech_ms"],
         content_sha256=video["content_sha256"],
         taken_from=video["video_id"] if copied else video["taken_from"],
+        made=None if copied else _made(pipeline, work),
+        beside=None if copied else _beside(work, old),
     )
     if not same_topics and not given:
         result = replace(result, topics=topics_of(pipeline, result))
     return replace(result, seconds={"topics": time.monotonic() - started})
+
+
+def _made(pipeline: Pipeline, work: Work) -> tuple[str, ...]:
+    """The stages that are made anew: by new recipes, or of new metadata."""
+    due = STAGES.after(["metadata"]) if work.why == "metadata" else work.stages
+    return tuple(name for name in due if name in pipeline.recipes.hashes)
+
+
+def _beside(work: Work, old: dict[str, Any]) -> Beside:
+    video = old["video"]
+    return Beside(
+        video["object_generation"],
+        video["transcript_generation"],
+        video["metadata_generation"],
+        {name: run["run_generation"] for name, run in old["runs"].items()},
+        new_metadata=work.why == "metadata",
+    )
 
 
 def _cues(

@@ -149,7 +149,7 @@ def _child() -> int:
         connection.register_filesystem(file_system(request["uri"], named))
     files = {name: tuple(paths) for name, paths in request["files"].items()}
     try:
-        define_views(connection, Snapshot(files, request["version"], request["older"]))
+        define_views(connection, Snapshot(files, request["version"], older=request["older"]))
         fit(connection, request["sql"])
         guard(connection, request["files"], request["memory_mb"])
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

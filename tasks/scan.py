@@ -167,7 +167,8 @@ objects AS (
 judged AS (
     SELECT o.*, v.attempts, v.generation, v.status, v.next_try_at,
         v.fingerprint AS known_fingerprint, v.sidecar_fingerprint AS known_sidecar,
-        {list(BEGINS.values())}[s.stages[1]] AS first_stage
+        {list(BEGINS.values())}[s.stages[1]] AS first_stage,
+        list_transform(coalesce(s.stages, []), lambda n: {list(STAGES.names)}[n]) AS stale_stages
     FROM objects o LEFT JOIN video_facts v USING (video_id) LEFT JOIN ({STALE}) s USING (video_id)
 )
 SELECT *,
@@ -214,7 +215,7 @@ SELECT video_id, key, size_bytes, fingerprint, modified_at, sidecar_key, sidecar
     coalesce(attempts, 0), coalesce(generation, 0),
     CASE WHEN why IN ('new', 'changed', 'retried') THEN n.source_id END,
     CASE WHEN why IN ('new', 'changed', 'retried') THEN n.source_generation END,
-    size_bytes IN (FROM hashed)
+    size_bytes IN (FROM hashed), stale_stages
 FROM due LEFT JOIN named n USING (content, size_bytes)
 ORDER BY why IN ('new', 'changed') DESC, modified_at NULLS LAST, key
 """

@@ -78,8 +78,9 @@ def write_subtitles(
     """
     connection = connect(lake)
     videos = connection.execute(
-        "SELECT video_id, coalesce(bucket_uri, bucket), key, language, flow_run_id FROM video_facts "
-        "SEMI JOIN (FROM current_cues WHERE rows > 0) USING (video_id) WHERE status = 'indexed' ORDER BY key, video_id"
+        "SELECT v.video_id, coalesce(v.bucket_uri, v.bucket), v.key, v.language, r.run_id FROM video_facts v "
+        "JOIN current_cues c USING (video_id) JOIN every_run r ON r.stage = 'cues' AND r.video_id = v.video_id "
+        "AND r.generation = c.run_generation WHERE v.status = 'indexed' AND c.rows > 0 ORDER BY v.key, v.video_id"
     ).fetchall()
     wanted = None if video_ids is None else set(video_ids)
     asked = {

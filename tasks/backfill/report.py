@@ -13,9 +13,9 @@ SHOWN = 200
 COUNTED = ("indexed", "no_speech", "no_audio", "failed", "gone", "forgotten", "left")
 
 _ROWS = """
-SELECT CASE WHEN v.generation > p.generation THEN status ELSE 'left' END AS status, v.reason, v.error, p.key,
+SELECT CASE WHEN n.version > p.generation THEN status ELSE 'left' END AS status, v.reason, v.error, p.key,
        v.duration_ms, v.n_words
-FROM planned p LEFT JOIN videos v ON v.key = p.key AND v.bucket = $bucket
+FROM planned p LEFT JOIN video_facts v ON v.key = p.key AND v.bucket = $bucket LEFT JOIN video_versions n USING (video_id)
 """
 _NOT_WRITTEN = "Nothing was written of it. The log of its slice says why."
 

@@ -10,8 +10,8 @@ import statistics
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.lake.vocabulary import add_words
 from tasks.passages import cut_passages
-from tasks.records import Result, Word
+from tasks.records import Cue, Result, Word
 from tasks.stages.registry import STAGES
 
 SECONDS = {"emissions": "model", "words": "decode"}  # what runs call the time of a stage
@@ -42,7 +42,7 @@ def commit(
     """
     now = datetime.now(UTC)
     now_ms = time.time_ns() // 1_000_000
-    results = [replace(r, generation=new_generation(r.work.last_generation, now_ms)) for r in results]
+    results = [replace(r, generation=new_generation(_last(r), now_ms)) for r in results]
     batch_id = f"index-{uuid.uuid4().hex}"
     content: dict[str, list[dict[str, Any]]] = {name: [] for name in CONTENT}
     for result in results:
@@ -51,13 +51,18 @@ def commit(
     for name, rows in content.items():
         lake.append(name, rows, batch_id=batch_id)
     # After the passages: who takes a word out of the vocabulary looks whether a passage has it.
-    said = [(r.language, {part for w in r.words for part in fold_word(w.word).split()}) for r in results]
+    said = [
+        (r.language, {part for w in r.words for part in fold_word(w.word).split()})
+        for r in results
+        if _makes(r, "words")
+    ]
     add_words(lake, said, batch_id=batch_id)
     where = {"device": device, "hardware": hardware, "run_id": run_id, "made_at": now}
     counts = Counter((row["video_id"], name) for name, rows in content.items() for row in rows)
     runs = [run | where for r in results for run in run_rows(r, counts)]
     lake.append("stage_runs", runs, batch_id=batch_id)
-    lake.append("videos", [video_row(r, run_id=run_id, now=now) for r in results], batch_id=batch_id)
+    visited = [r for r in results if r.made is None or (r.beside and r.beside.new_metadata)]
+    lake.append("videos", [video_row(r, run_id=run_id, now=now) for r in visited], batch_id=batch_id)
     return results
 
 
@@ -82,53 +87,51 @@ def forgotten_meanwhile(lake: Lake, results: Sequence[Result], *, copies: bool =
     }
 
 
+def _makes(result: Result, stage: str) -> bool:
+    return result.made is None or stage in result.made
+
+
+def _last(result: Result) -> int:
+    """The newest generation that the lake has of anything of a video, as far as it was seen."""
+    runs = result.beside.runs.values() if result.beside else ()
+    return max(result.work.last_generation, *runs, 0)
+
+
 def content_rows(result: Result) -> dict[str, list[dict[str, Any]]]:
-    """The rows of one video in every content table, in the order readers want them."""
+    """The rows of one video in the tables of the stages that were made, in the order readers want them."""
     key = {"video_id": result.work.video_id, "generation": result.generation}
-    folded = [fold_word(w.word) for w in result.words]
-    words = [
+    makers: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        "words": lambda: word_rows(key, result.words),
+        "cues": lambda: cue_rows(key, result.cues),
+        "passages": lambda: passage_rows(key, result.words),
+        "topics": lambda: [{**key, **asdict(topic)} for topic in result.topics],
+    }
+    return {name: make() for name, make in makers.items() if _makes(result, STAGES.tables[name][0].name)}
+
+
+def word_rows(key: Mapping[str, Any], words: Sequence[Word]) -> list[dict[str, Any]]:
+    """The rows of `words` of one generation; `key` is its video_id and generation."""
+    return [
         {
             **key,
             "word_no": n,
             "word": w.word,
-            "folded": None if folded[n] == w.word else folded[n],
+            "folded": None if (folded := fold_word(w.word)) == w.word else folded,
             "start_ms": w.start_ms,
             "end_ms": w.end_ms,
             "confidence": w.confidence,
         }
-        for n, w in enumerate(result.words)
+        for n, w in enumerate(words)
     ]
-    cues = [
-        {
-            **key,
-            "cue_no": n,
-            "start_ms": c.start_ms,
-            "end_ms": c.end_ms,
-            "text": c.text,
-            "confidence": c.confidence,
-            "first_word": c.first_word,
-            "last_word": c.last_word,
-        }
-        for n, c in enumerate(result.cues)
-    ]
-    topics = [
-        {
-            **key,
-            "scope": t.scope,
-            "start_ms": t.start_ms,
-            "end_ms": t.end_ms,
-            "rank": t.rank,
-            "label": t.label,
-            "score": t.score,
-            "model": t.model,
-        }
-        for t in result.topics
-    ]
-    return {"words": words, "cues": cues, "passages": passage_rows(key, result.words), "topics": topics}
+
+
+def cue_rows(key: Mapping[str, Any], cues: Sequence[Cue]) -> list[dict[str, Any]]:
+    """The rows of `cues` of one generation."""
+    return [{**key, "cue_no": n, **asdict(cue)} for n, cue in enumerate(cues)]
 
 
 def passage_rows(key: Mapping[str, Any], words: Sequence[Word]) -> list[dict[str, Any]]:
-    """The rows of `passages` of one generation; `key` is its video_id and generation."""
+    """The rows of `passages` of one generation."""
     folded = [fold_word(w.word) for w in words]
     return [
         {
@@ -154,7 +157,7 @@ def _spaced(words: Sequence[str]) -> str:
 
 def run_rows(result: Result, counts: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
     """The stage runs of one result; `counts` has the rows of each of its tables, by video and name."""
-    video_id, generation = result.work.video_id, result.generation
+    video_id, generation, beside = result.work.video_id, result.generation, result.beside
     rows = {stage.name: sum(counts[video_id, table.name] for table in stage.tables) for stage in STAGES}
     found = _outcomes(result, rows)
     return [
@@ -162,10 +165,10 @@ def run_rows(result: Result, counts: Mapping[tuple[str, str], int]) -> list[dict
             "video_id": video_id,
             "stage": name,
             "generation": generation,
-            "object_generation": generation,
+            "object_generation": beside.object_generation if beside else generation,
             "recipe": result.recipes[name],
             "options": json.dumps(result.recipes.options.get(name), sort_keys=True),
-            "inputs": [(one, generation) for one in STAGES[name].inputs if one in found or one == "metadata"],
+            "inputs": [(one, at) for one in STAGES[name].inputs if (at := _made_at(result, one, found)) is not None],
             "status": status,
             "reason": result.reason if status == "failed" else None,
             "error": result.error if status == "failed" else None,
@@ -179,10 +182,22 @@ def run_rows(result: Result, counts: Mapping[tuple[str, str], int]) -> list[dict
     ]
 
 
+def _made_at(result: Result, one: str, found: Mapping[str, str]) -> int | None:
+    """The generation of something that a stage is made from; None where there is none of it."""
+    beside = result.beside
+    if one == "metadata":
+        return result.generation if beside is None or beside.new_metadata else beside.metadata_generation
+    if one in found:
+        return result.generation
+    return beside.runs.get(one) if beside else None
+
+
 def _outcomes(result: Result, rows: Mapping[str, int]) -> dict[str, str]:
     """What came of each stage for which there was something to do: what it needs was there."""
     if result.status in ("gone", "forgotten"):
         return {}
+    if result.made is not None:
+        return {name: "done" if rows[name] else "empty" for name in result.made}
     found: dict[str, str] = {}
     there = {"metadata"} if result.status == "no_audio" else {"metadata", "sound"}
     for stage in STAGES:
@@ -205,8 +220,8 @@ def video_row(result: Result, *, run_id: str, now: datetime) -> dict[str, Any]:
     return {
         "video_id": work.video_id,
         "generation": result.generation,
-        "object_generation": result.generation,
-        "transcript_generation": result.generation,
+        "object_generation": result.beside.object_generation if result.beside else result.generation,
+        "transcript_generation": result.beside.transcript_generation if result.beside else result.generation,
         "metadata_generation": result.generation,
         "bucket": result.bucket,
         "bucket_uri": result.bucket_uri,

@@ -58,6 +58,7 @@ def define_current(connection: duckdb.DuckDBPyConnection, *, older: bool, lean: 
         connection.execute(f"CREATE VIEW words_and_cues{suffix} AS {_words(suffix, made)}")
     for view in LEAN:
         connection.execute(f"CREATE VIEW {view} AS FROM {(LEAN if lean else WHOLE)[view]}")
+    connection.execute(f"CREATE VIEW video_versions AS {_VERSIONS}")
     connection.execute(f"CREATE VIEW stage_runs AS {_STAGE_RUNS}")
 
 
@@ -123,6 +124,10 @@ SELECT video_id, generation, text, nullif(folded, text) AS folded FROM (
            replace(string_agg(text, '' ORDER BY passage_no), '  ', ' ') AS folded
     FROM passages{} GROUP BY video_id, generation)
 """
+# The newest generation of anything that is shown of a video.
+_VERSIONS = "SELECT video_id, max(generation) AS version FROM (SELECT video_id, generation FROM current_videos{}) GROUP BY ALL".format(
+    "".join(f" UNION ALL SELECT video_id, run_generation FROM current_{name}" for name in STAGES.names)
+)
 _STAGE_RUNS = "SELECT * FROM every_run SEMI JOIN (SELECT video_id FROM current_videos WHERE shown) USING (video_id)"
 
 

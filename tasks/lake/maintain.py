@@ -57,7 +57,7 @@ def maintain(lake: Lake, *, keep_generations: int, grace_h: float, scratch: Path
     if scratch is not None:
         done.swept_runs = sweep_scratch(scratch)
     done.expired_generations = expire(lake, keep_generations)
-    done.swept_rows = sweep(lake, grace_h)
+    done.swept_rows = sweep(lake, grace_h, keep_generations)
     for name in TABLES:
         done.compacted[name] = compact(lake, name)
         done.vacuumed_files += len(vacuum(lake, name, grace_h))
@@ -82,16 +82,16 @@ def expire(lake: Lake, keep: int) -> int:
     )
     if rows:
         _delete(lake, "videos", rows)
-        swept = _sweep_runs(lake, before=time.time_ns())
+        swept = _sweep_runs(lake, time.time_ns(), keep)
         log.debug("%d runs went with %d generations", swept, len(rows))
     return len(rows)
 
 
-def sweep(lake: Lake, grace_h: float) -> dict[str, int]:
-    """Delete runs that no generation shows, and content rows of no run, that are older than the grace (a generation is a
-    time)."""
+def sweep(lake: Lake, grace_h: float, keep: int = 1) -> dict[str, int]:
+    """Delete runs that no generation shows, but for the newest `keep` of each stage, and content rows of no run, that are older
+    than the grace (a generation is a time)."""
     before = (time.time_ns() // 1_000_000 - round(grace_h * 3_600_000)) * 1000
-    swept = {"stage_runs": _sweep_runs(lake, before)}
+    swept = {"stage_runs": _sweep_runs(lake, before, keep)}
     connection = connect(lake)
     for name, (stage, _) in STAGES.tables.items():
         orphans = connection.execute(
@@ -105,18 +105,19 @@ def sweep(lake: Lake, grace_h: float) -> dict[str, int]:
     return swept
 
 
-def _sweep_runs(lake: Lake, before: int) -> int:
-    """Delete runs of a generation before this one that no generation of a video shows, but for the newest of each stage: it says
-    when that is tried again, or its row of `videos` is on its way."""
+def _sweep_runs(lake: Lake, before: int, keep: int) -> int:
+    """Delete runs of a generation before this one that no generation of a video shows, but for the newest of each stage: the last
+    says when that is tried again, or its row of `videos` is on its way."""
     connection = connect(lake)
     shown = " UNION ".join(
         f"SELECT '{name}' AS stage, video_id, run_generation AS generation FROM every_{name}" for name in STAGES.names
     )
     rows = connection.execute(
         f"SELECT stage, video_id, generation FROM every_run ANTI JOIN ({shown}) USING (stage, video_id, generation) "
-        "ANTI JOIN (SELECT stage, video_id, max(generation) AS generation FROM every_run GROUP BY ALL) USING (stage, video_id, generation) "
+        "ANTI JOIN (SELECT stage, video_id, generation FROM every_run QUALIFY row_number() OVER "
+        "(PARTITION BY stage, video_id ORDER BY generation DESC) <= $keep) USING (stage, video_id, generation) "
         "WHERE generation < $before ORDER BY stage",
-        {"before": before},
+        {"before": before, "keep": keep},
     ).fetchall()
     for stage, group in itertools.groupby(rows, key=lambda row: row[0]):
         _delete(lake, "stage_runs", [row[1:] for row in group], f"stage = '{stage}' AND ")

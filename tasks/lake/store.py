@@ -172,6 +172,10 @@ class Lake:
                 f"There is no lake at {self.uri}.", next="Index something first: nightscribe index BUCKET"
             ) from error
 
+    def version(self, name: str) -> int:
+        """The number of a table's newest commit; 0 where there is no table yet."""
+        return 0 if name in ADDED and not self._has(name) else int(self.table(name).version())
+
     def remove_table(self, name: str) -> None:
         """Remove a table that no version reads any more, with its history, if it is there."""
         import fsspec

@@ -25,18 +25,19 @@ RESTORE = "Bring the lake's files back from a copy, or name another lake with --
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Live files of every table at one moment, and the version of `videos` they belong to. `older`: of a lake that has not
-    today's form yet."""
+    """Live files of every table at one moment, and the versions of `videos` and of the stage runs that they belong to.
+    `older`: of a lake that has not today's form yet."""
 
     files: Mapping[str, tuple[str, ...]]
     version: int
+    runs_version: int = 0
     older: bool = False
 
     @classmethod
     def of(cls, lake: Lake) -> Snapshot:
         """Take one. `videos` is read first, then the stage runs: what is seen there has all its content committed already.
 
-        When it has moved on meanwhile, all is read again: `maintain` may have removed what a newer generation replaced.
+        When one of them has moved on meanwhile, all is read again: `maintain` may have removed what a newer generation replaced.
 
         Raises:
             Misconfigured: there is no lake. LakeTooNew. LakeTooOld: it lacks what readers need. LakeUnreadable: its
@@ -46,11 +47,11 @@ class Snapshot:
         name = "videos"
         try:
             for _ in range(SNAPSHOT_TRIES):
-                version = lake.table("videos").version()
+                versions = lake.version("videos"), lake.version("stage_runs")
                 files = {}
                 for name in TABLES:
                     files[name] = tuple(lake.files(name))
-                if lake.table("videos").version() == version:
+                if (lake.version("videos"), lake.version("stage_runs")) == versions:
                     break
             older = lake.outdated()
             if older:
@@ -63,7 +64,7 @@ class Snapshot:
             raise StorageBusy(
                 f"The table {lake.path(name)} cannot be read: {first_line(error)}", next="Run the same command again."
             ) from error
-        return cls(files, version, older)
+        return cls(files, *versions, older)
 
 
 NOTHING = Snapshot({}, 0)  # of a lake that is not there yet

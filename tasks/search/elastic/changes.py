@@ -20,10 +20,14 @@ log = logging.getLogger("nightscribe")
 
 @dataclass(frozen=True)
 class State:
-    """What an index has seen of the lake: the version of `videos`, when, and the languages it is spoken in."""
+    """What an index has seen of the lake: the version of `videos`, when, and the languages it is spoken in.
+
+    `lake_files` is what `seen` says: the version of the stage runs, and fingerprints of the files that both had at these
+    versions. A lake that was put back from a copy has others.
+    """
 
     lake_version: int
-    lake_files: str  # a fingerprint of the table `videos` at that version: a lake put back from a copy has another
+    lake_files: str
     synced_at: str
     languages: tuple[str, ...]
 
@@ -40,21 +44,34 @@ def changed_since(
     """
     if state is None:
         return None
-    try:
-        before = lake.files("videos", version=state.lake_version)
-    except DeltaError as error:
-        log.debug("The log does not reach back to version %d: %s", state.lake_version, error)
-        return None
-    if fingerprint(before) != state.lake_files:
-        raise Misconfigured(
-            "The lake is not the one that the index has seen: an older copy of it was put back. The index is unchanged.",
-            next=REBUILD,
-        )
-    new = sorted(set(snapshot.files["videos"]) - set(before))
+    videos, _, rest = state.lake_files.partition(":")
+    version, _, runs = rest.partition(":")
+    if not version:
+        return None  # an index from before there were stage runs
+    new: set[str] = set()
+    for name, then, print_ in (("videos", state.lake_version, videos), ("stage_runs", int(version), runs)):
+        try:
+            before = lake.files(name, version=then)
+        except DeltaError as error:
+            log.debug("The log of %s does not reach back to version %d: %s", name, then, error)
+            return None
+        if fingerprint(before) != print_:
+            raise Misconfigured(
+                "The lake is not the one that the index has seen: an older copy of it was put back. The index is unchanged.",
+                next=REBUILD,
+            )
+        new |= set(snapshot.files[name]) - set(before)
     if not new:
         return []
-    rows = connection.execute("SELECT DISTINCT video_id FROM read_parquet($files)", {"files": new}).fetchall()
+    rows = connection.execute("SELECT DISTINCT video_id FROM read_parquet($files)", {"files": sorted(new)}).fetchall()
     return [row[0] for row in rows]
+
+
+def seen(snapshot: Snapshot) -> str:
+    """What tells the states of a lake apart, beside the version of `videos`."""
+    return (
+        f"{fingerprint(snapshot.files['videos'])}:{snapshot.runs_version}:{fingerprint(snapshot.files['stage_runs'])}"
+    )
 
 
 def fingerprint(files: Iterable[str]) -> str:

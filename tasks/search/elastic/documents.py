@@ -21,7 +21,7 @@ CHUNK_WORDS = 100_000  # in memory at one time, unless one video has more
 
 @dataclass(frozen=True)
 class Wanted:
-    """A video to send: its newest generation, and how much of it there is."""
+    """A video to send: the newest generation of anything in its documents, and how much of it there is."""
 
     video_id: str
     generation: int
@@ -34,7 +34,7 @@ def current(connection: duckdb.DuckDBPyConnection, only: Sequence[str] | None = 
     cursor = connection.cursor()
     which = "" if only is None else "SEMI JOIN (SELECT unnest($only::VARCHAR[]) AS video_id) USING (video_id)"
     cursor.execute(
-        "SELECT video_id, v.generation, coalesce(p.rows, 0), coalesce(n_words, 0) FROM video_facts v "
+        "SELECT video_id, version, coalesce(p.rows, 0), coalesce(n_words, 0) FROM video_facts JOIN video_versions USING (video_id) "
         f"LEFT JOIN current_passages p USING (video_id) {which} ORDER BY video_id",
         {} if only is None else {"only": list(only)},
     )
@@ -91,7 +91,7 @@ def documents(
         mine = passages.get(video.video_id, [])
         if len(mine) != video.n_passages or (mine and not words.has(video.video_id, mine[-1]["last_word"])):
             continue
-        shared = _shared(row, topics.get(video.video_id, []))
+        shared = _shared(row | {"generation": video.generation}, topics.get(video.video_id, []))
         whole = {
             **shared,
             "kind": "video",

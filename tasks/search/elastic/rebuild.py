@@ -17,7 +17,7 @@ from tasks.lake.vocabulary import spoken_languages
 from tasks.search import duck
 from tasks.search.answer import synonyms_of
 from tasks.search.elastic import ask
-from tasks.search.elastic.changes import fingerprint
+from tasks.search.elastic.changes import seen
 from tasks.search.elastic.connection import Connection, reached
 from tasks.search.elastic.documents import current
 from tasks.search.elastic.index import create_index, give_up, live_index, ready, remove_given_up, swap
@@ -52,7 +52,7 @@ def rebuild(syncer: Syncer) -> SyncReport:
             remove_given_up(syncer.client, syncer.names)
             index = create_index(syncer.client, syncer.names, syncer.lake_id, syncer.settings.elasticsearch_shards)
         report.index, report.lake_version = index, snapshot.version
-        report.lake_files = fingerprint(snapshot.files["videos"])
+        report.lake_files = seen(snapshot)
         with _dropped_on_error(syncer, index):
             report.count(push(Target(syncer.client, index), connection, current(connection), announced=False))
             with reached("the end of the loading"):

@@ -19,7 +19,7 @@ from tasks.lake.store import Lake
 from tasks.lake.traces import unquoted
 from tasks.lake.views import Snapshot, connect
 from tasks.lake.vocabulary import spoken_languages
-from tasks.search.elastic.changes import changed_since, fingerprint, unhealed
+from tasks.search.elastic.changes import changed_since, seen, unhealed
 from tasks.search.elastic.connection import Connection, reached
 from tasks.search.elastic.documents import current
 from tasks.search.elastic.index import check_index, ensure_read, live_index, read_state, write_state
@@ -129,7 +129,7 @@ def bring_up(syncer: Syncer, report: SyncReport) -> None:
         state = read_state(syncer.client, report.index)
     # After the state: a sync beside this one may have seen more than an earlier snapshot, and noted it.
     snapshot = Snapshot.of(syncer.lake)
-    report.lake_version, report.lake_files = snapshot.version, fingerprint(snapshot.files["videos"])
+    report.lake_version, report.lake_files = snapshot.version, seen(snapshot)
     if state and state.lake_version > snapshot.version:
         raise Misconfigured(
             f"The index {report.index} has seen version {state.lake_version} of the lake, which is at {snapshot.version}: "
