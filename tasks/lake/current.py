@@ -174,8 +174,8 @@ _EVERY_COLUMN = re.compile(
 
 
 def fit(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Give the views the columns that a query may mean, and no others: where it names none that takes a join, an archive of
-    millions is asked for its words twice as fast."""
+    """Give `videos` and `words` the columns that take a join only where a query may mean them: no join is left out by DuckDB
+    because nobody asks for what it brings."""
     text = re.sub(r"count\s*\(\s*\*\s*\)", "", sql.lower())
     named = set(re.findall(r"\w+", text))
     every = bool(_EVERY_COLUMN.search(text))

@@ -82,7 +82,10 @@ def expire(lake: Lake, keep: int) -> int:
     )
     if rows:
         _delete(lake, "videos", rows)
-        swept = _sweep_runs(lake, time.time_ns(), keep)
+        # Others may belong to a row of `videos` that is on its way.
+        swept = _sweep_runs(
+            lake, "generation < (SELECT min(generation) FROM _videos v WHERE v.video_id = r.video_id)", keep
+        )
         log.debug("%d runs went with %d generations", swept, len(rows))
     return len(rows)
 
@@ -91,7 +94,7 @@ def sweep(lake: Lake, grace_h: float, keep: int = 1) -> dict[str, int]:
     """Delete runs that no generation shows, but for the newest `keep` of each stage, and content rows of no run, that are older
     than the grace (a generation is a time)."""
     before = (time.time_ns() // 1_000_000 - round(grace_h * 3_600_000)) * 1000
-    swept = {"stage_runs": _sweep_runs(lake, before, keep)}
+    swept = {"stage_runs": _sweep_runs(lake, f"generation < {before}", keep)}
     connection = connect(lake)
     for name, (stage, _) in STAGES.tables.items():
         orphans = connection.execute(
@@ -105,20 +108,23 @@ def sweep(lake: Lake, grace_h: float, keep: int = 1) -> dict[str, int]:
     return swept
 
 
-def _sweep_runs(lake: Lake, before: int, keep: int) -> int:
-    """Delete runs of a generation before this one that no generation of a video shows, but for the newest of each stage: the last
-    says when that is tried again, or its row of `videos` is on its way."""
-    connection = connect(lake)
+def _sweep_runs(lake: Lake, those: str, keep: int) -> int:
+    """Delete those runs `r` that no generation of a video shows, but for the newest `keep` of each stage: the last one says when
+    that is tried again, or its row of `videos` is on its way."""
     shown = " UNION ".join(
         f"SELECT '{name}' AS stage, video_id, run_generation AS generation FROM every_{name}" for name in STAGES.names
     )
-    rows = connection.execute(
-        f"SELECT stage, video_id, generation FROM every_run ANTI JOIN ({shown}) USING (stage, video_id, generation) "
-        "ANTI JOIN (SELECT stage, video_id, generation FROM every_run QUALIFY row_number() OVER "
-        "(PARTITION BY stage, video_id ORDER BY generation DESC) <= $keep) USING (stage, video_id, generation) "
-        "WHERE generation < $before ORDER BY stage",
-        {"before": before, "keep": keep},
-    ).fetchall()
+    rows = (
+        connect(lake)
+        .execute(
+            f"SELECT stage, video_id, generation FROM every_run r ANTI JOIN ({shown}) USING (stage, video_id, generation) "
+            "ANTI JOIN (SELECT stage, video_id, generation FROM every_run QUALIFY row_number() OVER "
+            "(PARTITION BY stage, video_id ORDER BY generation DESC) <= $keep) USING (stage, video_id, generation) "
+            f"WHERE {those} ORDER BY stage",
+            {"keep": keep},
+        )
+        .fetchall()
+    )
     for stage, group in itertools.groupby(rows, key=lambda row: row[0]):
         _delete(lake, "stage_runs", [row[1:] for row in group], f"stage = '{stage}' AND ")
     return len(rows)

@@ -60,9 +60,7 @@ def test_spark_sees_the_current_words(spoken_lake, tmp_path):
     )
     session = delta.configure_spark_with_delta_pip(builder).getOrCreate()
     try:
-        block = re.search(
-            r"    CREATE TEMPORARY VIEW current_videos.*?c\.generation;\n\n    CREATE.*?(?=\n\n`cues`)", PAGE, re.DOTALL
-        )[0]
+        block = re.search(r"    CREATE TEMPORARY VIEW videos.*?CREATE.*?(?=\n\nOf `cues`)", PAGE, re.DOTALL)[0]
         for statement in block.replace("s3a://archive-lake/lake", spoken_lake.uri).split(";"):
             if statement.strip():
                 session.sql(statement)
