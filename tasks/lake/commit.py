@@ -9,7 +9,6 @@ import random
 import statistics
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -45,8 +44,12 @@ def commit(
     results = [replace(r, generation=new_generation(_last(r), now_ms)) for r in results]
     batch_id = f"index-{uuid.uuid4().hex}"
     content: dict[str, list[dict[str, Any]]] = {name: [] for name in CONTENT}
+    runs: list[dict[str, Any]] = []
+    where = {"device": device, "hardware": hardware, "run_id": run_id, "made_at": now}
     for result in results:
-        for name, rows in content_rows(result).items():
+        made = content_rows(result)
+        runs += [run | where for run in run_rows(result, {name: len(rows) for name, rows in made.items()})]
+        for name, rows in made.items():
             content[name].extend(rows)
     for name, rows in content.items():
         lake.append(name, rows, batch_id=batch_id)
@@ -57,9 +60,6 @@ def commit(
         if _makes(r, "words")
     ]
     add_words(lake, said, batch_id=batch_id)
-    where = {"device": device, "hardware": hardware, "run_id": run_id, "made_at": now}
-    counts = Counter((row["video_id"], name) for name, rows in content.items() for row in rows)
-    runs = [run | where for r in results for run in run_rows(r, counts)]
     lake.append("stage_runs", runs, batch_id=batch_id)
     visited = [r for r in results if r.made is None or (r.beside and r.beside.new_metadata)]
     lake.append("videos", [video_row(r, run_id=run_id, now=now) for r in visited], batch_id=batch_id)
@@ -155,10 +155,10 @@ def _spaced(words: Sequence[str]) -> str:
     return f" {' '.join(words)} " if words else " "
 
 
-def run_rows(result: Result, counts: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
-    """The stage runs of one result; `counts` has the rows of each of its tables, by video and name."""
+def run_rows(result: Result, counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The stage runs of one result; `counts` is how many rows each of its tables has."""
     video_id, generation, beside = result.work.video_id, result.generation, result.beside
-    rows = {stage.name: sum(counts[video_id, table.name] for table in stage.tables) for stage in STAGES}
+    rows = {stage.name: sum(counts.get(table.name, 0) for table in stage.tables) for stage in STAGES}
     found = _outcomes(result, rows)
     return [
         {

@@ -137,12 +137,13 @@ def keep(lake, one) -> None:
     """The rows of a result with the generation it has."""
     from datetime import UTC, datetime
 
-    from tasks.lake.commit import content_rows, video_row
+    from tasks.lake.commit import content_rows, run_rows, video_row
 
-    name = f"{one.work.video_id}-{one.generation}"
-    for table, found in content_rows(one).items():
+    name, content = f"{one.work.video_id}-{one.generation}", content_rows(one)
+    for table, found in content.items():
         lake.append(table, found, batch_id=name)
-    lake.append("videos", [video_row(one, run_id="r", device="cpu", now=datetime.now(UTC))], batch_id=name)
+    lake.append("stage_runs", run_rows(one, {table: len(found) for table, found in content.items()}), batch_id=name)
+    lake.append("videos", [video_row(one, run_id="r", now=datetime.now(UTC))], batch_id=name)
 
 
 def test_files_that_a_killed_writer_has_not_finished_go_after_the_grace(lake, result):
