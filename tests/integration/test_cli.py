@@ -256,7 +256,7 @@ def test_maintain_checks_the_lake(run, filled):
     done = run("maintain", "--check", "--lake", filled.uri, "--json")
     assert done.returncode == 1
     said = " ".join(json.loads(done.stdout)["problems"])
-    assert said.count("its row says 3 words, there are 2.") == 2
+    assert said.count("its run says 3 words, there are 2.") == 2
     assert said.count("has words that do not follow each other.") == 2
 
 

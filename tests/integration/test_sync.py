@@ -208,8 +208,10 @@ def test_a_video_of_which_the_lake_lacks_a_part_fails_and_the_others_arrive(lake
     say("one", "a.mp4")
     sync(lake, settings)
     say("two", "b.mp4")
-    row = connect(lake).sql("SELECT * FROM videos WHERE key = 'b.mp4'").to_arrow_table().to_pylist()[0]
-    lake.append("videos", [{**row, "video_id": "e" * 20, "key": "e.mp4", "n_words": 0, "n_cues": 0}], batch_id="x")
+    (video_id,) = connect(lake).execute("SELECT video_id FROM videos WHERE key = 'b.mp4'").fetchone()
+    for name, other in (("stage_runs", {}), ("videos", {"key": "e.mp4"})):  # its rows are nowhere
+        rows = connect(lake).sql(f"SELECT * FROM _{name} WHERE video_id = '{video_id}'").to_arrow_table().to_pylist()
+        lake.append(name, [{**row, "video_id": "e" * 20, **other} for row in rows], batch_id="x")
     report = sync(lake, settings)
     assert (report.outcome, report.videos) == ("failed", 1)
     assert [(f["video_id"], "maintain --check" in f["reason"]) for f in report.failed] == [("e" * 20, True)]

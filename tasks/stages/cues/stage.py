@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from tasks.models import ModelSet
-from tasks.settings import Settings
+from typing import TYPE_CHECKING
+
 from tasks.stages.base import Stage, Table
-from tasks.subtitles import CueRules
+
+if TYPE_CHECKING:
+    from tasks.models import ModelSet
+    from tasks.settings import Settings
+    from tasks.subtitles import CueRules
 
 
 def options(models: ModelSet, settings: Settings) -> CueRules:
+    from tasks.subtitles import CueRules
+
     return CueRules.of(settings)
 
 

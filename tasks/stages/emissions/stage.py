@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tasks.models import ModelRef, ModelSet
-from tasks.settings import Settings
 from tasks.stages.base import Stage
+
+if TYPE_CHECKING:  # every query reads these declarations, and none of them a model
+    from tasks.models import ModelRef, ModelSet
+    from tasks.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.folding import FOLDING_VERSION
-from tasks.models import ModelSet
 from tasks.passages import PASSAGES as CUT
-from tasks.settings import Settings
 from tasks.stages.base import Stage, Table
+
+if TYPE_CHECKING:
+    from tasks.models import ModelSet
+    from tasks.settings import Settings
 
 
 @dataclass(frozen=True)

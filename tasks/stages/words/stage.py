@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tasks.models import ModelRef, ModelSet, hot_words
-from tasks.settings import Settings
 from tasks.stages.base import Stage, Table
+
+if TYPE_CHECKING:  # every query reads these declarations, and none of them a model
+    from tasks.models import ModelRef, ModelSet
+    from tasks.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,8 @@ class WordsOptions:
 
 
 def options(models: ModelSet, settings: Settings) -> WordsOptions:
+    from tasks.models import hot_words
+
     return WordsOptions(
         lm=models.ref("lm") if models.lm else None,
         lm_weight=models.lm_weight if settings.lm_weight is None else settings.lm_weight,
