@@ -21,7 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from tasks.errors import BadQuery
-from tasks.lake.current import fit
+from tasks.lake.current import plain
 from tasks.lake.remote import file_system
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, define_views
@@ -149,8 +149,9 @@ def _child() -> int:
         connection.register_filesystem(file_system(request["uri"], named))
     files = {name: tuple(paths) for name, paths in request["files"].items()}
     try:
-        define_views(connection, Snapshot(files, request["version"], older=request["older"]))
-        fit(connection, request["sql"])
+        short = plain(request["sql"])
+        snapshot = Snapshot(files, request["version"], older=request["older"])
+        define_views(connection, snapshot, lean=short, history=not short)
         guard(connection, request["files"], request["memory_mb"])
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         statement = only_select(connection, request["sql"])

@@ -217,7 +217,7 @@ def open_session(
     lake.check_version()
     if create:
         lake.create()
-    connection = connect(lake, Snapshot.of(lake), lean=True) if lake.exists() else None
+    connection = connect(lake, Snapshot.of(lake), lean=True, history=False) if lake.exists() else None
     found = scan(
         bucket,
         connection,

@@ -34,7 +34,7 @@ def status_of(
     Elasticsearch is asked, unless its answer is given as `index`.
     """
     snapshot = snapshot or Snapshot.of(lake)
-    connection = connection or connect(lake, snapshot, lean=True)
+    connection = connection or connect(lake, snapshot, lean=True, history=False)
     try:
         stale = count_stale(connection, recipes(find_set(settings), settings))
     except Misconfigured:

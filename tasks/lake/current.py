@@ -36,30 +36,43 @@ WHOLE = {
 }
 
 
-def define_current(connection: duckdb.DuckDBPyConnection, *, older: bool, lean: bool) -> None:
+def define_current(connection: duckdb.DuckDBPyConnection, *, older: bool, lean: bool, history: bool) -> None:
     """Make the views `videos`, `stage_runs`, `transcripts` and those of the stages' tables, and their twins in `_all`.
 
     With `lean`, `videos` and `words` lack the columns that take a join; `videos_and_runs` and `words_and_cues` have them.
+    Without `history` there are neither these nor the twins: a view costs some milliseconds when it is made.
     """
     runs = f"SELECT * FROM _stage_runs UNION ALL BY NAME {older_runs(connection)}" if older else "FROM _stage_runs"
     connection.execute(f"CREATE VIEW every_run AS {runs}")
     connection.execute(f"CREATE TABLE current_videos AS {_CURRENT_VIDEOS}")
-    connection.execute(f"CREATE VIEW every_video AS {_EVERY_VIDEO}")
     for stage in STAGES:
         connection.execute(f"CREATE TABLE current_{stage.name} AS {_made(stage, 'current_videos', 'current_')}")
-        connection.execute(f"CREATE VIEW every_{stage.name} AS {_made(stage, 'every_video', 'every_')}")
-    for name, (stage, _) in STAGES.tables.items():
-        for view, made in ((name, f"current_{stage.name}"), (f"{name}_all", f"every_{stage.name}")):
-            connection.execute(f"CREATE VIEW {LEAN.get(view, view)} AS {_shown(name, made)}")
-    for suffix, which, made in (("", "current_videos", "current_"), ("_all", "every_video", "every_")):
-        connection.execute(f"CREATE VIEW transcripts{suffix} AS {_TRANSCRIPTS.format(suffix)}")
-        connection.execute(f"CREATE VIEW video_facts{suffix} AS {_facts(which)}")
-        connection.execute(f"CREATE VIEW videos_and_runs{suffix} AS {_videos(suffix, made)}")
-        connection.execute(f"CREATE VIEW words_and_cues{suffix} AS {_words(suffix, made)}")
-    for view in LEAN:
-        connection.execute(f"CREATE VIEW {view} AS FROM {(LEAN if lean else WHOLE)[view]}")
+    connection.execute(f"CREATE VIEW video_facts_all AS {_facts('_videos')}")
     connection.execute(f"CREATE VIEW video_versions AS {_VERSIONS}")
     connection.execute(f"CREATE VIEW stage_runs AS {_STAGE_RUNS}")
+    _define(connection, "", "current_")
+    if history:
+        connection.execute(f"CREATE VIEW every_video AS {_EVERY_VIDEO}")
+        for stage in STAGES:
+            connection.execute(f"CREATE VIEW every_{stage.name} AS {_made(stage, 'every_video', 'every_')}")
+        _define(connection, "_all", "every_")
+        for suffix, made in (("", "current_"), ("_all", "every_")):
+            connection.execute(f"CREATE VIEW videos_and_runs{suffix} AS {_videos(suffix, made)}")
+            connection.execute(f"CREATE VIEW words_and_cues{suffix} AS {_words(suffix, made)}")
+    for view in LEAN:
+        if history or not view.endswith("_all"):
+            connection.execute(f"CREATE VIEW {view} AS FROM {(LEAN if lean else WHOLE)[view]}")
+
+
+def _define(connection: duckdb.DuckDBPyConnection, suffix: str, made: str) -> None:
+    if not suffix:
+        connection.execute(
+            f"CREATE VIEW video_facts AS {_facts('_videos SEMI JOIN current_videos USING (video_id, generation)')}"
+        )
+    for name, (stage, _) in STAGES.tables.items():
+        view = f"{name}{suffix}"
+        connection.execute(f"CREATE VIEW {LEAN.get(view, view)} AS {_shown(name, made + stage.name)}")
+    connection.execute(f"CREATE VIEW transcripts{suffix} AS {_TRANSCRIPTS.format(suffix)}")
 
 
 _CURRENT_VIDEOS = f"""
@@ -162,25 +175,19 @@ def _videos(suffix: str, made: str) -> str:
     return f"SELECT v.*, {columns} FROM video_facts{suffix} v {joins}"
 
 
-def _facts(which: str) -> str:
+def _facts(source: str) -> str:
     own = ("object_generation", "transcript_generation", "metadata_generation")
     columns = ", ".join(f"coalesce({c}, generation) AS {c}" if c in own else c for c in TABLES["videos"])
-    return f"SELECT {columns} FROM _videos SEMI JOIN {which} USING (video_id, generation)"
+    return f"SELECT {columns} FROM {source}"
 
 
-_EVERY_COLUMN = re.compile(
-    r"\*|columns|pragma|(^|\(|\bunion|\ball|\bname|\bexcept|\bintersect)\s*(from|table|describe|summarize)\b"
+_EVERYTHING = re.compile(
+    r"\*|columns|pragma|_all\b|every_|_and_|schema|duckdb_|(^|\(|\bunion|\ball|\bname|\bexcept|\bintersect)\s*(from|table|describe|summarize)\b"
 )
 
 
-def fit(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Give `videos` and `words` the columns that take a join only where a query may mean them: no join is left out by DuckDB
-    because nobody asks for what it brings."""
+def plain(sql: str) -> bool:
+    """Whether a query can do without history, and without the columns of `videos` and `words` that take a join: it names none
+    of them, and asks for no column that it does not name. DuckDB leaves out no join because nobody asks for what it brings."""
     text = re.sub(r"count\s*\(\s*\*\s*\)", "", sql.lower())
-    named = set(re.findall(r"\w+", text))
-    every = bool(_EVERY_COLUMN.search(text))
-    for view, joined in (("videos", set(_OF_RUNS)), ("words", {"cue_no"})):
-        for name in (view, f"{view}_all"):
-            connection.execute(
-                f"CREATE OR REPLACE VIEW {name} AS FROM {(WHOLE if every or named & joined else LEAN)[name]}"
-            )
+    return not _EVERYTHING.search(text) and not {"cue_no", *_OF_RUNS} & set(re.findall(r"\w+", text))

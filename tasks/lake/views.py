@@ -83,8 +83,10 @@ def _check_shape(lake: Lake, files: Mapping[str, tuple[str, ...]]) -> None:
         )
 
 
-def connect(lake: Lake, snapshot: Snapshot | None = None, *, lean: bool = False) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB with the lake's views, on one snapshot; `lean` as in `define_current`. Times are shown in UTC."""
+def connect(
+    lake: Lake, snapshot: Snapshot | None = None, *, lean: bool = False, history: bool = True
+) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB with the lake's views, on one snapshot; `lean` and `history` as in `define_current`. Times are shown in UTC."""
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET parquet_metadata_cache = true")  # a file of a Delta table never changes
@@ -92,7 +94,7 @@ def connect(lake: Lake, snapshot: Snapshot | None = None, *, lean: bool = False)
     if not lake.local:
         connection.register_filesystem(file_system(lake.uri, (f for files in snapshot.files.values() for f in files)))
     try:
-        define_views(connection, snapshot, lean=lean)
+        define_views(connection, snapshot, lean=lean, history=history)
     except duckdb.Error as error:
         raise LakeUnreadable(f"The lake cannot be read: {first_line(error)}", next=RESTORE) from error
     return connection
@@ -112,11 +114,13 @@ def damage(error: BaseException) -> LakeUnreadable | None:
     return None
 
 
-def define_views(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, lean: bool = False) -> None:
+def define_views(
+    connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, lean: bool = False, history: bool = True
+) -> None:
     """Make the views of `snapshot` in a connection. What is current is found at once; all the rest is lazy."""
     for name in TABLES:
         connection.execute(f"CREATE VIEW _{name} AS {_source(name, snapshot.files.get(name, ()))}")
-    define_current(connection, older=snapshot.older, lean=lean)
+    define_current(connection, older=snapshot.older, lean=lean, history=history)
     for name in EVENTS_ONLY:
         connection.execute(f"CREATE VIEW {name} AS SELECT {'DISTINCT *' if name == 'vocabulary' else '*'} FROM _{name}")
 

@@ -107,7 +107,7 @@ def duck(lake: Lake, connection: duckdb.DuckDBPyConnection | None = None) -> Ask
     from tasks.lake.views import connect
     from tasks.search.duck import LakeSearcher
 
-    return LakeSearcher(connection or connect(lake, lean=True))
+    return LakeSearcher(connection or connect(lake, lean=True, history=False))
 
 
 def suggestions(query: Query, engine: Asked) -> list[dict[str, Any]]:

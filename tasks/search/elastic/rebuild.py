@@ -44,7 +44,7 @@ def rebuild(syncer: Syncer) -> SyncReport:
     report = SyncReport(kind="rebuild")
     with recorded(syncer, report):
         snapshot = Snapshot.of(syncer.lake)
-        connection = connect(syncer.lake, snapshot, lean=True)
+        connection = connect(syncer.lake, snapshot, lean=True, history=False)
         languages = spoken_languages(connection)
         golden = golden_queries(syncer.settings, languages)  # before the work: the file may be missing
         with reached("a new index"):

@@ -136,7 +136,7 @@ def bring_up(syncer: Syncer, report: SyncReport) -> None:
             "an older copy of the lake was put back. The index is unchanged.",
             next=REBUILD,
         )
-    connection = connect(syncer.lake, snapshot, lean=True)
+    connection = connect(syncer.lake, snapshot, lean=True, history=False)
     changed = changed_since(syncer.lake, snapshot, connection, state)
     due = None if changed is None else sorted({*changed, *unhealed(connection, report.index)})
     languages = spoken_languages(connection)

@@ -53,7 +53,7 @@ def verify(syncer: Syncer, index: str) -> list[Difference]:
     with reached("the comparison"):
         check_index(syncer.client, index, syncer.lake_id)
         syncer.client.indices.refresh(index=index)
-        connection = connect(syncer.lake, Snapshot.of(syncer.lake), lean=True)
+        connection = connect(syncer.lake, Snapshot.of(syncer.lake), lean=True, history=False)
         return list(_compare(current(connection), _indexed(syncer.client, index)))
 
 
@@ -90,7 +90,7 @@ def _repair(syncer: Syncer, report: SyncReport, index: str, ids: Sequence[str]) 
     with reached("the documents of videos that differ"):
         hits = list(every_hit(syncer.client, index, {"terms": {"video_id": list(ids)}}, ["video_id", "passage_no"]))
         snapshot = Snapshot.of(syncer.lake)
-        connection = connect(syncer.lake, snapshot, lean=True)
+        connection = connect(syncer.lake, snapshot, lean=True, history=False)
         newest = list(current(connection, ids))
         strays = list(_strays(hits, {video.video_id: video for video in newest}))
         done = Pushed()
