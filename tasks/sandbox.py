@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import duckdb
+import psutil
 import pyarrow as pa
 
 from tasks.errors import BadQuery
@@ -27,7 +28,6 @@ from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, define_views
 from tasks.settings import REPO
 
-OVERHEAD_MB = 1024  # address space of Python, DuckDB and Arrow before any query
 TRUNCATED, FAILED = 3, 4
 MESSAGE_CHARS = 4000  # error('...') may say anything, at any length
 
@@ -140,7 +140,6 @@ def only_select(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.State
 def _child() -> int:
     sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     request: dict[str, Any] = json.loads(sys.stdin.buffer.read())
-    limit = (request["memory_mb"] + OVERHEAD_MB) << 20
     connection = duckdb.connect(":memory:", config={"threads": 2})
     connection.execute("SET TimeZone = 'UTC'")
     if request["uri"]:
@@ -153,6 +152,8 @@ def _child() -> int:
         snapshot = Snapshot(files, request["version"], older=request["older"])
         define_views(connection, snapshot, lean=short, history=not short)
         guard(connection, request["files"], request["memory_mb"])
+        # Python, DuckDB and Arrow have taken more than a gigabyte of address space before any query.
+        limit = psutil.Process().memory_info().vms + (request["memory_mb"] << 20)
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         statement = only_select(connection, request["sql"])
         connection.execute("BEGIN TRANSACTION READ ONLY")
