@@ -52,6 +52,7 @@ def report_of(backfill: Backfill, *, seconds: float, lost: dict[int, str]) -> di
         "cost": round(sum(costs), 6) if costs else None,
         "seconds": {"total": round(seconds, 1)},
         "estimate": backfill.header["estimate"],
+        "left_out": backfill.header.get("left_out"),
         "failures": [{"key": key, "reason": reason, "error": error} for key, reason, error in failures],
     }
 

@@ -131,6 +131,7 @@ def begin(session: Session, slices: Sequence[Slice], *, options: dict[str, Any],
         "models": session.settings.models,
         "options": options,
         "estimate": estimate,
+        "left_out": session.report.left_out.as_json(),
         "slices": [
             {"videos": len(s.work), "bytes": sum(w.size_bytes for w in s.work), "media_s": round(s.media_s, 1)}
             for s in slices

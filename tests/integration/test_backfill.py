@@ -52,6 +52,7 @@ def test_a_backfill_survives_a_killed_worker_a_restarted_server_and_its_own_end(
     # Whoever looks more often takes the machine from the workers.
     n, slices, batch, look_s = (2000, 25, 8, 10.0) if long else (16, 3, 2, 0.2)
     bucket = clips(tmp_path / "bucket", n)
+    (bucket / "notes.txt").write_text("no video")
     lake = Lake(str(tmp_path / "lake"))
     own = {"NIGHTSCRIBE_LAKE": lake.uri, "NIGHTSCRIBE_BATCH_VIDEOS": str(batch), "NIGHTSCRIBE_SILENCE_S": "20"}
     hours = str(2.02 * n / slices / 3600)
@@ -95,6 +96,7 @@ def test_a_backfill_survives_a_killed_worker_a_restarted_server_and_its_own_end(
     assert report["slices"] == {"planned": slices, "done": slices, "given_up": 0}
     assert (report["videos"], report["indexed"] + report["no_speech"]) == (n, n)
     assert (report["failed"], report["left"], report["failures"]) == (0, 0, [])
+    assert report["left_out"]["extensions"] == {".txt": 1}
     media, words = connection.execute("SELECT sum(duration_ms), sum(n_words) FROM videos").fetchone()
     assert (report["media_ms"], report["words"]) == (media, words)
     # Only the batch that was under way when its worker died was heard twice.
