@@ -7,7 +7,6 @@ from decimal import Decimal
 
 import pytest
 
-from tasks.lake.rewrite import among
 from tasks.rows import csv_lines, plain
 
 NUMBERS = [-1.5, Decimal("-1.5"), -(2**63), Decimal("-170141183460469231731687303715884105728"), -1e300, 0, True, None]
@@ -51,10 +50,3 @@ def test_lines_are_whole_however_a_row_is_written():
     assert list(csv.reader("".join(lines).splitlines(keepends=True)))[1:] == [
         ["a,b", 'say "x"'], ["two\nlines", '[1, "é"]'], ["", '{"k": 1}'],
     ]  # fmt: skip
-
-
-def test_only_ids_are_written_into_a_condition():
-    assert among("video_id", ["a1", "b-2"]) == "video_id IN ('a1', 'b-2')"
-    for odd in ("", "a'b", "a b", "a;--"):
-        with pytest.raises(ValueError, match="is no id"):
-            among("video_id", ["a1", odd])
