@@ -34,8 +34,11 @@ LIMIT_S = 3600.0
 
 @dataclass
 class Stretch:
-    """Packets of one stream whose time stamps follow each other. Seconds by the time stamps of the file, whose 0 is moved to that of the
-    clock; `offset_s` more is the time on the clock. `first` and `last` are places in the file."""
+    """Packets of one stream whose time stamps follow each other.
+
+    Seconds by the time stamps of the file, whose 0 is moved to that of the clock; `offset_s` more is the time on the clock.
+    `first` and `last` are places in the file.
+    """
 
     stream: int
     begin_s: float
@@ -56,10 +59,15 @@ class Packet:
     place: int
 
 
-def parts_of(path: Path, probed: Probe, track: AudioTrack | None, settings: Settings) -> tuple[Stretch, ...]:
+def parts_of(
+    path: Path, probed: Probe, track: AudioTrack | None, settings: Settings, *, limit_s: float = LIMIT_S
+) -> tuple[Stretch, ...]:
     """What follows each other in the streams that belong to a track, each with its offset, in the order of the file.
 
-    Empty where ffmpeg itself corrects the clock. Raises: StageTimeout.
+    Empty where ffmpeg itself corrects the clock.
+
+    Raises:
+        StageTimeout: the packets could not be read in `limit_s`.
     """
     if family(probed.container) not in FOLLOWED:
         return ()
@@ -70,7 +78,7 @@ def parts_of(path: Path, probed: Probe, track: AudioTrack | None, settings: Sett
         "packet=stream_index,pts_time,dts_time,duration_time,pos", f"file:{path}",
     ]  # fmt: skip
     with Tool(command, memory_mb=settings.media_memory_mb) as tool:
-        told = tool.output(stall_s=settings.audio_stall_s, limit_s=LIMIT_S)
+        told = tool.output(stall_s=settings.audio_stall_s, limit_s=limit_s)
         return tuple(aligned(stretches(p for p in _packets(told, zero_s) if p.stream in streams)))
 
 
@@ -83,12 +91,11 @@ def _packets(told: Iterable[bytes], zero_s: float) -> Iterable[Packet]:
             if found is None:
                 continue
             shown, decoded, lasts = (_seconds(found[n]) for n in (2, 3, 4))
-            if shown is None and decoded is None:
+            at = decoded if shown is None else shown
+            if at is None:
                 continue
             place = int(found[5] or place)
-            at, due = (shown if shown is not None else decoded), (decoded if decoded is not None else shown)
-            assert at is not None
-            assert due is not None
+            due = at if decoded is None else decoded
             yield Packet(int(found[1]), at - zero_s, due - zero_s, lasts or 0.0, place)
 
 

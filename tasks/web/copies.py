@@ -123,9 +123,10 @@ class Copies:
         settings = self._settings
         probed = probe(source, settings).seen_with(track)
         heard = whole_track(probed, track)
-        parts = parts_of(source, probed, heard.track if heard else None, settings) if jumps else None
-        command = _copy_command(source, target, probed, heard, parts, most_bytes=settings.web_cache_mb << 18)
         limit_s = 60 + SLOWEST * length_ms / 1000
+        track_heard = heard.track if heard else None
+        parts = parts_of(source, probed, track_heard, settings, limit_s=limit_s) if jumps else None
+        command = _copy_command(source, target, probed, heard, parts, most_bytes=settings.web_cache_mb << 18)
         with contextlib.ExitStack() as stack:
             tool = stack.enter_context(Tool(command, memory_mb=settings.media_memory_mb, fed=heard is not None))
             fed = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from tasks.arrays import Array
 from tasks.errors import CorruptMedia, MediaTooLong, StageTimeout
 from tasks.media import Sound, explain, input_arguments, probe
 from tasks.media.clock import JUMPING, beside, family, reading, seek_s
-from tasks.media.parts import even_pictures, parts_of
+from tasks.media.parts import Stretch, even_pictures, parts_of
 from tasks.media.process import Tool
 from tasks.media.tracks import whole_track
-from tasks.records import Probe
+from tasks.records import AudioTrack, Probe
 from tasks.settings import Settings
 from tasks.web.cache import FolderCache
 from tasks.web.copies import copy_name
@@ -46,8 +47,10 @@ def frame(
         probed = probe(path, settings)
         if copy is None:
             probed = probed.seen_with(row["audio_track"] or 0)
-        seeks = copy is not None or row["clock"] != "jumps"
-        picture = _frame(path, probed, second, settings, seeks=seeks) or _frame(path, probed, 0, settings, seeks=seeks)
+        parts = None
+        if copy is None and row["clock"] == "jumps":
+            parts = parts_of(path, probed, _track_seen(probed), settings, limit_s=FRAME_LIMIT_S)
+        picture = _frame(path, probed, second, parts, settings) or _frame(path, probed, 0, parts, settings)
         if not picture:
             raise CorruptMedia("No picture can be taken from it.")
         target.write_bytes(picture)
@@ -55,9 +58,15 @@ def frame(
     return cache.get(f"{original.name}-{second}.jpg", make)
 
 
-def _frame(path: Path, probed: Probe, second: int, settings: Settings, *, seeks: bool) -> bytes:
-    """The picture at a second; where time stamps lead nowhere, by going through all before it."""
-    track = next((t for t in probed.tracks if t.picture and t.picture.stream == probed.video_stream), None)
+def _track_seen(probed: Probe) -> AudioTrack | None:
+    """The sound that belongs to the picture."""
+    return next((t for t in probed.tracks if t.picture and t.picture.stream == probed.video_stream), None)
+
+
+def _frame(path: Path, probed: Probe, second: int, parts: Sequence[Stretch] | None, settings: Settings) -> bytes:
+    """The picture at a second. Where time stamps lead nowhere, and `parts` say how they go on, by going through all before
+    it."""
+    track, seeks = _track_seen(probed), parts is None
     scaled, others = f"scale={FRAME_WIDTH}:-2", list[str]()
     if seeks and family(probed.container) in JUMPING:  # near a gap, a seek ends behind the place it is for
         begin_s = seek_s(probed, track, second - LEAD_S)
@@ -67,8 +76,7 @@ def _frame(path: Path, probed: Probe, second: int, settings: Settings, *, seeks:
         options = ["-ss", f"{seek_s(probed, track, second):.3f}"]
     else:
         options = reading(probed, track, jumps=True)
-        parts = parts_of(path, probed, track, settings)
-        scaled = f"{even_pictures(probed, parts)},select='gte(t,{second})',{scaled}"
+        scaled = f"{even_pictures(probed, parts or ())},select='gte(t,{second})',{scaled}"
         together = beside(probed, track)
         if track and together:
             alone = {*together, track.stream} - {probed.video_stream}
@@ -117,8 +125,9 @@ def _peaks(path: Path, row: dict[str, Any], settings: Settings) -> Array:
     per_peak = max(1, int(length_s * 16_000 / PEAKS))
     peaks: list[Array] = []
     rest = np.zeros(0, np.int16)
-    limit = time.monotonic() + 30 + length_s / WAVEFORM_SPEED
-    parts = parts_of(path, probed, source.track, settings) if row["clock"] == "jumps" else None
+    limit_s = 30 + length_s / WAVEFORM_SPEED
+    limit = time.monotonic() + limit_s
+    parts = parts_of(path, probed, source.track, settings, limit_s=limit_s) if row["clock"] == "jumps" else None
     with Sound(path, probed, source, settings, parts=parts) as sound:
         for pcm in sound.pcm():
             samples = np.concatenate([rest, pcm])

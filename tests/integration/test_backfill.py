@@ -96,7 +96,7 @@ def test_a_backfill_survives_a_killed_worker_a_restarted_server_and_its_own_end(
     assert report["slices"] == {"planned": slices, "done": slices, "given_up": 0}
     assert (report["videos"], report["indexed"] + report["no_speech"]) == (n, n)
     assert (report["failed"], report["left"], report["failures"]) == (0, 0, [])
-    assert report["left_out"]["extensions"] == {".txt": 1}
+    assert report["left_out"]["extensions"] == {"txt": 1}
     media, words = connection.execute("SELECT sum(duration_ms), sum(n_words) FROM videos").fetchone()
     assert (report["media_ms"], report["words"]) == (media, words)
     # Only the batch that was under way when its worker died was heard twice.

@@ -23,7 +23,7 @@ from conftest import BUCKET, command_environment
 from prefect.client.orchestration import SyncPrefectClient
 from prefect_server import ask
 
-from flows.index import collect, run_session
+from flows.index import collect, flow_of, run_session
 from flows.server import is_away
 from nightscribe.temporary_server import START_S, TemporaryServer, answers
 from tasks.errors import OrchestrationUnavailable, RunStopped
@@ -232,3 +232,12 @@ def test_a_first_question_that_gets_no_answer_says_that_the_server_is_away():
     with SyncPrefectClient("http://127.0.0.1:9/api") as client, pytest.raises(RuntimeError) as caught:
         client.raise_for_api_version_mismatch()
     assert is_away(caught.value)
+
+
+def test_two_sessions_on_one_bucket_are_each_run_as_themselves(monkeypatch):
+    """They stood in a dictionary by the name of their bucket."""
+    monkeypatch.setattr("flows.index.reported", lambda session: {"session": session})
+    first, second = session_that(), session_that()
+    flows = [flow_of(first), flow_of(second)]
+    assert [flow.fn("a bucket")["session"] for flow in flows] == [first, second]
+    assert {flow.name for flow in flows} == {"index"}
