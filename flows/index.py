@@ -48,6 +48,8 @@ def index(
     limit: int | None = None,
     retry_failed: bool = False,
     refresh: bool = False,
+    stages: list[str] | None = None,
+    only: bool = False,
     sync: bool = True,
 ) -> dict[str, Any]:
     """The entry point of deployments: open a session by these parameters and the settings, and run it.
@@ -56,7 +58,17 @@ def index(
     """
     given: dict[str, Any] = {k: v for k, v in (("lake", lake), ("models", models)) if v is not None}
     settings = Settings(**given)
-    return reported(open_session(bucket, settings, limit=limit, retry_failed=retry_failed, refresh=refresh, sync=sync))
+    session = open_session(
+        bucket,
+        settings,
+        limit=limit,
+        retry_failed=retry_failed,
+        refresh=refresh,
+        stages=stages or (),
+        only=only,
+        sync=sync,
+    )
+    return reported(session)
 
 
 def reported(session: Session) -> dict[str, Any]:

@@ -24,6 +24,19 @@ def json_option(function: _F) -> _F:
     return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(function)
 
 
+def stages_options(function: _F) -> _F:
+    """`--stages` and `--only`."""
+
+    def split(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+        return tuple(filter(None, (name.strip() for name in value.split(","))))
+
+    function = click.option("--only", is_flag=True, help="Nothing but these stages, of videos that are indexed.")(
+        function
+    )
+    about = "Also these stages of all videos, wherever they are missing, older or failed: topics,cues."
+    return click.option("--stages", default="", metavar="NAMES", callback=split, help=about)(function)
+
+
 def settings_from(**given: Any) -> Any:
     """Settings with the flags that were given laid over file and environment.
 

@@ -39,7 +39,7 @@ CONTENT_NAME = (
 # Rows of videos beside the recipes that they were heard by, and those of them whose words may be taken over: of these recipes,
 # whatever came of them but a failure.
 HEARD = (
-    "(SELECT v.*, e.recipe AS emissions_recipe, w.recipe AS words_recipe FROM video_facts_all v "
+    "(SELECT v.*, e.recipe AS emissions_recipe, w.recipe AS words_recipe FROM video_rows v "
     "LEFT JOIN every_run e ON e.stage = 'emissions' AND e.video_id = v.video_id AND e.generation = v.transcript_generation "
     "LEFT JOIN every_run w ON w.stage = 'words' AND w.video_id = v.video_id AND w.generation = v.transcript_generation)"
 )

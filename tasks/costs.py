@@ -1,6 +1,6 @@
 """The cost ledger: machine time by stage and device, as the archive's own runs measured it, and what work to come will cost.
 
-Every video's row keeps seconds by stage, its device and its machine's hardware; every run's report keeps the sum of
+Every stage run keeps its seconds, its device and its machine's hardware; every report of a run of `index` keeps the sum of
 these, the time of the whole run, and what that cost at the prices of that day. An estimate divides the machine time of
 runs by the media they heard. Start and end of a run are part of its time, so that many small runs cost more than one.
 """
@@ -16,11 +16,13 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tasks.settings import Settings
+from tasks.stages.registry import STAGES
 
 if TYPE_CHECKING:
     import duckdb
 
-STAGES = ("fetch", "audio", "model", "decode", "topics")
+PARTS = ("fetch", "audio", *STAGES.names)  # of the time of a visit
+FORMER = {"emissions": "model", "words": "decode"}  # what reports of before stages called them
 RUNS_JUDGED = 200  # the newest; older ones were made by other machines and models
 ENOUGH_S = 60.0  # seconds of media, below which a rate is the cost of starting and nothing else
 DEFAULT_SPEED = 10.0
@@ -128,8 +130,9 @@ def rates(
         sum_["videos"] += sum(report.get(status, 0) for status in ("indexed", "no_speech", "no_audio", "failed"))
         sum_["media"] += heard_s(report)
         sum_["machine"] += seconds.get("total", 0.0)
-        for stage in STAGES:
-            sum_["stages"][stage] = sum_["stages"].get(stage, 0.0) + seconds.get(stage, 0.0)
+        for part in PARTS:
+            spent = seconds.get(part, seconds.get(FORMER.get(part, part), 0.0))
+            sum_["stages"][part] = sum_["stages"].get(part, 0.0) + spent
     found = [
         Rate(
             device,
@@ -293,7 +296,7 @@ def _merged(several: list[Rate]) -> Rate:
         sum(rate.videos for rate in several),
         sum(rate.media_s for rate in several),
         sum(rate.machine_s for rate in several),
-        {stage: sum(rate.stages.get(stage, 0.0) for rate in several) for stage in STAGES},
+        {part: sum(rate.stages.get(part, 0.0) for rate in several) for part in PARTS},
         first.price_hour,
         recipes.pop() if len(recipes) == 1 else None,
     )

@@ -14,7 +14,6 @@ from tasks import pipeline
 from tasks.errors import Transient
 from tasks.pipeline import Batch
 from tasks.records import Result, Work
-from tasks.refresh import refresh
 from tasks.session import Session
 from tasks.settings import Settings
 
@@ -68,7 +67,7 @@ def commit_batch(session: Session, batch: Batch) -> list[Result]:
 @task(name="refresh", **_POLICY)
 def refresh_videos(session: Session, work: Sequence[Work]) -> list[Result]:
     """New cues, topics or metadata from the words there are, committed."""
-    return session.pipeline.commit(refresh(session.pipeline, work))
+    return session.pipeline.commit(pipeline.refresh(session.pipeline, work))
 
 
 @task(name="sync search", **_POLICY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tasks.costs import estimate, ledger_recipe, media_hours
@@ -13,6 +13,7 @@ from tasks.lake.views import connect
 from tasks.media import probe
 from tasks.records import Work
 from tasks.session import Session
+from tasks.stage_costs import StageEstimate, estimate_stages
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,6 +35,7 @@ class Plan:
     currency: str
     assumptions: list[str]
     first_keys: list[str]
+    stages: list[StageEstimate] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         return {"estimate": asdict(self)}
@@ -52,6 +54,7 @@ class Plan:
             f"{sum(self.files.values())} files, {self.bytes / 1e9:.2f} GB, about {self.media_hours:.2f} hours of media: "
             f"about {self.machine_hours:.2f} hours of a machine"
             + ("." if self.cost is None else f", {self.cost:.2f} {self.currency}."),
+            *(_line(one, self.currency) for one in self.stages),
             *self.assumptions,
             "First: " + ", ".join(self.first_keys),
             *more,
@@ -61,13 +64,20 @@ class Plan:
         return "\n".join(lines)
 
 
+def _line(one: StageEstimate, currency: str) -> str:
+    """`  topics     120 videos, about 0.02 hours, 0.01 USD`."""
+    spent = "not measured yet" if one.seconds is None else f"about {one.seconds / 3600:.2f} hours"
+    money = "" if one.cost is None else f", {one.cost:.2f} {currency}"
+    return f"  {one.stage:<12} {one.videos} video{'s' * (one.videos != 1)}, {spent}{money}"
+
+
 def make_plan(session: Session) -> Plan:
     """Estimate a session's work without doing any of it."""
     files: dict[str, int] = {}
     for item in session.work:
-        why = "taken over" if item.from_stage == "copy" else item.why
+        why = "taken over" if item.source_id else _WHY.get(item.why, item.why)
         files[why] = files.get(why, 0) + 1
-    heard = session.fresh()
+    heard = [item for item in session.fresh() if item.is_heard]
     connection = connect(session.lake) if session.lake.exists() else None
     hours, by = _media_hours(session, heard, connection)
     costs = estimate(
@@ -76,18 +86,28 @@ def make_plan(session: Session) -> Plan:
         media_hours=hours,
         recipe=ledger_recipe(session.recipes["emissions"], session.recipes["words"]),
     )
+    stages = estimate_stages(connection, session.settings, session.recipes, session.work, media_hours=hours)
+    # What is heard goes by whole runs, start and end included; what is made beside it by its own stages.
+    beside = [item for item in session.work if not item.is_heard and item.source_id is None]
+    again = estimate_stages(connection, session.settings, session.recipes, beside, media_hours=0.0)
+    more_s = sum(one.seconds or 0.0 for one in again)
+    more_cost = sum(one.cost or 0.0 for one in again)
     return Plan(
+        stages=stages,
         files=files,
         gone=len(session.scan.gone),
         stale=session.scan.stale,
         bytes=sum(item.size_bytes for item in heard),
         media_hours=round(hours, 4),
-        machine_hours=costs.machine_hours,
-        cost=costs.cost,
+        machine_hours=round(costs.machine_hours + more_s / 3600, 4),
+        cost=None if costs.cost is None else round(costs.cost + more_cost, 6),
         currency=costs.currency,
         assumptions=[by, *costs.assumptions],
         first_keys=[item.key for item in session.work[:5]],
     )
+
+
+_WHY = {"failed": "retried stages", "missing": "missing stages"}
 
 
 def _media_hours(

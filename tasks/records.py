@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
 Status = Literal["indexed", "no_speech", "no_audio", "failed", "gone", "forgotten"]
-Why = Literal["new", "changed", "retried", "stale", "metadata"]
+# Of a whole video: new, changed, retried. Of stages of a video that is indexed: made by another recipe or of something older
+# (stale), failed, missing, or the metadata changed.
+Why = Literal["new", "changed", "retried", "stale", "failed", "missing", "metadata"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Object:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A video that has something to be done, and why. `from_stage` is the first stage that must run again; "copy" is none."""
+    """A video that has something to be done, why, and the stages to be made."""
 
     video_id: str
     key: str
@@ -34,13 +37,23 @@ class Work:
     sidecar_key: str | None
     sidecar_fingerprint: str | None
     why: Why
-    from_stage: Literal["audio", "decode", "cues", "topics", "copy"] = "audio"
+    stages: tuple[str, ...] = ()
+    reads_object: bool = True  # a stage needs it, and not only what the lake has
     attempts: int = 0
     last_generation: int = 0
-    source_id: str | None = None  # with from_stage "copy": whose words it takes over, and of which generation
+    source_id: str | None = None  # a video of the same content, whose words it takes over, and of which generation
     source_generation: int | None = None
     same_size: bool = False  # the lake has another content of this size: to be compared by its hash
-    stages: Sequence[str] = ()  # that another recipe has made
+
+    @property
+    def whole(self) -> bool:
+        """Whether the lake has nothing of this object yet."""
+        return self.why in ("new", "changed", "retried")
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether its words are made of its sound."""
+        return self.source_id is None and "words" in self.stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,26 +229,40 @@ class Recipes:
     def __getitem__(self, stage: str) -> str:
         return self.hashes[stage]
 
-    def joined(self) -> str:
-        """All of them in one text."""
-        return "/".join(self.hashes.values())
+    def joined(self, stages: Sequence[str] = ()) -> str:
+        """Those of some stages, of all without any, in one text."""
+        return "/".join(recipe for name, recipe in self.hashes.items() if not stages or name in stages)
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
     """What the lake has of a video of which only some stages are made anew: generations of its object, its transcript and its
-    metadata, and of the run of each stage that is shown. `new_metadata`: these come with the stages."""
+    metadata, and of the run of each stage that is shown. `new_metadata` and `new_transcript`: these come with the stages."""
 
     object_generation: int
     transcript_generation: int
     metadata_generation: int
     runs: Mapping[str, int]
     new_metadata: bool = False
+    new_transcript: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a stage of a video: rows of its tables without their keys, or the `reason` for which there are none."""
+
+    rows: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    seconds: float | None = None
+    reason: str | None = None
+    error: str | None = None
+    attempts: int = 1
+    next_try_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Everything the lake keeps of one indexing of one video."""
+    """Everything the lake keeps of one visit to a video. `outcomes` are those of the stages that were made; `beside` is there
+    where these are not all: what they were made from."""
 
     work: Work
     bucket: str
@@ -256,11 +283,22 @@ class Result:
     clock: Steadiness | None = None
     language: str | None = None
     words: tuple[Word, ...] = ()
-    cues: tuple[Cue, ...] = ()
-    topics: tuple[Topic, ...] = ()
+    spoken: tuple[int, float | None] | None = None  # number and mean confidence of words that were not read again
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     speech_ms: int = 0
     content_sha256: str | None = None
     taken_from: str | None = None  # the video whose words these are
-    made: tuple[str, ...] | None = None  # the stages that were made; None for all, and a new row of the video
-    beside: Beside | None = None  # where only some were made: what they were made from
+    beside: Beside | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def n_words(self) -> int:
+        """How many words were said."""
+        return len(self.words) if self.spoken is None else self.spoken[0]
+
+    @property
+    def confidence(self) -> float | None:
+        """The mean over the words."""
+        if self.spoken is not None:
+            return self.spoken[1]
+        return statistics.fmean(word.confidence for word in self.words) if self.words else None

@@ -12,10 +12,12 @@ from typing import Any
 from tasks.costs import ledger_recipe, price_of
 from tasks.errors import NightscribeError
 from tasks.hardware import hardware_of
+from tasks.lake.commit import status_of
 from tasks.left_out import LeftOut
 from tasks.records import Recipes, Result, Work
 from tasks.scan import Scan
 from tasks.settings import Settings
+from tasks.stages.registry import STAGES
 
 
 @dataclass
@@ -33,6 +35,7 @@ class RunReport:
     gone: int = 0
     stale: int = 0
     retried: int = 0
+    missing: int = 0
     unchanged: int = 0
     done: Counter[str] = field(default_factory=Counter)
     media_ms: int = 0
@@ -41,6 +44,7 @@ class RunReport:
     taken_over_ms: int = 0
     words: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
+    stages: dict[str, dict[str, int]] = field(default_factory=dict)
     failures: list[dict[str, str | None]] = field(default_factory=list)
     lost: int = 0
     warnings: list[str] = field(default_factory=list)
@@ -58,7 +62,8 @@ class RunReport:
         self.scanned, self.unchanged, self.stale = scan.scanned, scan.unchanged, scan.stale
         self.gone = len(scan.gone)
         self.new, self.changed = scan.count("new"), scan.count("changed")
-        self.retried, self.metadata = scan.count("retried"), scan.count("metadata")
+        self.retried, self.metadata = scan.count("retried") + scan.count("failed"), scan.count("metadata")
+        self.missing = scan.count("missing")
         self.warnings += scan.warnings
         self.left_out = scan.left_out
 
@@ -69,19 +74,21 @@ class RunReport:
                 continue
             self.done[result.status] += 1
             self.media_ms += result.duration_ms or 0
-            if result.status != "failed" and result.work.from_stage in ("audio", "decode"):
+            if result.status != "failed" and result.work.is_heard:
                 self.heard_ms += result.duration_ms or 0
-            self.words += len(result.words)
-            if result.work.from_stage == "copy":
+            self.words += result.n_words
+            if result.work.source_id:
                 self.taken_over += 1
                 self.taken_over_ms += result.duration_ms or 0
-            for stage, seconds in result.seconds.items():
-                self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+            for part, seconds in result.seconds.items():
+                self.seconds[part] = self.seconds.get(part, 0.0) + seconds
+            self._add_stages(result)
             if result.status == "failed":
                 self.failures.append(
                     {
                         "video_id": result.work.video_id,
                         "key": result.work.key,
+                        "stage": None,
                         "reason": result.reason,
                         "error": result.error,
                     }
@@ -92,12 +99,29 @@ class RunReport:
                 self.bad_sidecars += 1
                 self.warnings.append(f"{result.work.key}: {result.sidecar_error}")
 
+    def _add_stages(self, result: Result) -> None:
+        """Count what came of each stage."""
+        for name, outcome in result.outcomes.items():
+            counts = self.stages.setdefault(name, dict.fromkeys(("done", "empty", "failed"), 0))
+            counts[status_of(STAGES[name], outcome)] += 1
+            self.seconds[name] = self.seconds.get(name, 0.0) + (outcome.seconds or 0.0)
+            if outcome.reason is not None:
+                self.failures.append(
+                    {
+                        "video_id": result.work.video_id,
+                        "key": result.work.key,
+                        "stage": name,
+                        "reason": outcome.reason,
+                        "error": outcome.error,
+                    }
+                )
+
     def lose(self, work: Sequence[Work], error: NightscribeError) -> None:
         """Count videos that got no row because their batch failed."""
         self.lost += len(work)
         for item in work:
             self.failures.append(
-                {"video_id": item.video_id, "key": item.key, "reason": error.code, "error": str(error)}
+                {"video_id": item.video_id, "key": item.key, "stage": None, "reason": error.code, "error": str(error)}
             )
 
     def searchable(self, synced: dict[str, Any]) -> None:
@@ -158,6 +182,7 @@ class RunReport:
             "gone": self.gone,
             "stale": self.stale,
             "retried": self.retried,
+            "missing": self.missing,
             "unchanged": self.unchanged,
             **{status: self.done[status] for status in ("indexed", "no_speech", "no_audio", "failed")},
             "taken_over": self.taken_over,
@@ -165,6 +190,7 @@ class RunReport:
             "heard_ms": self.heard_ms,
             "taken_over_ms": self.taken_over_ms,
             "words": self.words,
+            "stages": self.stages,
             "seconds": {stage: round(seconds, 3) for stage, seconds in self.seconds.items()},
             "device": self.device,
             "hardware": self.hardware,
@@ -209,6 +235,8 @@ class RunReport:
         parts = [f"{self.done[s]} {label}" for s, label in _LABELS if self.done[s]]
         if self.taken_over:
             parts.append(f"{self.taken_over} of them by words of the same content under another name")
+        if failed := sum(counts["failed"] for counts in self.stages.values()):
+            parts.append(f"{failed} stage{'s' * (failed != 1)} failed, to be tried again")
         if self.gone:
             parts.append(f"{self.gone} gone from the bucket")
         total = self.seconds.get("total", 0.0)
@@ -229,6 +257,9 @@ class RunReport:
         if self.device:
             lines += ["", "## Machine time", "", f"On {self.hardware} ({self.device}).", "", "| stage | seconds |"]
             lines += ["| --- | ---: |", *(f"| {stage} | {spent:.1f} |" for stage, spent in self.seconds.items())]
+        if self.stages:
+            lines += ["", "## Stages", "", "| stage | done | empty | failed |", "| --- | ---: | ---: | ---: |"]
+            lines += [f"| {name} | {c['done']} | {c['empty']} | {c['failed']} |" for name, c in self.stages.items()]
         if self.notes:
             lines += ["", "## Left out", "", *(f"- {_cell(note)}" for note in self.notes)]
         if self.failures:

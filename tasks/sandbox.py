@@ -10,6 +10,7 @@ Run as a module it is the child: a JSON request on stdin, an Arrow stream on std
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -70,7 +71,14 @@ def run_query(
     try:
         # Its folder is ours: in the user's, a file tasks.py would be imported instead of this package.
         done = subprocess.run(
-            command, input=json.dumps(request).encode(), capture_output=True, timeout=seconds + 5, check=False, cwd=REPO
+            command,
+            input=json.dumps(request).encode(),
+            capture_output=True,
+            timeout=seconds + 5,
+            check=False,
+            cwd=REPO,
+            # Its other pools reserve a gigabyte of address space at once, which may be all that the limit leaves.
+            env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"},
         )
     except subprocess.TimeoutExpired as error:
         raise BadQuery(
@@ -191,6 +199,4 @@ if __name__ == "__main__":
     sys.stdout.flush()
     code = _child()
     # Skip destructors: with no memory left they could hang.
-    import os
-
     os._exit(code)

@@ -5,15 +5,17 @@ Both sides are tables in DuckDB; the listing streams in, so that a million objec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
 
 import duckdb
 
 from tasks.bucket import Bucket
 from tasks.copies import CONTENT_NAME, HEARD, USABLE
 from tasks.errors import StorageBusy
+from tasks.lake.due import INDEXED, REFRESHED, count_refreshed, find_due
 from tasks.lake.views import NOTHING, define_views
 from tasks.left_out import LeftOut
 from tasks.listing import Listing
@@ -24,7 +26,8 @@ from tasks.stages.registry import STAGES
 
 @dataclass(frozen=True)
 class Scan:
-    """What a scan found. `work` is in the order it should be done: new first, oldest object first."""
+    """What a scan found. `work` is in the order it should be done: new first, oldest object first. `due` counts, for each stage,
+    videos of the whole lake by why they are due."""
 
     scanned: int
     unchanged: int
@@ -33,6 +36,7 @@ class Scan:
     stale: int
     warnings: list[str] = field(default_factory=list)
     left_out: LeftOut = field(default_factory=LeftOut)
+    due: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def count(self, why: str) -> int:
         return sum(item.why == why for item in self.work)
@@ -46,6 +50,8 @@ def scan(
     *,
     now: datetime,
     refresh: bool = False,
+    stages: Sequence[str] = (),
+    only: bool = False,
     retry_failed: bool = False,
     objects: Iterable[Object] | None = None,
     remember: Sequence[str] = (),
@@ -53,7 +59,9 @@ def scan(
 ) -> Scan:
     """List the bucket and compare. `lake` is a connection with the lake's views, or None when there is none yet.
 
-    With `objects`, only these are compared, without a look at the bucket; nothing is taken for gone then.
+    With `refresh`, what another recipe made is work too, and with `stages` these stages wherever they are due, missing ones
+    among them; with `only` nothing else is. With `objects`, only these are compared, without a look at the bucket; nothing
+    is taken for gone then.
     """
     connection = lake.cursor() if lake is not None else duckdb.connect(":memory:")
     if lake is None:
@@ -72,19 +80,28 @@ def scan(
     warnings += left_out.warnings()
     if complete and listing.candidates:
         left_out.unmatched = list(listing.candidates.unmatched)
+    find_due(connection, recipes, now=now, retry=retry_failed)
     parameters = {
         "bucket": bucket.bucket_id,
         "now": now,
-        "refresh": refresh,
+        "refresh": refresh and not only,
         "retry": retry_failed,
+        "only": only,
+        "stages": list(stages),
         "remember": list(remember),
-        "recipes": _in_order(recipes),
+        "recipes": [recipes.hashes.get(name) for name in STAGES.names],
     }
     connection.execute(_COMPARE, parameters)
     heard_by = {"emissions": recipes["emissions"], "words": recipes["words"]}
     connection.execute(_NAMED, {"bucket_uri": bucket.uri, "remember": list(remember)})
-    work = [Work(*row) for row in connection.execute(_WORK, heard_by).fetchall()]
+    on = tuple(recipes.hashes)
+    work = [_work(on, *row) for row in connection.execute(_WORK, heard_by).fetchall()]
     stale = _one(connection, "SELECT count(*) FROM compared WHERE stale")
+    due: dict[str, dict[str, int]] = {}
+    for stage, why, n in connection.execute(
+        "SELECT stage, why, count(*) FROM due_stages GROUP BY ALL ORDER BY ALL"
+    ).fetchall():
+        due.setdefault(stage, {})[why] = n
     known = _one(
         connection,
         "SELECT count(*) FROM video_facts WHERE bucket = $b AND status NOT IN ('gone', 'forgotten')",
@@ -93,7 +110,7 @@ def scan(
     gone: list[Work] = []
     if complete and known and not count:
         warnings.append(f"{bucket.uri} lists no video, but the lake knows {known}: nothing is marked as gone.")
-    elif complete:
+    elif complete and not only:
         gone, hidden = _gone(connection, bucket, listing)
         if hidden:
             n, one = len(hidden), len(hidden) == 1
@@ -101,7 +118,20 @@ def scan(
                 f"{n} video{'' if one else 's'} that the lake knows could not be seen, behind links or objects that were left "
                 f"out, and {'is' if one else 'are'} not marked as gone: {', '.join(hidden[:5])}{' and others' * (n > 5)}."
             )
-    return Scan(count, count - len(work), gone, work, stale, warnings, left_out)
+    return Scan(count, count - len(work), gone, work, stale, warnings, left_out, due)
+
+
+def _work(on: Sequence[str], *row: Any) -> Work:
+    """A row of `_WORK`, which has the stages that were asked for, with all that these entail."""
+    found = Work(*row)
+    if found.whole:
+        return replace(found, stages=tuple(on))
+    asked = tuple(found.stages) + (("metadata",) if found.why == "metadata" or STAGES.read_object(found.stages) else ())
+    return replace(
+        found,
+        stages=tuple(name for name in STAGES.to_make(asked) if name in on),
+        reads_object=STAGES.read_object(found.stages),
+    )
 
 
 def _gone(connection: duckdb.DuckDBPyConnection, bucket: Bucket, listing: Listing) -> tuple[list[Work], list[str]]:
@@ -120,34 +150,24 @@ def _one(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, 
     return int(row[0]) if row else 0
 
 
-# Of each video the stages that another recipe has made, in their order; what failed counts as made.
-_MADE = " UNION ALL ".join(
-    f"SELECT video_id, {number} AS number, recipe FROM current_{name}" for number, name in enumerate(STAGES.names, 1)
-)
-STALE = f"""
-SELECT video_id, list(number ORDER BY number) AS stages FROM (
-    {_MADE}
-    UNION ALL
-    SELECT r.video_id, list_position({list(STAGES.names)}, r.stage) AS number, r.recipe
-    FROM every_run r JOIN current_videos v USING (video_id, generation) WHERE r.status = 'failed'
-) WHERE recipe <> $recipes[number] GROUP BY video_id
+# Videos that failed, by another recipe than today's.
+_FAILED_BEFORE = f"""
+SELECT DISTINCT video_id FROM every_run r JOIN current_videos v USING (video_id, generation)
+WHERE r.status = 'failed' AND r.recipe <> $recipes[list_position({list(STAGES.names)}, r.stage)]
 """
-INDEXED = "('indexed', 'no_speech', 'no_audio')"
-# Where work begins again over a stage.
-BEGINS = {"emissions": "audio", "words": "decode", "cues": "cues", "passages": "cues", "topics": "topics"}
 
 
-def count_stale(lake: duckdb.DuckDBPyConnection, recipes: Recipes) -> int:
+def count_stale(lake: duckdb.DuckDBPyConnection, recipes: Recipes, *, now: datetime | None = None) -> int:
     """How many videos of a whole lake `index --refresh` would redo, were their objects what they were."""
-    sql = f"SELECT count(*) FROM video_facts SEMI JOIN ({STALE}) USING (video_id) WHERE status IN {INDEXED}"
-    return _one(lake, sql, {"recipes": _in_order(recipes)})
+    find_due(lake, recipes, now=now or datetime.now(UTC))
+    return count_refreshed(lake)
 
 
-def _in_order(recipes: Recipes) -> list[str | None]:
-    """The hash of each stage; None where it is off, and nothing is stale."""
-    return [recipes.hashes.get(name) for name in STAGES.names]
-
-
+# The first that is true of any of its stages.
+_WHY = (
+    "CASE WHEN list_has_any(whys, ['stale', 'outdated']) THEN 'stale' "
+    "WHEN list_contains(whys, 'failed') THEN 'failed' ELSE 'missing' END"
+)
 # A sidecar belongs to `NAME.mp4` as `NAME.info.json` or `NAME.json`, and as `NAME.mp4.json` and so on.
 _COMPARE = f"""
 CREATE OR REPLACE TEMP TABLE compared AS
@@ -158,6 +178,12 @@ WITH sidecars AS (
 ),
 -- Sidecars that could not be seen are not gone: their videos keep what they said.
 unseen_sidecars AS (SELECT regexp_replace(key, '(?i)(\\.info)?\\.json$', '') AS stem FROM unseen WHERE lower(key) LIKE '%.json'),
+asked AS (
+    SELECT video_id, bool_or(why IN {REFRESHED}) AS old,
+        list(stage ORDER BY number) FILTER (taken) AS stages, list(why) FILTER (taken) AS whys
+    FROM (SELECT *, list_contains($stages, stage) OR (NOT $only AND (why = 'failed' OR ($refresh AND why IN {REFRESHED}))) AS taken
+          FROM due_stages) GROUP BY video_id
+),
 objects AS (
     SELECT substr(sha256($bucket || chr(0) || o.key), 1, 20) AS video_id, o.key, o.stem, o.size_bytes, o.fingerprint,
            o.modified_at, coalesce(a.key, b.key) AS sidecar_key, coalesce(a.fingerprint, b.fingerprint) AS sidecar_fp
@@ -167,19 +193,21 @@ objects AS (
 judged AS (
     SELECT o.*, v.attempts, v.generation, v.status, v.next_try_at,
         v.fingerprint AS known_fingerprint, v.sidecar_fingerprint AS known_sidecar,
-        {list(BEGINS.values())}[s.stages[1]] AS first_stage,
-        list_transform(coalesce(s.stages, []), lambda n: {list(STAGES.names)}[n]) AS stale_stages
-    FROM objects o LEFT JOIN video_facts v USING (video_id) LEFT JOIN ({STALE}) s USING (video_id)
+        d.old, coalesce(d.stages, []) AS asked, coalesce(d.whys, []) AS whys, b.video_id IS NOT NULL AS failed_before
+    FROM objects o LEFT JOIN video_facts v USING (video_id) LEFT JOIN asked d USING (video_id)
+    LEFT JOIN ({_FAILED_BEFORE}) b USING (video_id)
 )
 SELECT *,
-    status IN {INDEXED} AND first_stage IS NOT NULL AS stale,
-    CASE WHEN status = 'forgotten' AND video_id NOT IN (SELECT unnest($remember::VARCHAR[]))
+    status IN {INDEXED} AND coalesce(old, false) AS stale,
+    CASE WHEN $only THEN
+              CASE WHEN fingerprint = known_fingerprint AND len(asked) > 0 THEN {_WHY} END
+         WHEN status = 'forgotten' AND video_id NOT IN (SELECT unnest($remember::VARCHAR[]))
               AND key NOT IN (SELECT unnest($remember::VARCHAR[])) THEN NULL
          WHEN status IS NULL OR status IN ('gone', 'forgotten') THEN 'new'
          WHEN fingerprint <> known_fingerprint THEN 'changed'
          WHEN status = 'failed' THEN
-              CASE WHEN $retry OR first_stage IS NOT NULL OR next_try_at <= $now THEN 'retried' END
-         WHEN $refresh AND first_stage IS NOT NULL THEN 'stale'
+              CASE WHEN $retry OR failed_before OR next_try_at <= $now THEN 'retried' END
+         WHEN len(asked) > 0 THEN {_WHY}
          WHEN sidecar_fp IS DISTINCT FROM known_sidecar AND NOT
               (known_sidecar IS NOT NULL AND (key IN (FROM unseen_sidecars) OR stem IN (FROM unseen_sidecars)))
               THEN 'metadata' END AS why
@@ -196,8 +224,14 @@ WHERE content IS NULL OR why NOT IN ('new', 'changed', 'retried') OR video_id IN
     OR key IN (SELECT unnest($remember::VARCHAR[]))
     OR sha256(content) NOT IN (SELECT fingerprint FROM video_facts WHERE status = 'forgotten' AND fingerprint IS NOT NULL)
 """
+_GENERATIONS = "SELECT video_id, generation FROM video_facts" + "".join(
+    f" UNION ALL SELECT video_id, run_generation FROM current_{name}" for name in STAGES.names
+)
 _WORK = f"""
-WITH known AS (
+WITH versions AS (
+    SELECT video_id, max(generation) AS version FROM ({_GENERATIONS}) SEMI JOIN due USING (video_id) GROUP BY ALL
+),
+known AS (
     SELECT video_id, generation, size_bytes, content_sha256, {CONTENT_NAME} AS content FROM {HEARD}
     SEMI JOIN (SELECT size_bytes FROM due WHERE why IN ('new', 'changed', 'retried')) USING (size_bytes) WHERE {USABLE}
 ),
@@ -209,18 +243,16 @@ hashed AS (
     SELECT size_bytes FROM known WHERE content_sha256 IS NOT NULL
     UNION SELECT size_bytes FROM video_facts WHERE status = 'forgotten' AND content_sha256 IS NOT NULL
 )
-SELECT video_id, key, size_bytes, fingerprint, modified_at, sidecar_key, sidecar_fp, why,
-    CASE why WHEN 'metadata' THEN 'topics' WHEN 'stale' THEN first_stage
-             ELSE CASE WHEN n.source_id IS NULL THEN 'audio' ELSE 'copy' END END,
-    coalesce(attempts, 0), coalesce(generation, 0),
+SELECT video_id, key, size_bytes, fingerprint, modified_at, sidecar_key, sidecar_fp, why, asked,
+    (why IN ('new', 'changed', 'retried') AND n.source_id IS NULL), coalesce(attempts, 0), coalesce(version, 0),
     CASE WHEN why IN ('new', 'changed', 'retried') THEN n.source_id END,
     CASE WHEN why IN ('new', 'changed', 'retried') THEN n.source_generation END,
-    size_bytes IN (FROM hashed), stale_stages
-FROM due LEFT JOIN named n USING (content, size_bytes)
+    size_bytes IN (FROM hashed)
+FROM due LEFT JOIN named n USING (content, size_bytes) LEFT JOIN versions USING (video_id)
 ORDER BY why IN ('new', 'changed') DESC, modified_at NULLS LAST, key
 """
 _GONE = """
-SELECT video_id, v.key, v.size_bytes, v.fingerprint, NULL, NULL, v.sidecar_fingerprint, 'changed', 'audio',
+SELECT video_id, v.key, v.size_bytes, v.fingerprint, NULL, NULL, v.sidecar_fingerprint, 'changed', [], true,
        coalesce(v.attempts, 0), v.generation
 FROM video_facts v ANTI JOIN (SELECT key FROM listed WHERE NOT sidecar) l ON l.key = v.key
 WHERE v.bucket = $bucket AND v.status NOT IN ('gone', 'forgotten') ORDER BY v.key

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tasks.bucket import Bucket, open_bucket
-from tasks.errors import DecoderDied, NightscribeError, RunStopped, StorageBusy, Unexpected, foreseen
+from tasks.errors import DecoderDied, Misconfigured, NightscribeError, RunStopped, StorageBusy, Unexpected, foreseen
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.metadata import make_metadata
@@ -23,6 +23,7 @@ from tasks.report import RunReport
 from tasks.scan import Scan, scan
 from tasks.settings import Settings
 from tasks.stages.recipes import recipes
+from tasks.stages.registry import STAGES
 
 log = logging.getLogger("nightscribe")
 GIVE_UP_AFTER = 3
@@ -61,16 +62,16 @@ class Session:
         return bool(self.work or self.scan.gone)
 
     def fresh(self) -> list[Work]:
-        """Videos whose audio must be heard."""
-        return [item for item in self.work if item.from_stage in ("audio", "decode")]
+        """Videos whose object must be read: to hear its words, or for another stage."""
+        return [item for item in self.work if item.reads_object]
 
     def refreshed(self) -> list[Work]:
-        """Videos whose words stay as they are, or are in the lake under another name."""
-        return [item for item in self.work if item.from_stage in ("cues", "topics", "copy")]
+        """Videos of which the lake has all that is needed, itself or under another name."""
+        return [item for item in self.work if not item.reads_object]
 
     def warm_up(self) -> None:
         """Load what the fresh work will need, if there is any."""
-        if self.fresh():
+        if any(item.is_heard for item in self.fresh()):
             self.pipeline.warm_up()
 
     def batches(self) -> Iterator[Batch]:
@@ -191,6 +192,22 @@ def cut_batches(work: Sequence[Work], settings: Settings) -> Iterator[list[Work]
         yield chunk
 
 
+def checked_stages(names: Sequence[str], on: Recipes, *, only: bool) -> tuple[str, ...]:
+    """Stages that were asked for.
+
+    Raises:
+        Misconfigured: one is unknown or off, or `only` has nothing to go with.
+    """
+    for name in names:
+        if name not in STAGES.names:
+            raise Misconfigured(f"There is no stage {name!r}.", next=f"The stages are {', '.join(STAGES.names)}.")
+        if name not in on.hashes:
+            raise Misconfigured(f"The stage {name} is off.", next="Name its model in the set or in the settings.")
+    if only and not names:
+        raise Misconfigured("--only needs --stages: nothing else would be done.", next="--stages topics --only")
+    return tuple(names)
+
+
 def open_session(
     bucket_uri: str,
     settings: Settings,
@@ -198,6 +215,8 @@ def open_session(
     limit: int | None = None,
     retry_failed: bool = False,
     refresh: bool = False,
+    stages: Sequence[str] = (),
+    only: bool = False,
     remember: Sequence[str] = (),
     create: bool = True,
     objects: Sequence[Object] | None = None,
@@ -225,6 +244,8 @@ def open_session(
         settings,
         now=datetime.now(UTC),
         refresh=refresh,
+        stages=checked_stages(stages, made, only=only),
+        only=only,
         retry_failed=retry_failed,
         objects=objects,
         remember=remember,

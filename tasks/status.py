@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tasks.costs import ledger
 from tasks.errors import Misconfigured
+from tasks.lake.due import count_refreshed, coverage
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.models import find_set
-from tasks.scan import count_stale
 from tasks.search.lag import SearchIndex, search_index, search_state
 from tasks.settings import Settings
 from tasks.stages.recipes import recipes
@@ -35,10 +37,11 @@ def status_of(
     """
     snapshot = snapshot or Snapshot.of(lake)
     connection = connection or connect(lake, snapshot, lean=True, history=False)
-    try:
-        stale = count_stale(connection, recipes(find_set(settings), settings))
-    except Misconfigured:
-        stale = 0  # a status must be had also where the models are not
+    stages: Mapping[str, Mapping[str, int]] = {}
+    stale = 0
+    with contextlib.suppress(Misconfigured):  # a status must be had also where the models are not
+        stages = coverage(connection, recipes(find_set(settings), settings), now=datetime.now(UTC))
+        stale = count_refreshed(connection)
     totals = connection.execute(
         "SELECT coalesce(sum(duration_ms), 0), coalesce(sum(n_words), 0) FROM videos WHERE status NOT IN ('gone', 'forgotten')"
     ).fetchone()
@@ -61,6 +64,7 @@ def status_of(
                 "SELECT reason, count(*) FROM videos WHERE status = 'failed' GROUP BY ALL ORDER BY ALL"
             ).fetchall()
         ),
+        "stages": stages,
         "due": {"retry": due[0], "stale": stale},
         "media_ms": int(totals[0]),
         "words": int(totals[1]),

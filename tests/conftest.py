@@ -7,7 +7,8 @@ import functools
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from nightscribe.temporary_server import TemporaryServer
 from tasks.lake.commit import commit
 from tasks.lake.maintain import check
 from tasks.lake.store import MARKER, Lake
-from tasks.records import Cue, Metadata, Recipes, Result, Topic, Word, Work
+from tasks.records import Cue, Metadata, Outcome, Recipes, Result, Topic, Word, Work
 from tasks.stages.registry import STAGES
+from tasks.stages.transcript import outcomes
 
 REPO = Path(__file__).resolve().parent.parent
 BUCKET = REPO / "data" / "bucket"
@@ -129,6 +131,33 @@ def spoken(
     return tuple(words)
 
 
+def outcomes_of(
+    status: str, words: Sequence[Word] = (), cues: Sequence[Cue] = (), topics: Sequence[Topic] = ()
+) -> dict[str, Outcome]:
+    """What a run leaves of the stages of a video with this status."""
+    if status in ("failed", "gone", "forgotten"):
+        return {}
+    found = outcomes(words, cues, topics)
+    return {"topics": found["topics"]} if status == "no_audio" else found
+
+
+def retold(made: Result, words: Sequence[Word], cues: Sequence[Cue], topics: Sequence[Topic] = ()) -> Result:
+    """The same video with another transcript."""
+    return replace(made, words=tuple(words), outcomes=outcomes(words, cues, topics))
+
+
+def with_rows(made: Result, **tables: Sequence[Mapping[str, Any]]) -> Result:
+    """The same video with other rows of some stages: `topics=rows`."""
+    others = {STAGES.tables[name][0].name: Outcome({name: rows}, 0.0) for name, rows in tables.items()}
+    return replace(made, outcomes={**made.outcomes, **others})
+
+
+def with_seconds(made: Result, **seconds: float) -> Result:
+    """The same video with other times that its stages took."""
+    outcomes = {name: replace(one, seconds=seconds.get(name)) for name, one in made.outcomes.items()}
+    return replace(made, outcomes=outcomes, seconds={n: s for n, s in seconds.items() if n not in made.outcomes})
+
+
 @pytest.fixture
 def result() -> Callable[..., Result]:
     """Makes an indexed video's result from a text."""
@@ -153,7 +182,9 @@ def result() -> Callable[..., Result]:
         if words:
             said = " ".join(word.word for word in words)
             cues = (Cue(words[0].start_ms, words[-1].end_ms, said, confidence, 0, len(words) - 1),)
-        work = Work(video_id, key, 1, fingerprint, None, None, None, "new", last_generation=last_generation)
+        work = Work(
+            video_id, key, 1, fingerprint, None, None, None, "new", STAGES.names, last_generation=last_generation
+        )
         topics = (Topic("video", 0, 1000, 1, topic, 0.9, "test"),) if topic else ()
         return Result(
             work=work,
@@ -165,8 +196,7 @@ def result() -> Callable[..., Result]:
             duration_ms=words[-1].end_ms if words else 0,
             language=language,
             words=words,
-            cues=cues,
-            topics=topics,
+            outcomes=outcomes_of(status, words, cues, topics),
             speech_ms=words[-1].end_ms if words else 0,
         )
 

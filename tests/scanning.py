@@ -6,7 +6,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from conftest import made_by, spoken
+from conftest import made_by, outcomes_of, spoken
 
 from tasks.bucket import Bucket, open_bucket
 from tasks.lake.commit import commit
@@ -75,7 +75,7 @@ def keep(
             metadata=Metadata("A talk"),
             recipes=recipes,
             words=SAID if status == "indexed" else (),
-            cues=(Cue(0, 400, "hello", 0.9, 0, 0),) if status == "indexed" else (),
+            outcomes=outcomes_of(status, SAID if status == "indexed" else (), (Cue(0, 400, "hello", 0.9, 0, 0),)),
             next_try_at=next_try_at,
             attempts=attempts,
         )

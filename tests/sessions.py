@@ -43,8 +43,9 @@ def cut(target: Path, seconds: float) -> None:
 def session_on(bucket: Path, tmp_path: Path, **options) -> Iterator[Session]:
     """A session whose steps a test takes itself."""
     given = {"lake": str(tmp_path / "lake"), "scratch": tmp_path / "scratch", "scratch_free_gb": 0.0, "attempts": 1}
+    asked = {name: options.pop(name) for name in ("retry_failed", "refresh", "stages", "only") if name in options}
     settings = Settings(catalog=REPO / "data/models/catalog.toml", **(given | options))
-    session = open_session(str(bucket), settings)
+    session = open_session(str(bucket), settings, **asked)
     session.pipeline.hears_all = True  # many clips of tests are the same
     with run_folder(settings.scratch, session.run_id):
         try:

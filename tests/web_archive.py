@@ -23,6 +23,8 @@ from tasks.lake.store import Lake
 from tasks.records import AudioTrack, Cue, Metadata, Probe, Result, Topic, Word, Work
 from tasks.report import RunReport
 from tasks.settings import Settings
+from tasks.stages.registry import STAGES
+from tasks.stages.transcript import outcomes
 
 BANK, EVIL, PERSIAN, FAILED, SOUND, COPIED, OUTSIDE, LINKED = (letter * 20 for letter in "abcdef01")
 SCRIPT = "<script>alert(1)</script>"
@@ -71,7 +73,7 @@ def video(
     )
     options = {"emissions": {"model": "asr-test"}, "words": {"lm": "lm-test"}, "topics": {"model": "t"}}
     return Result(
-        work=Work(video_id, key, 1, "1-1", None, None, None, "new"),
+        work=Work(video_id, key, 1, "1-1", None, None, None, "new", STAGES.names),
         bucket=bucket.as_uri(),
         bucket_uri=bucket.as_uri(),
         status="indexed",
@@ -82,8 +84,7 @@ def video(
         duration_ms=duration_ms,
         language=language,
         words=words,
-        cues=cues,
-        topics=topics,
+        outcomes=outcomes(words, cues, topics),
         speech_ms=words[-1].end_ms + 10_000 if words else 0,
         probe=probe or Probe(duration_ms, "mov,mp4,m4a,3gp,3g2,mj2", "h264", 640, 360, 25.0, (TRACK,)),
         audio_track=0,
@@ -120,7 +121,7 @@ def fill(lake: Lake, bucket: Path) -> None:
     subprocess.run(command, check=True)
     failed = replace(
         video("", FAILED, "broken.mp4", bucket, title="A broken one", duration_ms=0),
-        status="failed", reason="corrupt", error=f"It is damaged. {SCRIPT}", cues=(), words=(), topics=(),
+        status="failed", reason="corrupt", error=f"It is damaged. {SCRIPT}", outcomes={}, words=(),
     )  # fmt: skip
     mkv = Probe(45_750, "matroska,webm", "h264", 640, 360, 25.0, (replace(TRACK, codec="flac"),))
     wav = Probe(4_000, "wav", None, None, None, None, (replace(TRACK, codec="pcm_s16le"),))
@@ -140,7 +141,7 @@ def fill(lake: Lake, bucket: Path) -> None:
     commit(lake, made, run_id="r1", device="cpu")
     report = RunReport("r1", lake.uri, bucket.as_uri(), datetime(2024, 3, 2, 1, tzinfo=UTC))
     report.add(made)
-    report.seconds = {"model": 30.0, "total": 60.0}
+    report.seconds = {"emissions": 30.0, "total": 60.0}
     lake.append("runs", [report.row(datetime(2024, 3, 2, 1, 1, tzinfo=UTC), "done")], batch_id="run-r1")
 
 
@@ -152,7 +153,8 @@ def long_talk(bucket: Path, video_id: str, cues: int) -> Result:
         Cue(1000 * n, 1000 * n + 950, " ".join(word.word for word in words[4 * n : 4 * n + 4]), 0.9, 4 * n, 4 * n + 3)
         for n in range(cues)
     )
-    return replace(made, words=words, cues=lines)
+    stays = {"topics": made.outcomes["topics"]}
+    return replace(made, words=words, outcomes=outcomes(words, lines) | stays)
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from tasks.settings import Settings
 from tasks.speech.acoustic import AcousticModel, load_acoustic
 from tasks.speech.decode import UtteranceSplitter
 from tasks.stages.recipes import recipes
+from tasks.stages.registry import STAGES
 
 
 @dataclass
@@ -99,7 +100,9 @@ def _ours(video: Path, model: str, precision: str, folder: Path) -> float:
     settings = Settings(scratch=folder, scratch_free_gb=0.0, lake=str(folder / "lake"))
     chosen = find_set(settings)
     info = video.stat()
-    work = Work("0" * 20, video.name, info.st_size, f"{info.st_size}-{info.st_mtime_ns}", None, None, None, "new")
+    work = Work(
+        "0" * 20, video.name, info.st_size, f"{info.st_size}-{info.st_mtime_ns}", None, None, None, "new", STAGES.names
+    )
 
     def run() -> Pipeline:
         from tasks.bucket import open_bucket
@@ -127,7 +130,7 @@ def _ours(video: Path, model: str, precision: str, folder: Path) -> float:
     done = pipeline.finish(timed, pipeline.listen(timed, pipeline.prepare(timed, Batch(1, [work]))))
     spent = time.monotonic() - started
     assert done.items[0].result is not None
-    assert done.items[0].result.cues, "there must be subtitles"
+    assert done.items[0].result.outcomes["cues"].rows["cues"], "there must be subtitles"
     timed.close()
     return spent
 

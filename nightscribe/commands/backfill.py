@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from nightscribe.cli import print_json
-from nightscribe.common import console, json_option, lake_option, settings_from
+from nightscribe.common import console, json_option, lake_option, settings_from, stages_options
 
 
 @click.command("backfill")
@@ -27,6 +27,7 @@ from nightscribe.common import console, json_option, lake_option, settings_from
 @click.option("--at-once", type=click.IntRange(min=1), help="At most so many slices at a time; default all workers.")
 @click.option("--retry-failed", is_flag=True, help="Also videos that failed before.")
 @click.option("--refresh", is_flag=True, help="Also videos made by an older recipe.")
+@stages_options
 @click.option("--no-sync", is_flag=True, help="Leave Elasticsearch as it is; nightscribe sync brings it up later.")
 @click.option("--call-off", is_flag=True, help="End a backfill under way; what is done stays.")
 @json_option
@@ -74,7 +75,7 @@ def command(bucket: str, lake: str | None, models: str | None, plan: bool, at_on
             if job is None:
                 from tasks.backfill.state import begin
 
-                kept_options = {name: options[name] for name in ("retry_failed", "refresh")}
+                kept_options = {name: options[name] for name in ("retry_failed", "refresh", "stages", "only")}
                 job = begin(session, slices, options=kept_options, estimate=planned.as_json()["estimate"])
             else:
                 print(f"Going on with the backfill {job.id}.", file=sys.stderr)
@@ -89,9 +90,8 @@ def _planned(bucket: str, settings: Any, options: dict[str, Any], *, create: boo
     from tasks.plan import make_plan
     from tasks.session import open_session
 
-    session = open_session(
-        bucket, settings, retry_failed=options["retry_failed"], refresh=options["refresh"], create=create
-    )
+    asked = {name: options[name] for name in ("retry_failed", "refresh", "stages", "only")}
+    session = open_session(bucket, settings, create=create, **asked)
     since, until = (options[name] and options[name].replace(tzinfo=UTC) for name in ("since", "until"))
     wanted = between(session.work, prefix=options["prefix"], since=since, until=until)
     due, session.work = len(session.work), ordered(wanted, options["order"])

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from nightscribe.cli import do_not_wait_for_prefect, print_json
-from nightscribe.common import console, json_option, lake_option, settings_from
+from nightscribe.common import console, json_option, lake_option, settings_from, stages_options
 
 
 @click.command("index")
@@ -19,6 +19,7 @@ from nightscribe.common import console, json_option, lake_option, settings_from
 @click.option("--plan", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--retry-failed", is_flag=True, help="Also videos that failed before.")
 @click.option("--refresh", is_flag=True, help="Also videos made by an older recipe.")
+@stages_options
 @click.option(
     "--remember",
     multiple=True,
@@ -40,6 +41,8 @@ def command(
     plan: bool,
     retry_failed: bool,
     refresh: bool,
+    stages: tuple[str, ...],
+    only: bool,
     remember: tuple[str, ...],
     include: tuple[str, ...],
     exclude: tuple[str, ...],
@@ -63,6 +66,8 @@ def command(
         limit=limit,
         retry_failed=retry_failed,
         refresh=refresh,
+        stages=stages,
+        only=only,
         remember=remember,
         create=not plan,
         sync=not no_sync,
@@ -117,7 +122,8 @@ def _sync(lake: str, settings: Any) -> dict[str, Any]:
 
 def _show(report: Any, settings: Any) -> None:
     for failure in report.failures:
-        print(f"  failed  {failure['key']!s}: {failure['reason']}: {failure['error']}", file=sys.stderr)
+        where = f", {failure['stage']}" if failure["stage"] else ""
+        print(f"  failed  {failure['key']!s}{where}: {failure['reason']}: {failure['error']}", file=sys.stderr)
     for warning in [*report.warnings, *report.notes]:
         print(f"  note    {warning}", file=sys.stderr)
     console().print(report.sentence(), markup=False)

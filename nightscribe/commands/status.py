@@ -39,13 +39,17 @@ def _machine(entry: dict[str, Any], currency: str) -> str:
 
 def _show(found: dict[str, Any], settings: Any) -> None:
     out = console()
-    counts = ", ".join(f"{n} {status}" for status, n in found["videos"].items()) or "no videos yet"
+    videos = ", ".join(f"{n} {status}" for status, n in found["videos"].items()) or "no videos yet"
     lines = [
         f"Lake      {found['lake']} (commit {found['lake_version']} of its videos)",
-        f"Videos    {counts}",
+        f"Videos    {videos}",
         f"Media     {clock(found['media_ms'])}, {found['words']} words",
         f"Due       {found['due']['retry']} to try again, {found['due']['stale']} by an older recipe",
     ]
+    for stage, counts in found["stages"].items():
+        lines.append(
+            f"Stage     {stage:<12} {', '.join(f'{n} {state}' for state, n in counts.items() if n) or 'nothing yet'}"
+        )
     lines += [f"Failed    {n} {reason}" for reason, n in found["failed_by_reason"].items()]
     costs = found["costs"]
     for entry in costs["devices"]:

@@ -21,6 +21,7 @@ from tasks.lake.store import Lake
 from tasks.records import Object
 from tasks.session import Session, open_session
 from tasks.settings import Settings
+from tasks.stages.registry import STAGES
 from tasks.stores import small_files
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def begin(session: Session, slices: Sequence[Slice], *, options: dict[str, Any],
         "bucket": session.bucket.uri,
         "bucket_id": session.bucket.bucket_id,
         "created_ms": time.time_ns() // 1_000_000,
-        "recipe": session.recipes.joined(),
+        "recipe": session.recipes.joined(_made(options)),
         "models": session.settings.models,
         "options": options,
         "estimate": estimate,
@@ -163,6 +164,11 @@ def find(lake: Lake, bucket_id: str | None = None, id: str | None = None) -> Bac
     return None
 
 
+def _made(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """The stages that a backfill makes, none for all: what else is set differently on a machine is of no matter to it."""
+    return STAGES.to_make(options["stages"]) if options.get("only") else ()
+
+
 def open_slice(lake: Lake, id: str, slice: int, settings: Settings) -> tuple[Backfill, Session | None]:
     """A session for what is left of a slice; none when it is done.
 
@@ -183,11 +189,13 @@ def open_slice(lake: Lake, id: str, slice: int, settings: Settings) -> tuple[Bac
         objects=job.objects(slice),
         retry_failed=options["retry_failed"],
         refresh=options["refresh"],
+        stages=options.get("stages", ()),
+        only=options.get("only", False),
     )
-    if session.recipes.joined() != job.header["recipe"]:
+    recipe = session.recipes.joined(_made(options))
+    if recipe != job.header["recipe"]:
         raise DifferentRecipe(
-            f"This machine's models or settings differ from those of the plan ({session.recipes.joined()} and "
-            f"{job.header['recipe']}).",
+            f"This machine's models or settings differ from those of the plan ({recipe} and {job.header['recipe']}).",
             next="Make nightscribe.toml, the models and the program the same on every machine.",
         )
     # What somebody indexed since the plan was made, or marked as gone, is newer than the plan.

@@ -24,6 +24,7 @@ from tasks.search.otherwise import written_otherwise
 from tasks.search.query import make_query
 from tasks.settings import Settings
 from tasks.stages.registry import STAGES
+from tasks.stages.transcript import outcomes
 
 NEAR = 12  # words between the two of a question, at most
 SHORTEST = 4  # letters of a word that somebody would remember
@@ -151,4 +152,4 @@ def _video(number: int, text: str, language: str) -> Result:
     if not words:
         return empty
     cue = Cue(0, words[-1].end_ms, text, 1.0, 0, len(words) - 1)
-    return replace(empty, status="indexed", words=words, cues=(cue,), duration_ms=words[-1].end_ms)
+    return replace(empty, status="indexed", words=words, outcomes=outcomes(words, (cue,)), duration_ms=words[-1].end_ms)

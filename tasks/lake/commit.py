@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import json
 import random
-import statistics
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,11 +18,9 @@ from tasks.lake.schema import CONTENT
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.lake.vocabulary import add_words
-from tasks.passages import cut_passages
-from tasks.records import Cue, Result, Word
+from tasks.records import Outcome, Result
+from tasks.stages.base import Stage
 from tasks.stages.registry import STAGES
-
-SECONDS = {"emissions": "model", "words": "decode"}  # what runs call the time of a stage
 
 
 def new_generation(last: int, now_ms: int) -> int:
@@ -48,7 +45,7 @@ def commit(
     where = {"device": device, "hardware": hardware, "run_id": run_id, "made_at": now}
     for result in results:
         made = content_rows(result)
-        runs += [run | where for run in run_rows(result, {name: len(rows) for name, rows in made.items()})]
+        runs += [run | where for run in run_rows(result)]
         for name, rows in made.items():
             content[name].extend(rows)
     for name, rows in content.items():
@@ -57,11 +54,11 @@ def commit(
     said = [
         (r.language, {part for w in r.words for part in fold_word(w.word).split()})
         for r in results
-        if _makes(r, "words")
+        if "words" in r.outcomes
     ]
     add_words(lake, said, batch_id=batch_id)
     lake.append("stage_runs", runs, batch_id=batch_id)
-    visited = [r for r in results if r.made is None or (r.beside and r.beside.new_metadata)]
+    visited = [r for r in results if r.beside is None or r.beside.new_metadata or r.beside.new_transcript]
     lake.append("videos", [video_row(r, run_id=run_id, now=now) for r in visited], batch_id=batch_id)
     return results
 
@@ -87,10 +84,6 @@ def forgotten_meanwhile(lake: Lake, results: Sequence[Result], *, copies: bool =
     }
 
 
-def _makes(result: Result, stage: str) -> bool:
-    return result.made is None or stage in result.made
-
-
 def _last(result: Result) -> int:
     """The newest generation that the lake has of anything of a video, as far as it was seen."""
     runs = result.beside.runs.values() if result.beside else ()
@@ -100,66 +93,17 @@ def _last(result: Result) -> int:
 def content_rows(result: Result) -> dict[str, list[dict[str, Any]]]:
     """The rows of one video in the tables of the stages that were made, in the order readers want them."""
     key = {"video_id": result.work.video_id, "generation": result.generation}
-    makers: dict[str, Callable[[], list[dict[str, Any]]]] = {
-        "words": lambda: word_rows(key, result.words),
-        "cues": lambda: cue_rows(key, result.cues),
-        "passages": lambda: passage_rows(key, result.words),
-        "topics": lambda: [{**key, **asdict(topic)} for topic in result.topics],
+    return {
+        name: [{**key, **row} for row in rows]
+        for outcome in result.outcomes.values()
+        for name, rows in outcome.rows.items()
     }
-    return {name: make() for name, make in makers.items() if _makes(result, STAGES.tables[name][0].name)}
 
 
-def word_rows(key: Mapping[str, Any], words: Sequence[Word]) -> list[dict[str, Any]]:
-    """The rows of `words` of one generation; `key` is its video_id and generation."""
-    return [
-        {
-            **key,
-            "word_no": n,
-            "word": w.word,
-            "folded": None if (folded := fold_word(w.word)) == w.word else folded,
-            "start_ms": w.start_ms,
-            "end_ms": w.end_ms,
-            "confidence": w.confidence,
-        }
-        for n, w in enumerate(words)
-    ]
-
-
-def cue_rows(key: Mapping[str, Any], cues: Sequence[Cue]) -> list[dict[str, Any]]:
-    """The rows of `cues` of one generation."""
-    return [{**key, "cue_no": n, **asdict(cue)} for n, cue in enumerate(cues)]
-
-
-def passage_rows(key: Mapping[str, Any], words: Sequence[Word]) -> list[dict[str, Any]]:
-    """The rows of `passages` of one generation."""
-    folded = [fold_word(w.word) for w in words]
-    return [
-        {
-            **key,
-            "passage_no": n,
-            "start_ms": words[p.first].start_ms,
-            "end_ms": max(w.end_ms for w in words[p.first : p.last + 1]),
-            "first_carried": p.carried,
-            "first_word": p.first,
-            "last_word": p.last,
-            "text": (text := _spaced(folded[p.first : p.last + 1])),
-            "carried": _spaced(folded[p.carried : p.first]),
-            "said": None if (said := _spaced([w.word for w in words[p.first : p.last + 1]])) == text else said,
-        }
-        for n, p in enumerate(cut_passages(words))
-    ]
-
-
-def _spaced(words: Sequence[str]) -> str:
-    """Words as a text with one space at each end: ` word ` then finds whole words without a regular expression."""
-    return f" {' '.join(words)} " if words else " "
-
-
-def run_rows(result: Result, counts: Mapping[str, int]) -> list[dict[str, Any]]:
-    """The stage runs of one result; `counts` is how many rows each of its tables has."""
+def run_rows(result: Result) -> list[dict[str, Any]]:
+    """The stage runs of one result."""
     video_id, generation, beside = result.work.video_id, result.generation, result.beside
-    rows = {stage.name: sum(counts.get(table.name, 0) for table in stage.tables) for stage in STAGES}
-    found = _outcomes(result, rows)
+    found = _outcomes(result)
     return [
         {
             "video_id": video_id,
@@ -170,19 +114,19 @@ def run_rows(result: Result, counts: Mapping[str, int]) -> list[dict[str, Any]]:
             "options": json.dumps(result.recipes.options.get(name), sort_keys=True),
             "inputs": [(one, at) for one in STAGES[name].inputs if (at := _made_at(result, one, found)) is not None],
             "status": status,
-            "reason": result.reason if status == "failed" else None,
-            "error": result.error if status == "failed" else None,
-            "attempts": result.attempts,
-            "next_try_at": result.next_try_at,
-            "rows": rows[name],
-            "units": (result.duration_ms or 0) / 1000 if STAGES[name].unit == "media_s" else len(result.words),
-            "seconds": round(spent, 3) if (spent := result.seconds.get(SECONDS.get(name, name))) is not None else None,
+            "reason": outcome.reason,
+            "error": outcome.error,
+            "attempts": outcome.attempts,
+            "next_try_at": outcome.next_try_at,
+            "rows": sum(len(rows) for rows in outcome.rows.values()),
+            "units": (result.duration_ms or 0) / 1000 if STAGES[name].unit == "media_s" else result.n_words,
+            "seconds": None if outcome.seconds is None else round(outcome.seconds, 3),
         }
-        for name, status in found.items()
+        for name, (status, outcome) in found.items()
     ]
 
 
-def _made_at(result: Result, one: str, found: Mapping[str, str]) -> int | None:
+def _made_at(result: Result, one: str, found: Mapping[str, Any]) -> int | None:
     """The generation of something that a stage is made from; None where there is none of it."""
     beside = result.beside
     if one == "metadata":
@@ -192,37 +136,44 @@ def _made_at(result: Result, one: str, found: Mapping[str, str]) -> int | None:
     return beside.runs.get(one) if beside else None
 
 
-def _outcomes(result: Result, rows: Mapping[str, int]) -> dict[str, str]:
-    """What came of each stage for which there was something to do: what it needs was there."""
-    if result.status in ("gone", "forgotten"):
-        return {}
-    if result.made is not None:
-        return {name: "done" if rows[name] else "empty" for name in result.made}
-    found: dict[str, str] = {}
-    there = {"metadata"} if result.status == "no_audio" else {"metadata", "sound"}
-    for stage in STAGES:
-        if stage.name not in result.recipes.hashes:
-            continue
-        if "sound" in stage.needs and result.status in ("failed", "no_audio"):
-            found[stage.name] = "failed" if result.status == "failed" else "empty"
-        elif result.status != "failed" and there.issuperset(stage.needs):
-            found[stage.name] = "done" if rows[stage.name] or not stage.tables else "empty"
-            if found[stage.name] == "done":
-                there.add(stage.name)
-    return found
+def _outcomes(result: Result) -> dict[str, tuple[str, Outcome]]:
+    """What came of each stage for which there was something to do, by its status. Where a video cannot be read, or has no
+    sound, so is it with the stages that need that."""
+    outcomes = dict(result.outcomes)
+    if result.beside is None and result.status in ("failed", "no_audio"):
+        failed = result.status == "failed"
+        why = (result.reason, result.error) if failed else (None, None)
+        unmade = Outcome(
+            reason=why[0], error=why[1], attempts=result.attempts, next_try_at=result.next_try_at if failed else None
+        )
+        outcomes |= {s.name: unmade for s in STAGES if "sound" in s.needs and s.name in result.recipes.hashes}
+    return {
+        stage.name: (status_of(stage, one), one)
+        for stage in STAGES
+        if (one := outcomes.get(stage.name)) is not None and stage.name in result.recipes.hashes
+    }
+
+
+def status_of(stage: Stage, outcome: Outcome) -> str:
+    """`done`, `empty` where nothing was found, or `failed`. Of a stage that keeps nothing something is always made, unless
+    what it needs was not there."""
+    if outcome.reason is not None:
+        return "failed"
+    return "done" if any(outcome.rows.values()) or (not stage.tables and outcome.seconds is not None) else "empty"
 
 
 def video_row(result: Result, *, run_id: str, now: datetime) -> dict[str, Any]:
     """The row of `videos`."""
-    work, probe, meta, seconds = result.work, result.probe, result.metadata, result.seconds
+    work, probe, meta, seconds, beside = result.work, result.probe, result.metadata, result.seconds, result.beside
     track = next((t for t in probe.tracks if t.position == result.audio_track), None) if probe else None
-    confidence = statistics.fmean(w.confidence for w in result.words) if result.words else None
     return {
         "video_id": work.video_id,
         "generation": result.generation,
-        "object_generation": result.beside.object_generation if result.beside else result.generation,
-        "transcript_generation": result.beside.transcript_generation if result.beside else result.generation,
-        "metadata_generation": result.generation,
+        "object_generation": beside.object_generation if beside else result.generation,
+        "transcript_generation": beside.transcript_generation
+        if beside and not beside.new_transcript
+        else result.generation,
+        "metadata_generation": beside.metadata_generation if beside and not beside.new_metadata else result.generation,
         "bucket": result.bucket,
         "bucket_uri": result.bucket_uri,
         "key": work.key,
@@ -253,9 +204,9 @@ def video_row(result: Result, *, run_id: str, now: datetime) -> dict[str, Any]:
         "error": result.error or result.sidecar_error,
         "attempts": result.attempts,
         "next_try_at": result.next_try_at,
-        "n_words": len(result.words),
+        "n_words": result.n_words,
         "speech_ms": result.speech_ms,
-        "confidence": confidence,
+        "confidence": result.confidence,
         "fetch_s": round(seconds.get("fetch", 0.0), 3),
         "audio_s": round(seconds.get("audio", 0.0), 3),
         "content_sha256": result.content_sha256,

@@ -2,7 +2,8 @@
 
 A row of `videos` is a generation of a video: a visit to its object, or new metadata. Runs of stages are made with it (all that
 follows from the sound) or later beside it (new topics); their generation is their own. Rows of a stage are shown with the
-generation of the video that they belong to, so that all views are joined by `video_id` and `generation`.
+generation of the video that they belong to, so that all views are joined by `video_id` and `generation`. In the views of
+history (`_all`) such a later run is a generation of the video too, with everything that was current then.
 
 A run counts when it was made from the object as it is now. Of several the newest counts; of a bound stage (cues name words)
 only one that was made from what is shown beside it; and of the transcript the one that the row of `videos` tells of.
@@ -37,7 +38,8 @@ WHOLE = {
 
 
 def define_current(connection: duckdb.DuckDBPyConnection, *, older: bool, lean: bool, history: bool) -> None:
-    """Make the views `videos`, `stage_runs`, `transcripts` and those of the stages' tables, and their twins in `_all`.
+    """Make the views `videos`, `stage_runs`, `transcripts` and those of the stages' tables, and their twins in `_all`; and
+    `video_rows`, every row of `videos` as it was written.
 
     With `lean`, `videos` and `words` lack the columns that take a join; `videos_and_runs` and `words_and_cues` have them.
     Without `history` there are neither these nor the twins: a view costs some milliseconds when it is made.
@@ -47,12 +49,13 @@ def define_current(connection: duckdb.DuckDBPyConnection, *, older: bool, lean: 
     connection.execute(f"CREATE TABLE current_videos AS {_CURRENT_VIDEOS}")
     for stage in STAGES:
         connection.execute(f"CREATE TABLE current_{stage.name} AS {_made(stage, 'current_videos', 'current_')}")
-    connection.execute(f"CREATE VIEW video_facts_all AS {_facts('_videos')}")
+    connection.execute(f"CREATE VIEW video_rows AS {_facts('_videos')}")
     connection.execute(f"CREATE VIEW video_versions AS {_VERSIONS}")
     connection.execute(f"CREATE VIEW stage_runs AS {_STAGE_RUNS}")
     _define(connection, "", "current_")
     if history:
         connection.execute(f"CREATE VIEW every_video AS {_EVERY_VIDEO}")
+        connection.execute(f"CREATE VIEW video_facts_all AS {_facts_at_each_version()}")
         for stage in STAGES:
             connection.execute(f"CREATE VIEW every_{stage.name} AS {_made(stage, 'every_video', 'every_')}")
         _define(connection, "_all", "every_")
@@ -81,11 +84,16 @@ SELECT video_id, max(generation) AS generation, arg_max(coalesce(object_generati
        arg_max(status NOT IN {HIDDEN}, generation) AS shown, NULL::BIGINT AS next_generation
 FROM _videos GROUP BY video_id
 """
+# A video is another one with every row of it, and with every run of a stage that was made later beside them.
 _EVERY_VIDEO = f"""
-SELECT video_id, generation, coalesce(object_generation, generation) AS object_generation,
-       coalesce(transcript_generation, generation) AS transcript_generation, status NOT IN {HIDDEN} AS shown,
-       lead(generation) OVER (PARTITION BY video_id ORDER BY generation) AS next_generation
-FROM _videos
+SELECT g.video_id, g.generation, g.made_at, v.generation AS facts_generation,
+       coalesce(v.object_generation, v.generation) AS object_generation,
+       coalesce(v.transcript_generation, v.generation) AS transcript_generation, v.status NOT IN {HIDDEN} AS shown,
+       lead(g.generation) OVER (PARTITION BY g.video_id ORDER BY g.generation) AS next_generation
+FROM (SELECT video_id, generation, min(made_at) AS made_at FROM (
+          SELECT video_id, generation, indexed_at AS made_at FROM _videos
+          UNION ALL SELECT video_id, generation, made_at FROM every_run WHERE status IN {MADE}) GROUP BY ALL) g
+ASOF JOIN _videos v ON v.video_id = g.video_id AND v.generation <= g.generation
 """
 
 
@@ -175,10 +183,19 @@ def _videos(suffix: str, made: str) -> str:
     return f"SELECT v.*, {columns} FROM video_facts{suffix} v {joins}"
 
 
+_OWN = ("object_generation", "transcript_generation", "metadata_generation")
+
+
 def _facts(source: str) -> str:
-    own = ("object_generation", "transcript_generation", "metadata_generation")
-    columns = ", ".join(f"coalesce({c}, generation) AS {c}" if c in own else c for c in TABLES["videos"])
+    columns = ", ".join(f"coalesce({c}, generation) AS {c}" if c in _OWN else c for c in TABLES["videos"])
     return f"SELECT {columns} FROM {source}"
+
+
+def _facts_at_each_version() -> str:
+    others = {"generation": "e.generation", "indexed_at": "e.made_at AS indexed_at"}
+    others |= {c: f"coalesce(f.{c}, f.generation) AS {c}" for c in _OWN}
+    columns = ", ".join(others.get(c, f"f.{c}") for c in TABLES["videos"])
+    return f"SELECT {columns} FROM every_video e JOIN _videos f ON f.video_id = e.video_id AND f.generation = e.facts_generation"
 
 
 _EVERYTHING = re.compile(

@@ -66,7 +66,7 @@ def maintain(lake: Lake, *, keep_generations: int, grace_h: float, scratch: Path
 
 
 def expire(lake: Lake, keep: int) -> int:
-    """Delete all but the newest `keep` generations of every video, and the runs that no generation shows any more; returns
+    """Delete all but the newest `keep` rows of `videos` of every video, and the runs that belong to none any more; returns
     how many generations went.
 
     The `videos` row goes first: from then on no view shows the generation, and the sweep finds its rows.
@@ -74,7 +74,7 @@ def expire(lake: Lake, keep: int) -> int:
     rows = (
         connect(lake)
         .execute(
-            "SELECT video_id, generation FROM videos_all "
+            "SELECT video_id, generation FROM video_rows "
             "QUALIFY row_number() OVER (PARTITION BY video_id ORDER BY generation DESC) > $keep",
             {"keep": keep},
         )
@@ -91,8 +91,8 @@ def expire(lake: Lake, keep: int) -> int:
 
 
 def sweep(lake: Lake, grace_h: float, keep: int = 1) -> dict[str, int]:
-    """Delete runs that no generation shows, but for the newest `keep` of each stage, and content rows of no run, that are older
-    than the grace (a generation is a time)."""
+    """Delete runs that were not made with a row of `videos`, but for the newest `keep` of each stage, and content rows of no run,
+    that are older than the grace (a generation is a time)."""
     before = (time.time_ns() // 1_000_000 - round(grace_h * 3_600_000)) * 1000
     swept = {"stage_runs": _sweep_runs(lake, f"generation < {before}", keep)}
     connection = connect(lake)
@@ -109,15 +109,12 @@ def sweep(lake: Lake, grace_h: float, keep: int = 1) -> dict[str, int]:
 
 
 def _sweep_runs(lake: Lake, those: str, keep: int) -> int:
-    """Delete those runs `r` that no generation of a video shows, but for the newest `keep` of each stage: the last one says when
-    that is tried again, or its row of `videos` is on its way."""
-    shown = " UNION ".join(
-        f"SELECT '{name}' AS stage, video_id, run_generation AS generation FROM every_{name}" for name in STAGES.names
-    )
+    """Delete those runs `r` that were not made with a row of `videos`, but for the newest `keep` of each stage: the last one
+    says when that is tried again, or its row of `videos` is on its way."""
     rows = (
         connect(lake)
         .execute(
-            f"SELECT stage, video_id, generation FROM every_run r ANTI JOIN ({shown}) USING (stage, video_id, generation) "
+            f"SELECT stage, video_id, generation FROM every_run r ANTI JOIN _videos USING (video_id, generation) "
             "ANTI JOIN (SELECT stage, video_id, generation FROM every_run QUALIFY row_number() OVER "
             "(PARTITION BY stage, video_id ORDER BY generation DESC) <= $keep) USING (stage, video_id, generation) "
             f"WHERE {those} ORDER BY stage",

@@ -21,7 +21,6 @@ from typing import Any
 from filelock import FileLock
 
 from tasks.folding import fold_word, words_of
-from tasks.lake.commit import passage_rows
 from tasks.lake.rewrite import among, each, rewrite
 from tasks.lake.schema import LAKE_VERSION
 from tasks.lake.store import Lake
@@ -29,6 +28,7 @@ from tasks.lake.version3 import older_runs
 from tasks.lake.views import Snapshot, connect
 from tasks.lake.vocabulary import add_words
 from tasks.records import Word
+from tasks.stages.passages.runner import passage_rows
 
 log = logging.getLogger("nightscribe")
 CHUNK_WORDS = 200_000  # in memory at one time, unless one video has more
@@ -134,9 +134,9 @@ def _passages_of(lake: Lake, ids: list[str]) -> None:
     folded = {key: {part for word in words for part in fold_word(word.word).split()} for key, words in said.items()}
     add_words(lake, [(languages[f"{v}/{g}"], parts) for (v, g), parts in folded.items()], batch_id=batch)
     passages = [
-        row
+        {"video_id": video_id, "generation": generation, **row}
         for (video_id, generation), words in said.items()
-        for row in passage_rows({"video_id": video_id, "generation": generation}, words)
+        for row in passage_rows(words)
     ]
     lake.append("passages", passages, batch_id=batch)
     rewrite(lake, "words", among("video_id", ids), each("words", _fold))

@@ -58,7 +58,8 @@ SELECT v.video_id, s.stage, v.generation, v.generation AS object_generation,
                  ELSE v.recipe_json ->> '$.topics' END AS options,
     CASE s.stage WHEN 'emissions' THEN MAP {}::MAP(VARCHAR, BIGINT)
                  WHEN 'words' THEN MAP {'emissions': v.generation}
-                 WHEN 'topics' THEN MAP {'metadata': v.generation, 'words': v.generation}
+                 WHEN 'topics' THEN CASE WHEN v.status = 'no_audio' THEN MAP {'metadata': v.generation}
+                                         ELSE MAP {'metadata': v.generation, 'words': v.generation} END
                  ELSE MAP {'words': v.generation} END AS inputs,
     CASE WHEN v.status = 'failed' THEN 'failed'
          WHEN s.stage = 'emissions' AND v.status = 'no_audio' THEN 'empty'

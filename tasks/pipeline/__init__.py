@@ -2,16 +2,17 @@
 
     prepare  fetch, probe, decode the audio into scratch        waits for disks and ffmpeg
     listen   emissions; utterances go to the beam search pool   holds the GPU lane
-    finish   words, cues, topics                                 waits for the pool
+    finish   words, and the stages that stand on them           waits for the pool
     commit   rows in the lake
 
 A fault of one video becomes its row (`failed`, with a reason) and never its batch's; only `StorageBusy` of the lake,
 `DecoderDied` and faults of the machine leave a step, to be tried again or to end the run.
 """
 
-from tasks.pipeline.finish import commit_batch, discard, finish, topics_of
+from tasks.pipeline.finish import commit_batch, discard, finish
 from tasks.pipeline.listen import listen
 from tasks.pipeline.prepare import prepare
+from tasks.pipeline.refresh import refresh
 from tasks.pipeline.state import Batch, Item, Pipeline
 
-__all__ = ["Batch", "Item", "Pipeline", "commit_batch", "discard", "finish", "listen", "prepare", "topics_of"]
+__all__ = ["Batch", "Item", "Pipeline", "commit_batch", "discard", "finish", "listen", "prepare", "refresh"]

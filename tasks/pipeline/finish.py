@@ -1,58 +1,96 @@
-"""Finish: words from the decoders, cues and topics from the words, rows of all of it."""
+"""Finish: words from the decoders, all other stages from them, rows of all of it."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.errors import DecoderDied, Permanent, Transient, Unexpected, foreseen
+from tasks.errors import DecoderDied, ObjectChanged, Permanent, Transient, Unexpected, foreseen
+from tasks.lake.views import connect
+from tasks.pipeline.known import Known, current_pairs, load_known, made_from
 from tasks.pipeline.listen import hear, listen
 from tasks.pipeline.prepare import read_next
+from tasks.pipeline.run_stages import Making, run_stages
 from tasks.pipeline.state import Batch, Item, Pipeline
-from tasks.records import Result, Topic, Word
+from tasks.records import Outcome, Result, Word
 from tasks.speech.pool import gather
-from tasks.subtitles import CueRules, make_cues
+from tasks.stages.base import Input
+from tasks.stages.recipes import beside
+from tasks.stages.registry import STAGES
+from tasks.stages.words.rows import word_rows
 
 CLEARLY = 0.8  # of the words of the better of two sounds: one that has more of them is as good
 
 
 def finish(run: Pipeline, batch: Batch) -> Batch:
-    """Collect words, cut cues, classify; afterwards every item has its result.
+    """Collect words, and make the stages that stand on them; afterwards every item has its result.
 
     Raises:
         DecoderDied: a beam search process was killed; the next try listens to the batch again.
     """
     if not batch.heard:
         listen(run, batch)
+    known = _known(run, batch)
     for item in batch.items:
-        if item.result is not None:
-            continue
-        started = time.monotonic()
-        try:
-            with foreseen():
-                item.result = _with_words(run, item, _heard(run, item))
-        except DecoderDied:
-            batch.heard = False
-            raise
-        except (Permanent, Transient, Unexpected) as error:
-            item.result = run.failed(item, error)
-        item.seconds["decode"] = time.monotonic() - started
-        discard(item)
-    started = time.monotonic()
-    for item in batch.items:
-        assert item.result is not None
-        if item.result.status in ("indexed", "no_speech", "no_audio"):
+        if item.result is None:
+            started = time.monotonic()
             try:
-                with foreseen(), run.clock.working():
-                    item.result = replace(item.result, topics=topics_of(run, item.result))
-            except Unexpected as error:
+                with foreseen():
+                    if item.work.is_heard:
+                        item.result = _with_words(run, item, _heard(run, item), started)
+                    else:
+                        item.result = _beside_words(run, item, known)
+            except DecoderDied:
+                batch.heard = False
+                raise
+            except (Permanent, Transient, Unexpected) as error:
+                item.seconds["words"] = time.monotonic() - started
                 item.result = run.failed(item, error)
-    share = (time.monotonic() - started) / max(1, len(batch.items))
+        elif item.making is None and item.result.status == "no_audio":
+            item.making = _making(item, item.result)
+        if item.making is None or item.making.input.sound is None:
+            discard(item)
     for item in batch.items:
+        old = known.get(item.work.video_id)
+        if old is not None and item.making is not None:
+            item.making.there |= old.there - set(item.work.stages)
+    run_stages(run, [item.making for item in batch.items if item.making is not None])
+    for item in batch.items:
+        discard(item)
         assert item.result is not None
-        item.result = replace(item.result, seconds={**item.seconds, "topics": share})
+        item.result = _whole(run, item, item.result, known.get(item.work.video_id))
     return batch
+
+
+def _known(run: Pipeline, batch: Batch) -> dict[str, Known]:
+    """What the lake has of the videos of which only some stages are made."""
+    ids = [item.work.video_id for item in batch.items if not item.work.whole]
+    if not ids:
+        return {}
+    connection = connect(run.lake)
+    stages = made_from(name for item in batch.items if not item.work.is_heard for name in item.work.stages)
+    return {
+        pair[0]: known for pair, known in load_known(connection, current_pairs(connection, ids).items(), stages).items()
+    }
+
+
+def _whole(run: Pipeline, item: Item, result: Result, old: Known | None) -> Result:
+    """The result with its stages; of some stages only, beside what the lake has."""
+    if item.making is None:
+        return result
+    seconds = {name: spent for name, spent in item.seconds.items() if name not in item.making.outcomes}
+    result = replace(result, outcomes=item.making.outcomes, seconds=seconds)
+    if old is None:
+        return result
+    heard = item.work.is_heard
+    made = item.work.stages if heard else tuple(item.making.outcomes)
+    return replace(
+        result,
+        recipes=beside(run.recipes, {name: one["recipe"] for name, one in old.runs.items()}, made),
+        beside=old.beside(new_metadata=heard, new_transcript=heard),
+    )
 
 
 def discard(item: Item) -> None:
@@ -88,41 +126,59 @@ def _heard(run: Pipeline, item: Item) -> tuple[Word, ...]:
     return words[best]
 
 
-def _with_words(run: Pipeline, item: Item, words: tuple[Word, ...]) -> Result:
+def _with_words(run: Pipeline, item: Item, words: tuple[Word, ...], started: float) -> Result:
     hearing, probed = item.hearings[0], item.probe
     audio = hearing.audio
     assert probed is not None
     length_ms = audio.end_ms
     if audio.clock != "jumps" and (probed.exact or (length_ms is None and probed.video_stream is not None)):
         length_ms = probed.duration_ms  # a picture may go on after the sound
-    cues = tuple(make_cues(words, CueRules.of(run.settings), duration_ms=audio.duration_ms))
-    return replace(
+    result = replace(
         run.result(item, "indexed" if words else "no_speech"),
         reason="truncated" if audio.incomplete else None,
         error=audio.incomplete or item.note,
         duration_ms=max(audio.duration_ms, length_ms or 0),
         words=words,
-        cues=cues,
         speech_ms=round(hearing.speech_frames * run.acoustic.frame_ms),
     )
+    item.making = _making(item, result)
+    item.making.there |= {"emissions", *(["words"] if words else [])}
+    item.making.outcomes["emissions"] = Outcome(seconds=item.seconds.get("emissions", 0.0))
+    item.making.outcomes["words"] = Outcome({"words": word_rows(words)}, time.monotonic() - started)
+    return result
 
 
-def topics_of(run: Pipeline, result: Result) -> tuple[Topic, ...]:
-    """Topics of a result by its metadata and words."""
-    if run.topic_model is None:
-        return ()
-    from tasks.topics import classify
-
-    return tuple(
-        classify(
-            run.topic_model,
-            result.metadata,
-            result.words,
-            result.duration_ms or 0,
-            window_s=run.settings.topic_window_s,
-            keep=run.settings.topic_keep,
-        )
+def _beside_words(run: Pipeline, item: Item, known: Mapping[str, Known]) -> Result:
+    """A video of which stages are made of the object, and its words stay."""
+    old = known.get(item.work.video_id)
+    if old is None:
+        raise ObjectChanged("What the lake had of it has gone since the scan.")
+    result = replace(
+        run.result(item, old.video["status"]),
+        metadata=old.metadata,
+        duration_ms=old.video["duration_ms"],
+        language=old.video["language"],
+        spoken=(old.video["n_words"], old.video["confidence"]),
     )
+    item.making = _making(item, result)
+    item.making.tries = old.tries
+    item.making.input = replace(item.making.input, words=old.words, rows=old.rows)
+    return result
+
+
+def _making(item: Item, result: Result) -> Making:
+    """The stages of an item, with what it has itself: its metadata, and its sound where one is decoded."""
+    sound = item.hearings[0].audio if item.hearings else None
+    kept = sound if STAGES.needing("sound", [name for name in item.work.stages if STAGES[name].load]) else None
+    input = Input(
+        video_id=result.work.video_id,
+        duration_ms=result.duration_ms or 0,
+        language=result.language,
+        metadata=result.metadata,
+        words=result.words,
+        sound=kept,
+    )
+    return Making(input, item.work.stages, {"metadata", *(["sound"] if sound else [])})
 
 
 def commit_batch(run: Pipeline, batch: Batch) -> list[Result]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
-from tasks.errors import RunStopped
+from tasks.pipeline.lane import lane
 from tasks.pipeline.state import Batch, Hearing, Item, Pipeline
-from tasks.scratch import someone_first
 from tasks.speech.decode import Utterance
 
 if TYPE_CHECKING:
@@ -22,7 +18,7 @@ GROUP_FRAMES = 3000  # emissions of a minute travel to the pool together
 
 def listen(run: Pipeline, batch: Batch) -> Batch:
     """Emissions of all the batch's audio. A second try begins again."""
-    hear(run, [item for item in batch.items if item.result is None])
+    hear(run, [item for item in batch.items if item.result is None and item.work.is_heard])
     batch.heard = True
     return batch
 
@@ -33,32 +29,10 @@ def hear(run: Pipeline, items: Sequence[Item]) -> None:
     model = run.acoustic if heard else None
     for _, hearing in heard:
         hearing.futures, hearing.speech_frames = [], 0
-    with _lane(run):
+    with lane(run):
         if model is not None:
             with run.clock.working():
                 _listen(run, heard, model)
-
-
-@contextlib.contextmanager
-def _lane(run: Pipeline) -> Iterator[None]:
-    """One batch at a time on a device, over all processes with this scratch. The kernel frees the lock of a dead one.
-
-    A slice of a backfill waits here as long as a run that is none is under way.
-    """
-    lane = FileLock(run.settings.scratch / f"lane-{run.device.replace(':', '-')}.lock")
-    while True:
-        if run.stopped.is_set():
-            raise RunStopped("The run was ended while it waited for another one.")
-        if run.last and someone_first(run.settings.scratch):
-            run.stopped.wait(0.5)
-            continue
-        with contextlib.suppress(Timeout):
-            lane.acquire(timeout=0.5)
-            break
-    try:
-        yield
-    finally:
-        lane.release()
 
 
 def _listen(run: Pipeline, heard: list[tuple[Item, Hearing]], model: AcousticModel) -> None:
@@ -77,7 +51,7 @@ def _listen(run: Pipeline, heard: list[tuple[Item, Hearing]], model: AcousticMod
     spent = time.monotonic() - started
     total = sum(hearing.audio.samples for _, hearing in heard) or 1
     for item, hearing in heard:
-        item.seconds["model"] = item.seconds.get("model", 0.0) + spent * hearing.audio.samples / total
+        item.seconds["emissions"] = item.seconds.get("emissions", 0.0) + spent * hearing.audio.samples / total
 
 
 def _send(run: Pipeline, hearing: Hearing, waiting: list[Utterance], *, final: bool) -> list[Utterance]:

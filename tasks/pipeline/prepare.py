@@ -17,8 +17,10 @@ from tasks.copies import Contents, Copy, copy_of, sha256_of
 from tasks.errors import BadSidecar, Forgotten, ObjectChanged, Permanent, Transient, Unexpected, foreseen
 from tasks.media import choose_sources, extract_audio, may_be_read, probe
 from tasks.metadata import make_metadata, parse_sidecar
+from tasks.pipeline.refresh import take_over
 from tasks.pipeline.state import Batch, Hearing, Item, Pipeline
 from tasks.records import Result, Source, Work
+from tasks.stages.registry import STAGES
 
 THREADS = 2  # ffmpeg processes at a time
 
@@ -99,7 +101,7 @@ def _read(run: Pipeline, item: Item, contents: Contents, kept: contextlib.ExitSt
         started = time.monotonic()
         item.sha256 = sha256_of(path, work.fingerprint)
         item.seconds["fetch"] = item.seconds.get("fetch", 0.0) + time.monotonic() - started
-        compared = work.same_size or work.video_id in run.waiting
+        compared = work.is_heard and (work.same_size or work.video_id in run.waiting)
         known = copy_of(contents, work, item.sha256, run.recipes) if compared else None
         if known and known.forgotten:
             raise Forgotten("Its content is that of a video that was forgotten, and is not indexed.")
@@ -110,11 +112,13 @@ def _read(run: Pipeline, item: Item, contents: Contents, kept: contextlib.ExitSt
         if known and (taken := _taken_over(run, item, contents, known)):
             item.result = taken
             return
-        item.waits = run.is_second(work, item.sha256)
+        item.waits = work.is_heard and run.is_second(work, item.sha256)
         if item.waits:
             return
         if not item.probe.tracks:
-            item.result = run.result(item, "no_audio")
+            item.result = run.result(item, "no_audio") if work.is_heard else None
+            return
+        if not STAGES.needing("sound", work.stages):
             return
         may_be_read(path, item.probe, run.settings)
         choice = choose_sources(path, item.probe, run.settings, language=run.models.spoken_tag)
@@ -152,14 +156,16 @@ def _decode(run: Pipeline, item: Item, path: Path, sources: Sequence[Source], co
 
 
 def _taken_over(run: Pipeline, item: Item, contents: Contents, known: Copy) -> Result | None:
-    """The words that the lake has of the same content; None when they have gone since. Topics come with everybody's."""
-    from tasks.refresh import take_over  # it stands on this package
-
-    work = replace(item.work, from_stage="copy", source_id=known.video_id, source_generation=known.generation)
+    """The words that the lake has of the same content; None when they have gone since. What is to be made comes with
+    everybody's."""
+    work = replace(item.work, source_id=known.video_id, source_generation=known.generation)
     found = None
     with contextlib.suppress(duckdb.IOException):
         found = take_over(contents.cursor(), run, work, item.metadata)
-    return found and replace(found, probe=item.probe, sidecar_error=item.warning, content_sha256=item.sha256)
+    if found is None:
+        return None
+    result, item.making = found
+    return replace(result, probe=item.probe, sidecar_error=item.warning, content_sha256=item.sha256)
 
 
 def _sidecar(run: Pipeline, item: Item) -> dict[str, Any]:

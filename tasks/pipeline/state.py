@@ -29,8 +29,9 @@ from tasks.speech.pool import DecoderPool
 log = logging.getLogger("nightscribe")
 
 if TYPE_CHECKING:  # torch takes four seconds to import, and a run without speech never needs it
+    from tasks.pipeline.run_stages import Making
     from tasks.speech.acoustic import AcousticModel
-    from tasks.topics import TopicModel
+    from tasks.stages.base import Runner, Stage
 
 
 @dataclass
@@ -56,6 +57,7 @@ class Item:
     hearings: list[Hearing] = field(default_factory=list)
     sources: tuple[Source, ...] = ()
     result: Result | None = None
+    making: Making | None = None  # its stages, once its words are known
     warning: str | None = None
     note: str | None = None
     sha256: str | None = None
@@ -94,7 +96,8 @@ class Pipeline:
     clock: WorkClock = field(default_factory=WorkClock)
     stopped: threading.Event = field(default_factory=threading.Event)
     _pool: DecoderPool | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _runners: dict[str, Runner] = field(default_factory=dict)
     _first: dict[tuple[int, str], str] = field(default_factory=dict)
 
     @property
@@ -126,14 +129,13 @@ class Pipeline:
 
         return acoustic_of(self.models, self.settings)
 
-    @cached_property
-    def topic_model(self) -> TopicModel | None:
-        """The topic model of the set, if it has one."""
-        from tasks.topics import load_topics
-
-        if not self.models.topics:
-            return None
-        return load_topics(self.models.topics, revision=self.models.topics_revision, device=self.device)
+    def runner(self, stage: Stage) -> Runner:
+        """What makes the rows of a stage, loaded when it is first wanted."""
+        with self._lock:
+            if stage.name not in self._runners:
+                assert stage.load is not None
+                self._runners[stage.name] = stage.load(stage.options(self.models, self.settings), self.device)
+            return self._runners[stage.name]
 
     def is_second(self, work: Work, sha256: str) -> bool:
         """Whether another video of this run has the same content and came first."""
@@ -215,17 +217,19 @@ class Pipeline:
 
     def failed(self, item: Item, error: NightscribeError) -> Result:
         """A row that says why; faults that may pass are due again after a wait that doubles."""
-        due = None
-        if isinstance(error, (Transient, Unexpected)):  # a fault of ours may be mended by the next version
-            wait = self.settings.retry_after_s * 2 ** min(10, _attempt(item.work) - 1)
-            due = datetime.now(UTC) + timedelta(seconds=wait)
         return replace(
             self.result(item, "failed"),
             reason=error.reason,
             error=str(error)[:2000],
-            next_try_at=due,
+            next_try_at=self.next_try(error, _attempt(item.work)),
             seconds=item.seconds,
         )
+
+    def next_try(self, error: NightscribeError, tries: int) -> datetime | None:
+        """When something that failed `tries` times is due again; None for never."""
+        if not isinstance(error, (Transient, Unexpected)):  # a fault of ours may be mended by the next version
+            return None
+        return datetime.now(UTC) + timedelta(seconds=self.settings.retry_after_s * 2 ** min(10, tries - 1))
 
     def gone(self, work: Sequence[Work]) -> list[Result]:
         """Rows for videos that are no longer in the bucket: current views lose their words, history keeps them."""
@@ -249,5 +253,5 @@ def _attempt(work: Work) -> int:
 
 def _failed_redo(result: Result) -> bool:
     """Whether a video failed that the lake has already: for good while its object is the same, or not for good."""
-    known = result.work.why == "stale" or (result.work.why == "changed" and result.next_try_at is not None)
+    known = not result.work.whole or (result.work.why == "changed" and result.next_try_at is not None)
     return result.status == "failed" and known

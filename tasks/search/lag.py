@@ -78,11 +78,11 @@ def _lag(found: SearchIndex, lake: Lake, snapshot: Snapshot, connection: duckdb.
     failed = unhealed(connection, found.index)
     # Compaction writes the rows of many videos anew that the index has; a row's time is a little before its commit.
     row = connection.execute(
-        "WITH synced AS (SELECT coalesce(max(started_at) - INTERVAL 1 MINUTE, TIMESTAMPTZ '1970-01-01') AS at FROM syncs "
+        "WITH synced AS (SELECT coalesce(max(started_at) - INTERVAL 1 MINUTE, TIMESTAMPTZ '1970-01-01') AS since FROM syncs "
         "WHERE index_name = $index AND outcome = 'done' AND kind <> 'repair'), "
         "changed AS (SELECT unnest($changed::VARCHAR[]) AS video_id), "
-        "newer AS (SELECT video_id FROM video_facts, synced WHERE indexed_at > at "
-        "UNION SELECT video_id FROM stage_runs, synced WHERE made_at > at) "
+        "newer AS (SELECT video_id FROM video_facts, synced WHERE indexed_at > since "
+        "UNION SELECT video_id FROM stage_runs, synced WHERE made_at > since) "
         "SELECT count(*) FROM video_facts WHERE video_id IN (SELECT unnest($failed::VARCHAR[])) "
         "OR video_id IN (SELECT video_id FROM changed SEMI JOIN newer USING (video_id))",
         {"failed": failed, "changed": changed, "index": found.index},

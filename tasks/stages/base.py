@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from tasks.models import ModelSet
+    from tasks.records import Audio, Metadata, Word
     from tasks.settings import Settings
 
 SOURCES = ("sound", "pictures", "metadata")  # what a visit to a video has besides the stages
 Unit = Literal["media_s", "words", "pictures"]
+Rows = Sequence[Mapping[str, Any]]
 
 
 class Options(Protocol):
@@ -25,6 +27,30 @@ class Options(Protocol):
 
     def described(self) -> dict[str, Any]:
         """The JSON-able description whose hash is the recipe: the same on every machine, whatever lies where."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """What a runner sees of a video: its facts, and what the stages before it made.
+
+    `rows` are those of every table of the stages that it needs or uses, without their keys; words come as records too.
+    `sound` is there where the stage needs it.
+    """
+
+    video_id: str
+    duration_ms: int
+    language: str | None
+    metadata: Metadata
+    words: tuple[Word, ...] = ()
+    rows: Mapping[str, Rows] = field(default_factory=dict)
+    sound: Audio | None = None
+
+
+class Runner(Protocol):
+    """Makes the rows of a stage. It has the options and nothing else, so that a recipe tells all that changes them."""
+
+    def make(self, video: Input) -> Mapping[str, Rows]:
+        """The rows of each of its tables, without `video_id` and `generation`. A fault is this video's alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +74,9 @@ class Stage:
     are there: `topics` of a silent film are those of its title.
 
     The rows of a `bound` stage name rows of what it needs (a cue names words), and are shown only beside those. Stages with
-    the same `together` are committed at once. `options` says None where the stage is off.
+    the same `together` are committed at once. `options` says None where the stage is off. `load` makes the runner, from the
+    options and the name of a device; None for emissions and words, which pass from the model to the beam search piece by piece
+    (tasks/pipeline).
     """
 
     name: str
@@ -57,6 +85,7 @@ class Stage:
     uses: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     options: Callable[[ModelSet, Settings], Options | None]
+    load: Callable[[Any, str], Runner] | None = None
     device: Literal["cpu", "gpu"] = "cpu"
     unit: Unit = "media_s"
     bound: bool = False

@@ -55,6 +55,26 @@ class Registry:
         """The stages that its rows are made from, directly."""
         return tuple(self[name] for name in stage.inputs if name not in SOURCES)
 
+    def keeps(self, name: str) -> bool:
+        """Whether the lake has what a stage made; emissions are kept nowhere."""
+        return bool(self[name].tables)
+
+    def to_make(self, names: Sequence[str]) -> tuple[str, ...]:
+        """These stages, what of those before them is kept nowhere, and all that stand on them, in the order of need."""
+        found = set(names)
+        for stage in reversed(self.stages):
+            if stage.name in found:
+                found |= {one.name for one in self.stages_before(stage) if not self.keeps(one.name)}
+        return self.after(tuple(found))
+
+    def needing(self, source: str, names: Sequence[str]) -> bool:
+        """Whether any of these stages needs or uses a source."""
+        return any(source in self[name].inputs for name in names)
+
+    def read_object(self, names: Sequence[str]) -> bool:
+        """Whether any of these stages needs the object, and not only what the lake has."""
+        return any(self.needing(source, self.to_make(names)) for source in ("sound", "pictures"))
+
     def after(self, names: Sequence[str]) -> tuple[str, ...]:
         """These stages and all that stand on them, in the order of need."""
         found = set(names)

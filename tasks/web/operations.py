@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tasks.costs import STAGES, estimate, heard_s, price_of
+from tasks.costs import estimate, heard_s, price_of
 from tasks.lake.schema import TABLES
 from tasks.search.lag import SearchIndex
 from tasks.search.shown import iso
 from tasks.settings import Settings
+from tasks.stages.registry import STAGES
 from tasks.status import status_of
 from tasks.web.snapshots import View
 
@@ -71,20 +72,26 @@ def _runs(view: View, settings: Settings) -> list[dict[str, Any]]:
 
 
 def _speed(view: View) -> list[dict[str, Any]]:
-    """Hours of media for an hour of each stage, over every generation that was heard."""
-    sums = ", ".join(f"sum({stage}_s) AS {stage}" for stage in STAGES)
-    [row] = view.dicts(
-        f"SELECT sum(duration_ms) / 1000 AS media, {sums} FROM videos_and_runs_all "
-        "WHERE status IN ('indexed', 'no_speech') AND model_s > 0 AND duration_ms > 0"
+    """Hours of media for an hour of each stage, over all that was ever made of what was heard; before the stages, what each
+    visit takes beside them."""
+    [visits] = view.dicts(
+        "SELECT sum(fetch_s) AS fetch, sum(audio_s) AS audio, sum(duration_ms) / 1000 AS media FROM video_rows "
+        "WHERE status IN ('indexed', 'no_speech') AND audio_s > 0 AND duration_ms > 0"
     )
-    media = row["media"] or 0
+    spent = {name: (visits[name], visits["media"]) for name in ("fetch", "audio")}
+    runs = view.rows(
+        "SELECT r.stage, sum(r.seconds), sum(v.duration_ms) / 1000 FROM every_run r JOIN video_facts v USING (video_id) "
+        "WHERE r.status IN ('done', 'empty') AND r.seconds > 0 AND v.duration_ms > 0 GROUP BY ALL"
+    )
+    known = {stage: (seconds, media) for stage, seconds, media in runs}
+    spent |= {stage: known.get(stage, (None, None)) for stage in STAGES.names}
     return [
         {
-            "stage": stage,
-            "seconds": round(row[stage] or 0, 1),
-            "speed": round(media / row[stage], 1) if row[stage] else None,
+            "stage": name,
+            "seconds": round(seconds or 0, 1),
+            "speed": round(media / seconds, 1) if seconds and media else None,
         }
-        for stage in STAGES
+        for name, (seconds, media) in spent.items()
     ]
 
 

@@ -29,6 +29,7 @@ from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.records import Work
 from tasks.settings import Settings
+from tasks.stages.registry import STAGES
 
 
 def clips(folder: Path, n: int) -> Path:
@@ -112,7 +113,9 @@ def test_a_backfill_survives_a_killed_worker_a_restarted_server_and_its_own_end(
 
 
 def work(key: str, *, days: int = 0, size: int = 1) -> Work:
-    return Work(key, key, size, "1", datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=days), None, None, "new")
+    return Work(
+        key, key, size, "1", datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=days), None, None, "new", STAGES.names
+    )
 
 
 def test_slices_have_equal_hours_and_all_of_the_work_in_order():

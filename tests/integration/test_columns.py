@@ -21,7 +21,8 @@ def spoken_lake(lake, say):
     "sql",
     [
         "SELECT * FROM words", "FROM words", "TABLE words", "SELECT w.* FROM words w", "SELECT COLUMNS('c.*') FROM words",
-        "SELECT word FROM (FROM words)", "SELECT word FROM words UNION ALL BY NAME FROM words", "WITH w AS (FROM words) SELECT w.word FROM w",
+        "SELECT word FROM (FROM words)", "SELECT word FROM words UNION ALL BY NAME FROM words",
+        "WITH w AS (FROM words) SELECT w.word FROM w",
         "SELECT column_name FROM information_schema.columns WHERE table_name = 'words'", "SELECT 2 * start_ms FROM words",
         "\n  from words select word",
     ],

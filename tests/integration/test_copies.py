@@ -18,7 +18,7 @@ from tasks.lake.commit import commit
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.models import find_set
-from tasks.refresh import refresh
+from tasks.pipeline import refresh
 from tasks.session import open_session
 from tasks.settings import Settings
 from tasks.stages.recipes import recipes
@@ -194,8 +194,8 @@ def test_a_copy_on_s3_is_known_by_its_tag_and_nothing_is_read(s3, tmp_path, resu
     s3.copy_object(Bucket="archive", Key="talks/renamed.mp4", CopySource="archive/talks/first.mp4")
     s3.delete_object(Bucket="archive", Key="talks/first.mp4")
     again = open_session("s3://archive/talks", settings)
-    assert [(work.key, work.from_stage, work.source_id) for work in again.work] == [
-        ("renamed.mp4", "copy", next(w.video_id for w in session.work if w.key == "first.mp4"))
+    assert [(work.key, work.reads_object, work.source_id) for work in again.work] == [
+        ("renamed.mp4", False, next(w.video_id for w in session.work if w.key == "first.mp4"))
     ]
     assert again.fresh() == []
     again.pipeline.commit(again.pipeline.gone(again.scan.gone))

@@ -58,7 +58,7 @@ def test_the_ledger_adds_up_by_device(lake, ran):
     assert (cuda["hardware"], cuda["media_hours"], cuda["cost_per_media_hour"]) == (GPU, 10.0, 0.04)
     assert (cpu["runs"], cpu["machine_hours"], cpu["cost_per_media_hour"]) == (2, 0.3, 0.05)
     assert cpu["seconds_per_media_hour"] == {
-        "fetch": 0, "audio": 0, "model": 180.0, "decode": 0, "topics": 0, "total": 360.0,
+        "fetch": 0, "audio": 0, "emissions": 180.0, "words": 0, "cues": 0, "passages": 0, "topics": 0, "total": 360.0,
     }  # fmt: skip
     assert ledger(connect(lake), Settings())["cost_per_media_hour"] is None, "without prices there is no cost"
 
@@ -73,9 +73,13 @@ def test_only_media_that_was_listened_to_makes_a_rate(lake, ran, result):
     """Neither new cues, topics or titles of an hour nor an hour that failed makes another hour cheaper."""
     report = RunReport("r", lake.uri, "file:///bucket", datetime.now(UTC))
     hour = replace(result("words"), duration_ms=HOUR_MS)
-    report.add([hour, replace(hour, work=replace(hour.work, why="stale", from_stage="decode"))])
-    for why, stage in (("metadata", "topics"), ("stale", "cues"), ("new", "copy")):
-        report.add([replace(hour, work=replace(hour.work, why=why, from_stage=stage))])
+    report.add([hour, replace(hour, work=replace(hour.work, why="stale"))])
+    for why, made in (
+        ("metadata", {"stages": ("topics",)}),
+        ("stale", {"stages": ("cues",)}),
+        ("new", {"source_id": "a"}),
+    ):
+        report.add([replace(hour, work=replace(hour.work, why=why, **made))])
     report.add([replace(hour, status="failed", reason="too_long")])
     assert (report.media_ms, report.heard_ms, report.taken_over) == (6 * HOUR_MS, 2 * HOUR_MS, 1)
     report.price_hour, report.seconds["total"] = 1.0, 3600.0

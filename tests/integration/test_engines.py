@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+from conftest import retold
 from search_server.fixtures import index_prefix, search_client, search_server  # noqa: F401
 
 from tasks.errors import SearchUnavailable
@@ -185,7 +185,7 @@ def test_odd_languages_titles_words_and_confidences_are_the_same_to_both(say, re
     one = result("x", video_id="c" * 20, key="c.mp4")
     commit(
         lake,
-        [replace(one, words=tuple(said), cues=(Cue(0, 1100, "tax reform now", 0.9, 0, 2),))],
+        [retold(one, said, (Cue(0, 1100, "tax reform now", 0.9, 0, 2),))],
         run_id="r",
         device="",
     )

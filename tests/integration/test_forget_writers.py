@@ -51,7 +51,7 @@ def test_words_taken_from_a_video_that_was_forgotten_meanwhile_are_not_written(l
 
     source = say(NOW, key=KEY)
     copy: Result = result(NOW, key="copy.mp4", video_id="c" * 20)
-    copy = replace(copy, work=replace(copy.work, from_stage="copy", source_id=ID, source_generation=source))
+    copy = replace(copy, work=replace(copy.work, reads_object=False, source_id=ID, source_generation=source))
     assert forgotten_meanwhile(lake, [copy]) == set()
     forget(lake, settings, [ID])
     assert forgotten_meanwhile(lake, [copy]) == {"c" * 20}

@@ -113,7 +113,7 @@ def test_an_edited_title_changes_topics_and_search_without_a_new_transcription(a
     before = archive.rows(WORDS_OF_THE_FINAL)
     report = archive.index()
     assert report["metadata"] == 1
-    assert "model" not in report["seconds"], "no audio was heard"
+    assert "emissions" not in report["seconds"], "no audio was heard"
     assert archive.rows("SELECT title FROM videos WHERE key = 'sport/cup-final.mov'") == [("Zebra crossing",)]
     after = archive.rows(WORDS_OF_THE_FINAL)
     assert after == before
@@ -127,7 +127,7 @@ def test_new_cue_rules_change_cues_without_audio_and_history_keeps_the_old_ones(
     assert archive.index(**rules)["stale"] == 8, "the one without a word has no cues"
     report = archive.index("--refresh", **rules)
     assert (report["indexed"], report["no_speech"]) == (8, 0)
-    assert "model" not in report["seconds"]
+    assert "emissions" not in report["seconds"]
     assert archive.rows("SELECT count(*) FROM cues")[0][0] > old
     assert archive.rows("SELECT count(*) FROM cues_all")[0][0] > 2 * old
     assert max(len(line) for (text,) in archive.rows("SELECT text FROM cues") for line in text.split("\n")) <= 24
@@ -144,7 +144,7 @@ def test_another_language_model_makes_videos_stale_and_refresh_redoes_them(archi
     assert archive.index(**changed)["stale"] == 1
     report = archive.index("--refresh", **changed)
     assert report["indexed"] == 1
-    assert report["seconds"]["model"] > 0
+    assert report["seconds"]["emissions"] > 0
     generations = archive.rows("SELECT decode_recipe FROM videos_all WHERE key = 'sport/cup-final.mov'")
     assert len(set(generations)) == 2
 

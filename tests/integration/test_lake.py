@@ -142,7 +142,7 @@ def keep(lake, one) -> None:
     name, content = f"{one.work.video_id}-{one.generation}", content_rows(one)
     for table, found in content.items():
         lake.append(table, found, batch_id=name)
-    lake.append("stage_runs", run_rows(one, {table: len(found) for table, found in content.items()}), batch_id=name)
+    lake.append("stage_runs", run_rows(one), batch_id=name)
     lake.append("videos", [video_row(one, run_id="r", now=datetime.now(UTC))], batch_id=name)
 
 

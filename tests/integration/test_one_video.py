@@ -21,7 +21,7 @@ from tasks.lake.views import Snapshot, connect
 from tasks.media import extract_audio, probe
 from tasks.media.probe import explain
 from tasks.media.process import Tool
-from tasks.pipeline import Batch
+from tasks.pipeline import Batch, refresh
 from tasks.settings import Settings
 
 SETTINGS = Settings(scratch_free_gb=0.0)
@@ -147,20 +147,36 @@ def test_a_snapshot_is_taken_again_when_a_generation_was_replaced_meanwhile(lake
 # -- a batch --------------------------------------------------------------------------------------------------------------
 
 
-def test_topics_that_fail_for_one_video_cost_that_video(bucket, tmp_path, monkeypatch):
-    module = sys.modules["tasks.pipeline.finish"]
-    real = module.topics_of
+def test_topics_that_fail_for_one_video_cost_that_video_its_topics_alone(bucket, tmp_path, monkeypatch):
+    from tasks.stages.topics.runner import TopicsRunner
 
-    def faulty(run, made):
-        if made.work.key == "b.wav":
+    real = TopicsRunner.make
+
+    def faulty(runner, video):
+        if video.metadata.title == "b":
             raise IndexError("no such label")
-        return real(run, made)
+        return real(runner, video)
 
-    monkeypatch.setattr(module, "topics_of", faulty)
+    with monkeypatch.context() as broken:
+        broken.setattr(TopicsRunner, "make", faulty)
+        with session_on(bucket, tmp_path) as session:
+            index(session)
+    assert [(f["key"], f["stage"], f["reason"]) for f in session.report.failures] == [("b.wav", "topics", "unexpected")]
+    assert session.report.done["indexed"] == 4
+    assert session.report.exit_code == 1
+    runs = "SELECT status, attempts, next_try_at IS NOT NULL FROM stage_runs JOIN videos USING (video_id) WHERE stage = 'topics'"
+    assert rows(tmp_path, f"{runs} AND key = 'b.wav'") == [("failed", 1, True)]
     with session_on(bucket, tmp_path) as session:
-        index(session)
-    assert [(f["key"], f["reason"]) for f in session.report.failures] == [("b.wav", "unexpected")]
-    assert session.report.done["indexed"] == 3
+        assert session.work == [], "its time has not come"
+    with session_on(bucket, tmp_path, retry_failed=True) as session:
+        assert [(work.key, work.why, work.stages, work.reads_object) for work in session.work] == [
+            ("b.wav", "failed", ("topics",), False)
+        ]
+        session.committed(session.pipeline.commit(refresh(session.pipeline, session.refreshed())))
+    assert rows(tmp_path, f"{runs} AND key = 'b.wav' ORDER BY stage_runs.generation")[-1] == ("done", 1, False)
+    assert rows(tmp_path, "SELECT count(DISTINCT video_id) FROM topics") == [(4,)]
+    with session_on(bucket, tmp_path, retry_failed=True) as session:
+        assert session.work == []
 
 
 def test_a_batch_that_one_video_brings_down_is_done_video_by_video(bucket, tmp_path):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from conftest import with_rows, with_seconds
 
 from tasks.lake.commit import commit
 from tasks.lake.store import Lake
@@ -104,7 +105,7 @@ def with_topics(made: Result, **scores: float) -> Result:
     topics = [Topic("video", 0, 120_000, rank, label, score, "test") for rank, (label, score) in enumerate(ranked, 1)]
     topics.append(Topic("window", 0, 65_000, 1, ranked[0][0], 0.75, "test"))
     topics.append(Topic("window", 65_000, 120_000, 1, ranked[-1][0], 0.5, "test"))
-    return replace(made, topics=tuple(topics))
+    return with_rows(made, topics=[asdict(topic) for topic in topics])
 
 
 @pytest.fixture
@@ -114,12 +115,15 @@ def filled(lake: Lake, result: Callable[..., Result], monkeypatch: pytest.Monkey
     def at(day: str) -> None:
         monkeypatch.setattr("tasks.lake.commit.datetime", type("Clock", (), {"now": lambda zone: on(day)}))
 
-    stages = {"fetch": 1.0, "audio": 2.0, "model": 30.0, "decode": 3.0, "topics": 0.5}
-    long = {"speech_ms": 90_000, "duration_ms": 120_000, "seconds": stages}
+    stages = {"fetch": 1.0, "audio": 2.0, "emissions": 30.0, "words": 3.0, "topics": 0.5}
+
+    def long(made: Result, speech_ms: int = 90_000) -> Result:
+        return with_seconds(replace(made, speech_ms=speech_ms, duration_ms=120_000), **stages)
+
     rates = {"video_id": "a" * 20, "key": "business/interest-rates.mp4", "published_at": on("2024-02-01")}
     old = result("the bank left interest raids high", **rates)
     at("2024-03-20")
-    [first] = commit(lake, [replace(with_topics(old, business=0.8, tech=0.2), **long)], run_id="one", device="cpu")
+    [first] = commit(lake, [long(with_topics(old, business=0.8, tech=0.2))], run_id="one", device="cpu")
 
     new = result(
         "the bank left interest rates high | interest rates interest rates", **rates, last_generation=first.generation
@@ -155,10 +159,10 @@ def filled(lake: Lake, result: Callable[..., Result], monkeypatch: pytest.Monkey
     ]
     at("2024-04-20")
     results = [
-        replace(with_topics(new, business=0.8, tech=0.2), **long),
-        replace(with_topics(markets, business=0.6, tech=0.3), **{**long, "speech_ms": 30_000}),
-        replace(with_topics(cup, sport=0.9, politics=0.1), **{**long, "speech_ms": 60_000}),
-        replace(with_topics(phones, tech=0.7, business=0.3), **long),
+        long(with_topics(new, business=0.8, tech=0.2)),
+        long(with_topics(markets, business=0.6, tech=0.3), 30_000),
+        long(with_topics(cup, sport=0.9, politics=0.1), 60_000),
+        long(with_topics(phones, tech=0.7, business=0.3)),
         quiet,
         *(replace(item, work=replace(item.work, size_bytes=2_500_000)) for item in failed),
     ]

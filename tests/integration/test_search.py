@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from conftest import retold
 from finding import find, found_keys, marked, starts
 
 from tasks.errors import BadQuery
@@ -132,7 +131,7 @@ def test_a_phrase_is_found_across_the_border_of_two_cues(lake, result):
     words = (Word("interest", 0, 400, 0.5), Word("rates", 4000, 4300, 0.7), Word("rise", 4400, 4700, 0.9))
     made = result("x")
     cues = (Cue(0, 500, "interest", 0.5, 0, 0), Cue(4000, 4700, "rates rise", 0.8, 1, 2))
-    commit(lake, [replace(made, words=words, cues=cues)], run_id="r", device="cpu")
+    commit(lake, [retold(made, words, cues)], run_id="r", device="cpu")
     answer = find(lake, "interest rates", phrase=True)
     assert answer["videos"][0]["moments"] == [
         {
@@ -240,7 +239,7 @@ def test_marks_count_characters_of_any_script():
 def test_a_hit_has_the_exact_times_of_its_words(lake, result):
     words = (Word("so", 61_000, 61_120, 0.9), Word("Exactly", 61_237, 61_699, 0.87), Word("here", 61_700, 62_001, 0.93))
     cues = (Cue(61_000, 62_001, "so Exactly here", 0.9, 0, 2),)
-    commit(lake, [replace(result("x"), words=words, cues=cues)], run_id="r", device="cpu")
+    commit(lake, [retold(result("x"), words, cues)], run_id="r", device="cpu")
     moment = find(lake, "exactly here", phrase=True)["videos"][0]["moments"][0]
     assert moment == {
         "start_ms": 61_237,

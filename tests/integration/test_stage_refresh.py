@@ -16,12 +16,13 @@ from tasks.lake.maintain import check, maintain
 from tasks.lake.schema import OF_VIDEOS
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
+from tasks.pipeline import refresh
 from tasks.records import Metadata, Result
-from tasks.refresh import refresh
 from tasks.session import open_session
 from tasks.settings import Settings
 from tasks.stages.passages.stage import PassagesOptions
 from tasks.stages.registry import STAGES
+from tasks.stages.transcript import outcomes
 from tasks.subtitles import CueRules, make_cues
 
 SAID = "the bank said that interest rates rose again | and that prices had gone up faster than anybody thought " * 4
@@ -43,7 +44,7 @@ class Archive:
             cues = tuple(make_cues(words, CueRules.of(session.settings), duration_ms=90_000))
             results.append(
                 Result(work, session.bucket.bucket_id, session.bucket.uri, "indexed" if words else "no_speech", Metadata("A talk"),
-                       session.recipes, words=words, cues=cues, duration_ms=90_000, language="en")
+                       session.recipes, words=words, outcomes=outcomes(words, cues), duration_ms=90_000, language="en")
             )  # fmt: skip
         commit(self.lake, results, run_id="first", device="cpu")
 
@@ -87,11 +88,11 @@ def written(archive: Archive, act: Callable[[], object]) -> set[str]:
 )
 def test_a_new_recipe_of_a_stage_writes_that_stage_alone(archive, changed, stage, videos):
     words = archive.rows("SELECT * FROM words ORDER BY ALL")
-    facts = archive.rows("SELECT * FROM video_facts_all ORDER BY ALL")
+    facts = archive.rows("SELECT * FROM video_rows ORDER BY ALL")
     assert written(archive, lambda: archive.refresh(**changed)) == {stage, "stage_runs"}
     assert len(archive.rows(f"SELECT * FROM stage_runs WHERE stage = '{stage}'")) == 3 + videos - (stage == "cues")
     assert archive.rows("SELECT * EXCLUDE (cue_no) FROM words ORDER BY ALL") == [row[:-1] for row in words]
-    assert archive.rows("SELECT * FROM video_facts_all ORDER BY ALL") == facts
+    assert archive.rows("SELECT * FROM video_rows ORDER BY ALL") == facts
     assert check(archive.lake) == []
     assert written(archive, lambda: archive.refresh(**changed)) == set(), "the second time there is nothing to do"
 
@@ -132,10 +133,25 @@ def test_of_a_stage_as_many_runs_are_kept_as_of_a_video_generations(archive):
     for keep in (1, 2, 3, 5):
         archive.refresh(topic_keep=keep)
     swept = maintain(archive.lake, keep_generations=2, grace_h=0).swept_rows
-    assert swept["stage_runs"] == 3 * 3, "five runs of three videos"
-    assert archive.rows("SELECT count(*) FROM stage_runs WHERE stage = 'topics'") == [(6,)]
+    assert swept["stage_runs"] == 3 * 2, (
+        "of five runs of three videos the newest two stay, and the one of the video's first row"
+    )
+    assert archive.rows("SELECT count(*) FROM stage_runs WHERE stage = 'topics'") == [(9,)]
     assert archive.rows("SELECT count(*) FROM words") == [(2 * len(spoken(SAID)),)]
     assert check(archive.lake) == []
+
+
+def test_history_shows_each_stage_as_it_was_on_a_day(archive):
+    old = archive.rows("SELECT video_id, cue_no, text FROM cues ORDER BY ALL")
+    between = archive.rows("SELECT now()")[0][0]
+    archive.refresh(line_chars=20)
+    assert archive.rows("SELECT video_id, cue_no, text FROM cues ORDER BY ALL") != old
+    then = f"SELECT video_id, max(generation) AS generation FROM videos_all WHERE indexed_at < '{between}' GROUP BY ALL"
+    for table, columns in (("cues", "video_id, cue_no, text"), ("words", "video_id, word_no, word")):
+        shown = archive.rows(
+            f"SELECT {columns} FROM {table}_all SEMI JOIN ({then}) USING (video_id, generation) ORDER BY ALL"
+        )
+        assert shown == (old if table == "cues" else archive.rows(f"SELECT {columns} FROM words ORDER BY ALL"))
 
 
 def test_what_was_made_of_an_older_object_is_not_shown_beside_a_newer(archive):
@@ -147,7 +163,7 @@ def test_what_was_made_of_an_older_object_is_not_shown_beside_a_newer(archive):
     [work] = session.work
     words = spoken("something else")
     made = Result(work, session.bucket.bucket_id, session.bucket.uri, "indexed", Metadata("Another"), session.recipes,
-                  words=words, cues=tuple(make_cues(words, CueRules(), duration_ms=9000)), duration_ms=9000)  # fmt: skip
+                  words=words, outcomes=outcomes(words, make_cues(words, CueRules(), duration_ms=9000)), duration_ms=9000)  # fmt: skip
     commit(archive.lake, [made], run_id="second", device="cpu")
     slow.pipeline.commit([replace(result) for result in late])
     topics = archive.rows(

@@ -31,6 +31,7 @@ from tasks.lake.commit import commit
 from tasks.lake.store import Lake
 from tasks.records import Cue, Metadata, Recipes, Result, Word, Work
 from tasks.stages.registry import STAGES
+from tasks.stages.transcript import outcomes
 
 RECIPES = Recipes(dict.fromkeys(STAGES.names, "r"))
 uri, me, until = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
@@ -42,7 +43,7 @@ while time.time() < until:
         text = " ".join(w.word for w in words)
         work = Work(video, video, 1, "1-1", None, None, None, "new", last_generation=last.get(video, 0))
         results.append(Result(work, "b", "b", "indexed", Metadata("t"), RECIPES, words=words,
-                              cues=(Cue(0, words[-1].end_ms, text, 0.5, 0, len(words) - 1),)))
+                              outcomes=outcomes(words, (Cue(0, words[-1].end_ms, text, 0.5, 0, len(words) - 1),))))
     for done in commit(lake, results, run_id=str(me), device="cpu"):
         last[done.work.video_id] = done.generation
         print(json.dumps([done.work.video_id, done.generation, [w.word for w in done.words]]), flush=True)

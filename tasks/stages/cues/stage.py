@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.stages.base import Stage, Table
+from tasks.stages.base import Runner, Stage, Table
 
 if TYPE_CHECKING:
     from tasks.models import ModelSet
@@ -18,11 +18,18 @@ def options(models: ModelSet, settings: Settings) -> CueRules:
     return CueRules.of(settings)
 
 
+def load(options: CueRules, device: str) -> Runner:
+    from tasks.stages.cues.runner import CuesRunner
+
+    return CuesRunner(options)
+
+
 CUES = Stage(
     name="cues",
     about="Subtitles: the words in lines that a person can read, each shown long enough.",
     needs=("words",),
     options=options,
+    load=load,
     unit="words",
     bound=True,
     together="transcript",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.folding import FOLDING_VERSION
 from tasks.passages import PASSAGES as CUT
-from tasks.stages.base import Stage, Table
+from tasks.stages.base import Runner, Stage, Table
 
 if TYPE_CHECKING:
     from tasks.models import ModelSet
@@ -29,11 +29,18 @@ def options(models: ModelSet, settings: Settings) -> PassagesOptions:
     return PassagesOptions()
 
 
+def load(options: PassagesOptions, device: str) -> Runner:
+    from tasks.stages.passages.runner import PassagesRunner
+
+    return PassagesRunner()
+
+
 PASSAGES = Stage(
     name="passages",
     about="Stretches of speech of 15 to 30 seconds, which a search looks through.",
     needs=("words",),
     options=options,
+    load=load,
     unit="words",
     bound=True,
     together="transcript",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tasks.stages.base import Stage, Table
+from tasks.stages.base import Runner, Stage, Table
 
 if TYPE_CHECKING:  # every query reads these declarations, and none of them a model
     from tasks.models import ModelRef, ModelSet
@@ -39,12 +39,19 @@ def options(models: ModelSet, settings: Settings) -> TopicsOptions:
     )
 
 
+def load(options: TopicsOptions, device: str) -> Runner:
+    from tasks.stages.topics.runner import TopicsRunner
+
+    return TopicsRunner.of(options, device)
+
+
 TOPICS = Stage(
     name="topics",
     about="What a video and each of its parts are about, by a text classifier.",
     needs=("metadata",),
     uses=("words",),
     options=options,
+    load=load,
     device="gpu",
     unit="words",
     tables=(
