@@ -220,6 +220,10 @@ class Status(BaseModel):
     lake_version: int
     videos: dict[str, int]
     failed_by_reason: dict[str, int]
+    stages: dict[str, dict[str, int]] = Field(
+        description="Of each stage how many videos have it (done, empty), lack it (missing), have an older one (stale, outdated), "
+        "and of how many it failed."
+    )
     due: Due
     media_ms: int
     words: int

@@ -28,13 +28,12 @@ from tasks.orchestrated import (
 from tasks.pipeline import Batch
 from tasks.report import RunReport
 from tasks.scratch import going_first, run_folder
-from tasks.session import Session, open_session
+from tasks.session import Session, cut_refreshed, open_session
 from tasks.settings import Settings
 
 log = logging.getLogger("nightscribe")
 Steps = tuple[PrefectFuture[Any], ...]
 RUNNER: Any = ThreadPoolTaskRunner(max_workers=8)
-REFRESH_VIDEOS = 200  # their words are in memory together
 
 
 FLOW: Any = {"name": "index", "flow_run_name": "index {bucket}", "validate_parameters": False, "task_runner": RUNNER}
@@ -106,9 +105,8 @@ def work_through(session: Session) -> None:
     """Mark what is gone, refresh what needs no audio, hear the rest, and last what had the same content as one of these."""
     if session.scan.gone:
         session.committed(mark_gone(session))
-    stale = session.refreshed()
-    for start in range(0, len(stale), REFRESH_VIDEOS):
-        session.committed(refresh_videos(session, stale[start : start + REFRESH_VIDEOS]))
+    for part in cut_refreshed(session.refreshed()):
+        session.committed(refresh_videos(session, part))
 
     through(session, session.batches())
     through(session, session.late_batches())

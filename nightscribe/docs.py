@@ -1,13 +1,14 @@
-"""Reference pages that are generated: every setting, every command.
+"""Reference pages that are generated: every setting, every command, every stage.
 
     python -m nightscribe.docs
 
-writes `docs/settings.md` and `docs/commands.md`; a test holds that they are up to date.
+writes `docs/settings.md`, `docs/commands.md` and `docs/stages.md`; a test holds that they are up to date.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -16,7 +17,10 @@ import click
 from pydantic.fields import FieldInfo
 
 from nightscribe.cli import main as cli
+from tasks.lake.schema import KEY
 from tasks.settings import REPO, Settings
+from tasks.stages.base import Stage
+from tasks.stages.registry import STAGES
 
 WIDTH = 100  # characters; the help of a command is wrapped here, whatever the terminal
 BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
@@ -93,6 +97,45 @@ def _section(name: str, context: click.Context) -> str:
     return f"{heading} {name}\n\n```text\n{context.get_help()}\n```\n"
 
 
+def stages_page() -> str:
+    """The text of `docs/stages.md`, from the declarations of the stages and what their folders say of them."""
+    return "\n".join([_STAGES_HEAD, *(_stage(stage) for stage in STAGES)])
+
+
+def _stage(stage: Stage) -> str:
+    module = sys.modules[stage.options.__module__]
+    about = (Path(str(module.__file__)).parent / "about.md").read_text(encoding="utf-8")
+    made_from = "Made from " + ", ".join(stage.needs) + (f"; uses {', '.join(stage.uses)}" if stage.uses else "")
+    lines = [f"## {stage.name}", "", stage.about, "", about]
+    lines += [f"{made_from}. {_TOGETHER if stage.together else _ALONE}{_BOUND if stage.bound else ''}", ""]
+    for table in stage.tables:
+        lines += [f"| `{table.name}` | |", "| --- | --- |"]
+        lines += [f"| {column} | {kind} |" for column, kind in {**KEY, **table.columns}.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+_TOGETHER = "It is committed together with the other stages of a transcript."
+_ALONE = "It is committed by itself."
+_BOUND = " Its rows name words, and are shown only beside these."
+
+_STAGES_HEAD = f"""\
+{GENERATED}
+
+# Stages
+
+What Nightscribe knows of a video, it knows by stages. Each is made from sources (the sound, the pictures, the metadata) or from
+other stages, has tables of its own, and leaves a row in `stage_runs` for every video: how it was made, from what, what came
+of it, and how long it took. A stage that fails leaves the others; one that changes is made again alone, with what stands on it.
+
+    nightscribe status                              what each stage has, lacks, and what is old
+    nightscribe index BUCKET --refresh              make again what another recipe made
+    nightscribe index BUCKET --stages topics        also make this stage wherever it is missing, old or failed
+    nightscribe index BUCKET --stages topics --only nothing else
+
+CONTRIBUTING.md says how to add one.
+"""
+
 _SETTINGS_HEAD = f"""\
 {GENERATED}
 
@@ -124,8 +167,8 @@ configuration, 130 interrupted.
 
 
 def write() -> None:
-    """Write both pages into `docs/`."""
-    for name, text in (("settings", settings_page()), ("commands", commands_page())):
+    """Write the pages into `docs/`."""
+    for name, text in (("settings", settings_page()), ("commands", commands_page()), ("stages", stages_page())):
         (REPO / "docs" / f"{name}.md").write_text(text, encoding="utf-8")
 
 

@@ -126,7 +126,9 @@ def _work(on: Sequence[str], *row: Any) -> Work:
     found = Work(*row)
     if found.whole:
         return replace(found, stages=tuple(on))
-    asked = tuple(found.stages) + (("metadata",) if found.why == "metadata" or STAGES.read_object(found.stages) else ())
+    # Who hears a video again reads its metadata again too.
+    metadata = found.why == "metadata" or "words" in STAGES.to_make(found.stages)
+    asked = (*found.stages, *(["metadata"] if metadata else []))
     return replace(
         found,
         stages=tuple(name for name in STAGES.to_make(asked) if name in on),

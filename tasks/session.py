@@ -27,6 +27,7 @@ from tasks.stages.registry import STAGES
 
 log = logging.getLogger("nightscribe")
 GIVE_UP_AFTER = 3
+REFRESHED_VIDEOS, REFRESHED_S = 2000, 100 * 3600.0  # of a part that is made again from the lake
 BYTES_PER_S = 60_000.0  # a guess at a video's rate, only to cut batches
 
 
@@ -175,6 +176,21 @@ class Session:
 def _blames_a_video(error: NightscribeError) -> bool:
     """Whether one video can be the cause, rather than the lake or the machine."""
     return isinstance(error, (DecoderDied, Unexpected))
+
+
+def cut_refreshed(work: Sequence[Work]) -> Iterator[list[Work]]:
+    """Parts whose words can be in memory together, in the order in which the lake keeps them."""
+    part: list[Work] = []
+    seconds = 0.0
+    for item in sorted(work, key=lambda item: item.source_id or item.video_id):
+        length = item.size_bytes / BYTES_PER_S
+        if part and (len(part) >= REFRESHED_VIDEOS or seconds + length > REFRESHED_S):
+            yield part
+            part, seconds = [], 0.0
+        part.append(item)
+        seconds += length
+    if part:
+        yield part
 
 
 def cut_batches(work: Sequence[Work], settings: Settings) -> Iterator[list[Work]]:

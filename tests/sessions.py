@@ -11,6 +11,7 @@ from conftest import BUCKET, REPO
 
 from tasks import pipeline
 from tasks.pipeline import Batch
+from tasks.report import RunReport
 from tasks.scratch import run_folder
 from tasks.session import Session, open_session
 from tasks.settings import Settings
@@ -57,6 +58,19 @@ def session_on(bucket: Path, tmp_path: Path, **options) -> Iterator[Session]:
 def through(session: Session, batch: Batch) -> Batch:
     run = session.pipeline
     return pipeline.finish(run, pipeline.listen(run, pipeline.prepare(run, batch)))
+
+
+def work_through(session: Session) -> RunReport:
+    """The steps of a run as its flow takes them; returns its report."""
+    session.pipeline.hears_all = False
+    if session.scan.gone:
+        session.committed(session.pipeline.commit(session.pipeline.gone(session.scan.gone)))
+    if again := session.refreshed():
+        session.committed(session.pipeline.commit(pipeline.refresh(session.pipeline, again)))
+    for batches in (session.batches, session.late_batches):
+        for batch in list(batches()):
+            session.committed(pipeline.commit_batch(session.pipeline, through(session, batch)))
+    return session.close("done")
 
 
 def words_of(batch: Batch) -> dict[str, list[str]]:

@@ -142,7 +142,7 @@ def _outcomes(result: Result) -> dict[str, tuple[str, Outcome]]:
     outcomes = dict(result.outcomes)
     if result.beside is None and result.status in ("failed", "no_audio"):
         failed = result.status == "failed"
-        why = (result.reason, result.error) if failed else (None, None)
+        why = (result.reason or "error", result.error) if failed else (None, None)
         unmade = Outcome(
             reason=why[0], error=why[1], attempts=result.attempts, next_try_at=result.next_try_at if failed else None
         )

@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tasks.errors import DecoderDied, ObjectChanged, Permanent, Transient, Unexpected, foreseen
-from tasks.lake.views import connect
-from tasks.pipeline.known import Known, current_pairs, load_known, made_from
+from tasks.pipeline.known import Known, load_current, made_from
 from tasks.pipeline.listen import hear, listen
 from tasks.pipeline.prepare import read_next
 from tasks.pipeline.run_stages import Making, run_stages
@@ -69,11 +68,8 @@ def _known(run: Pipeline, batch: Batch) -> dict[str, Known]:
     ids = [item.work.video_id for item in batch.items if not item.work.whole]
     if not ids:
         return {}
-    connection = connect(run.lake)
     stages = made_from(name for item in batch.items if not item.work.is_heard for name in item.work.stages)
-    return {
-        pair[0]: known for pair, known in load_known(connection, current_pairs(connection, ids).items(), stages).items()
-    }
+    return run.seen.read(lambda lake: load_current(lake, ids, stages))
 
 
 def _whole(run: Pipeline, item: Item, result: Result, old: Known | None) -> Result:
@@ -178,7 +174,10 @@ def _making(item: Item, result: Result) -> Making:
         words=result.words,
         sound=kept,
     )
-    return Making(input, item.work.stages, {"metadata", *(["sound"] if sound else [])})
+    making = Making(input, item.work.stages, {"metadata", *(["sound"] if sound else [])})
+    if not sound:
+        making.outcomes = {name: Outcome() for name in item.work.stages if "sound" in STAGES[name].needs}
+    return making
 
 
 def commit_batch(run: Pipeline, batch: Batch) -> list[Result]:

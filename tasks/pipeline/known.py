@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
+from tasks.lake.store import Lake
+from tasks.lake.views import connect
 from tasks.records import AudioTrack, Beside, Metadata, Probe, Word
 from tasks.stages.cues.older import name_words
 from tasks.stages.registry import STAGES
 from tasks.stages.words.rows import words_of_rows
 
+T = TypeVar("T")
 Pair = tuple[str, int]  # a video and a generation of it
 
 
@@ -73,10 +77,27 @@ class Known:
         )
 
 
-def current_pairs(connection: duckdb.DuckDBPyConnection, ids: Iterable[str]) -> dict[str, int]:
-    """The generation of each of these videos that the lake has."""
-    sql = "SELECT video_id, generation FROM video_facts WHERE video_id IN (SELECT unnest($ids))"
-    return dict(connection.execute(sql, {"ids": list(ids)}).fetchall())
+class Seen:
+    """The lake as it was when something of it was first wanted; opened again when its files have gone since."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake, self._lock = lake, threading.Lock()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def read(self, reading: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """What `reading` gives, which may be called a second time."""
+        try:
+            return reading(self._cursor())
+        except duckdb.IOException:
+            with self._lock:
+                self._connection = None
+            return reading(self._cursor())
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        with self._lock:
+            if self._connection is None:
+                self._connection = connect(self._lake)
+            return self._connection.cursor()
 
 
 def made_from(stages: Iterable[str]) -> set[str]:
@@ -84,44 +105,66 @@ def made_from(stages: Iterable[str]) -> set[str]:
     return {one.name for name in stages for one in STAGES.stages_before(STAGES[name])}
 
 
+def load_current(
+    connection: duckdb.DuckDBPyConnection, ids: Collection[str], stages: Collection[str]
+) -> dict[str, Known]:
+    """Videos as they are now, with the rows of these stages. Those that have gone are not among them."""
+    known = _load(connection, "", "video_id BETWEEN $first AND $last", _these(ids), stages)
+    return {video_id: one for (video_id, _), one in known.items()}
+
+
 def load_known(
     connection: duckdb.DuckDBPyConnection, pairs: Collection[Pair], stages: Collection[str]
 ) -> dict[Pair, Known]:
-    """Videos at these generations, with the rows of these stages. Those that have gone are not among them."""
-    if not pairs:
+    """Videos at these generations, likewise."""
+    asked = sorted(f"{v}/{g}" for v, g in pairs)
+    parameters = _these({video_id for video_id, _ in pairs}) | {"asked": asked}
+    return _load(connection, "_all", "video_id || '/' || generation IN (SELECT unnest($asked))", parameters, stages)
+
+
+def _these(ids: Collection[str]) -> dict[str, Any]:
+    named = sorted(ids)
+    return {"ids": named, "first": named[0] if named else "", "last": named[-1] if named else ""}
+
+
+def _load(
+    connection: duckdb.DuckDBPyConnection,
+    suffix: str,
+    condition: str,
+    parameters: dict[str, Any],
+    stages: Collection[str],
+) -> dict[Pair, Known]:
+    if not parameters["ids"]:
         return {}
-    ids, asked = sorted({video_id for video_id, _ in pairs}), sorted(f"{v}/{g}" for v, g in pairs)
-    those = "WHERE video_id IN (SELECT unnest($ids)) AND video_id || '/' || generation IN (SELECT unnest($asked))"
-    parameters = {"ids": ids, "asked": asked}
+    those = f"WHERE video_id IN (SELECT unnest($ids)) AND {condition}"
+    made = "every_" if suffix else "current_"
 
     def rows(sql: str) -> Iterable[dict[str, Any]]:
-        found = connection.execute(sql, parameters)
+        found = connection.execute(sql, {name: value for name, value in parameters.items() if f"${name}" in sql})
         names = [column[0] for column in found.description or ()]
         while some := found.fetchmany(50_000):
             yield from (dict(zip(names, row, strict=True)) for row in some)
 
-    known = {(row["video_id"], row["generation"]): Known(row) for row in rows(f"SELECT * FROM video_facts_all {those}")}
+    facts = f"SELECT * FROM video_facts{suffix} {those}"
+    known = {(row["video_id"], row["generation"]): Known(row) for row in rows(facts)}
     for name in STAGES.names:
-        runs = (
-            f"SELECT m.* FROM (SELECT video_id, generation, run_generation, status, recipe FROM every_{name} {those}) m"
-        )
-        for row in rows(runs):
+        for row in rows(f"SELECT video_id, generation, run_generation, status, recipe FROM {made}{name} {those}"):
             known[row["video_id"], row["generation"]].runs[name] = row
     tries = (
-        "SELECT v.video_id, v.generation, r.stage, arg_max(r.attempts, r.generation) AS attempts, max(r.generation) AS at "
-        f"FROM (SELECT video_id, generation, object_generation FROM video_facts_all {those}) v "
-        "JOIN every_run r ON r.video_id = v.video_id AND r.object_generation = v.object_generation AND r.status = 'failed' GROUP BY ALL"
+        f"SELECT v.video_id, v.generation, r.stage, arg_max(r.attempts, r.generation) AS attempts, max(r.generation) AS last "
+        f"FROM (SELECT video_id, generation, object_generation FROM video_facts{suffix} {those}) v "
+        "JOIN every_run r ON r.video_id = v.video_id AND r.object_generation = v.object_generation AND r.status = 'failed' "
+        "GROUP BY ALL"
     )
     for row in rows(tries):
         one = known[row["video_id"], row["generation"]]
-        if row["at"] > one.runs.get(row["stage"], {}).get("run_generation", -1):
+        if row["last"] > one.runs.get(row["stage"], {}).get("run_generation", -1):
             one.tries[row["stage"]] = row["attempts"]
     for name in (name for name in STAGES.names if name in stages):
         for table in STAGES[name].tables:
             view = "spoken_words" if table.name == "words" else table.name
-            for row in rows(
-                f"SELECT * FROM {view}_all {those} ORDER BY video_id, generation, {', '.join(table.order)}"
-            ):
+            order = ", ".join(("video_id", "generation", *table.order))
+            for row in rows(f"SELECT * FROM {view}{suffix} {those} ORDER BY {order}"):
                 pair = row.pop("video_id"), row.pop("generation")
                 known[pair].rows.setdefault(table.name, []).append(row)
     for one in known.values():

@@ -10,9 +10,8 @@ from dataclasses import replace
 import duckdb
 
 from tasks.errors import BadSidecar, ObjectChanged, Permanent
-from tasks.lake.views import connect
 from tasks.metadata import make_metadata, parse_sidecar, title_of
-from tasks.pipeline.known import Known, Pair, current_pairs, load_known, made_from
+from tasks.pipeline.known import Known, Pair, load_current, load_known, made_from
 from tasks.pipeline.run_stages import Making, run_stages
 from tasks.pipeline.state import Pipeline
 from tasks.records import Metadata, Outcome, Result, Work
@@ -27,20 +26,20 @@ def refresh(pipeline: Pipeline, work: Sequence[Work]) -> list[Result]:
 
     A video whose rows have gone since the scan is left out: it is due again.
     """
-    connection = connect(pipeline.lake)
-    current = current_pairs(connection, [item.video_id for item in work if item.source_id is None])
-    sources = {item.video_id: _source(item) or (item.video_id, current.get(item.video_id, -1)) for item in work}
     copies = [item for item in work if item.source_id is not None]
-    known = load_known(connection, {sources[item.video_id] for item in copies}, STAGES.names)
     own = [item for item in work if item.source_id is None]
+    sources = {source for item in copies if (source := _source(item)) is not None}
     read = made_from(name for item in own for name in item.stages)
-    known |= load_known(connection, {sources[item.video_id] for item in own}, read)
-    found = [(item, known[sources[item.video_id]]) for item in work if sources[item.video_id] in known]
+    of_copies = pipeline.seen.read(lambda lake: load_known(lake, sources, STAGES.names))
+    current = pipeline.seen.read(lambda lake: load_current(lake, [item.video_id for item in own], read))
     results, makings = [], []
-    for item, old in found:
-        result, making = _copied(pipeline, item, old) if item.source_id else _again(pipeline, item, old)
-        results.append(result)
-        makings.append(making)
+    for item in work:
+        source = _source(item)
+        old = current.get(item.video_id) if source is None else of_copies.get(source)
+        if old is not None:
+            result, making = _again(pipeline, item, old) if source is None else _copied(pipeline, item, old)
+            results.append(result)
+            makings.append(making)
     run_stages(pipeline, makings)
     return [replace(result, outcomes=making.outcomes) for result, making in zip(results, makings, strict=True)]
 

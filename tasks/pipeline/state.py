@@ -21,6 +21,7 @@ from tasks.lake.commit import commit, forgotten_meanwhile
 from tasks.lake.store import Lake
 from tasks.metadata import make_metadata
 from tasks.models import ModelSet, decoder_spec
+from tasks.pipeline.known import Seen
 from tasks.records import Audio, Metadata, Probe, Recipes, Result, Source, Status, Word, Work
 from tasks.scratch import Room
 from tasks.settings import Settings
@@ -109,6 +110,11 @@ class Pipeline:
     def room(self) -> Room:
         """Bounds the copies of objects in scratch."""
         return Room(self.settings.scratch_copies_gb * 1e9)
+
+    @cached_property
+    def seen(self) -> Seen:
+        """The lake, for what stages are made from."""
+        return Seen(self.lake)
 
     @cached_property
     def device(self) -> str:

@@ -248,7 +248,7 @@ def test_what_is_done_since_the_plan_is_not_done_again(planned, result):
 def test_a_slice_leaves_the_device_to_other_runs(planned, tmp_path):
     import threading
 
-    from tasks.pipeline.listen import _lane
+    from tasks.pipeline.lane import lane
     from tasks.scratch import going_first
 
     job, settings = planned
@@ -256,7 +256,7 @@ def test_a_slice_leaves_the_device_to_other_runs(planned, tmp_path):
     got = threading.Event()
 
     def work_on() -> None:
-        with _lane(session.pipeline):
+        with lane(session.pipeline):
             got.set()
 
     with going_first(settings.scratch, "night"):

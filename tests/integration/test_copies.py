@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import REPO
 from s3_server import s3, s3_environment, s3_server  # noqa: F401
-from sessions import cut, session_on, through
+from sessions import cut, session_on, work_through
 
 from tasks import pipeline
 from tasks.copies import content_name
@@ -45,14 +45,7 @@ def heard(monkeypatch) -> list[str]:
 def night(bucket: Path, tmp_path: Path):
     """A run as the flow takes its steps; returns its report."""
     with session_on(bucket, tmp_path) as session:
-        session.pipeline.hears_all = False
-        if session.scan.gone:
-            session.committed(session.pipeline.commit(session.pipeline.gone(session.scan.gone)))
-        session.committed(session.pipeline.commit(refresh(session.pipeline, session.refreshed())))
-        for batches in (session.batches, session.late_batches):
-            for batch in list(batches()):
-                session.committed(pipeline.commit_batch(session.pipeline, through(session, batch)))
-        return session.close("done")
+        return work_through(session)
 
 
 def counts(report) -> dict[str, int]:

@@ -164,7 +164,7 @@ def test_topics_that_fail_for_one_video_cost_that_video_its_topics_alone(bucket,
     assert [(f["key"], f["stage"], f["reason"]) for f in session.report.failures] == [("b.wav", "topics", "unexpected")]
     assert session.report.done["indexed"] == 4
     assert session.report.exit_code == 1
-    runs = "SELECT status, attempts, next_try_at IS NOT NULL FROM stage_runs JOIN videos USING (video_id) WHERE stage = 'topics'"
+    runs = "SELECT r.status, r.attempts, r.next_try_at IS NOT NULL FROM stage_runs r JOIN videos USING (video_id) WHERE stage = 'topics'"
     assert rows(tmp_path, f"{runs} AND key = 'b.wav'") == [("failed", 1, True)]
     with session_on(bucket, tmp_path) as session:
         assert session.work == [], "its time has not come"
@@ -173,7 +173,7 @@ def test_topics_that_fail_for_one_video_cost_that_video_its_topics_alone(bucket,
             ("b.wav", "failed", ("topics",), False)
         ]
         session.committed(session.pipeline.commit(refresh(session.pipeline, session.refreshed())))
-    assert rows(tmp_path, f"{runs} AND key = 'b.wav' ORDER BY stage_runs.generation")[-1] == ("done", 1, False)
+    assert rows(tmp_path, f"{runs} AND key = 'b.wav' ORDER BY r.generation")[-1] == ("done", 1, False)
     assert rows(tmp_path, "SELECT count(DISTINCT video_id) FROM topics") == [(4,)]
     with session_on(bucket, tmp_path, retry_failed=True) as session:
         assert session.work == []

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from nightscribe.cli import COMMANDS
-from nightscribe.docs import commands_page, settings_page
+from nightscribe.docs import commands_page, settings_page, stages_page
 from tasks.settings import Settings
 
 REPO = Path(__file__).resolve().parents[2]
@@ -17,7 +17,9 @@ README = (REPO / "README.md").read_text(encoding="utf-8")
 PAGES = [REPO / "README.md", REPO / "CONTRIBUTING.md", *sorted((REPO / "docs").glob("*.md"))]
 
 
-@pytest.mark.parametrize(("name", "page"), [("settings", settings_page), ("commands", commands_page)])
+@pytest.mark.parametrize(
+    ("name", "page"), [("settings", settings_page), ("commands", commands_page), ("stages", stages_page)]
+)
 def test_a_generated_page_is_up_to_date(name, page):
     written = (REPO / "docs" / f"{name}.md").read_text(encoding="utf-8")
     assert written == page(), "run: python -m nightscribe.docs"

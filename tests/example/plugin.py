@@ -1,0 +1,5 @@
+"""For pytest: the example stages are there."""
+
+from example import install
+
+install()
