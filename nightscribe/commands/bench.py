@@ -23,6 +23,7 @@ BENCHES = {
     "memory": ("run", "bench_memory"),
     "lake": ("lake", "bench"),
     "scan": ("scan", "bench"),
+    "stages": ("stages", "bench"),
     "search": ("search", "bench"),
     "web": ("web", "bench"),
     "training": ("training", "bench"),
@@ -36,7 +37,7 @@ BENCHES = {
 @json_option
 def command(names: tuple[str, ...], full: bool, write: bool, as_json: bool) -> int:
     """Measure this machine: all benches, or those named (start, decoder, speech, overhead, memory, lake,
-    scan, search, web, training).
+    scan, stages, search, web, training).
 
     Let nothing else run beside it. The bench search is left out where no Elasticsearch is set, unless it is named.
 
