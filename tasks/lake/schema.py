@@ -202,8 +202,9 @@ STATISTICS = {
 # Where rows of a video are, besides `videos`.
 OF_VIDEOS = tuple(name for name, columns in TABLES.items() if "video_id" in columns and name != "videos")
 EVENTS_ONLY = tuple(EVENTS)  # tables without generations
-# A lake that nobody has written to since may lack these; readers take them for empty.
-ADDED = ("stage_runs", "passages", "vocabulary", "evaluations", "syncs", "sync_failures", "subtitle_folders")
+# Every lake has had these. One that nobody has written to since may lack the others; readers take them for empty.
+FIRST = ("videos", "words", "cues", "topics", "runs")
+ADDED = tuple(name for name in TABLES if name not in FIRST)
 
 
 @cache

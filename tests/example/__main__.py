@@ -1,9 +1,7 @@
-import sys
-
 from example import install
 
 install()
 
-from nightscribe.cli import main  # noqa: E402 - the stages come first
+from nightscribe.cli import run  # noqa: E402 - the stages come first
 
-sys.exit(main())
+run()
