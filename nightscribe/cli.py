@@ -28,7 +28,7 @@ COMMANDS = {
     "train": "Fit the speech model, the language model or the topics to an archive.",
     "evaluate": "How good a model is, on clips or texts whose truth is known.",
     "compare": "What a new model changed, word by word.",
-    "bench": "Measure this machine: the figures of the README.",
+    "bench": "Measure this machine: the figures of docs/figures.md.",
     "models": "List the model sets; fetch one for offline use.",
 }
 

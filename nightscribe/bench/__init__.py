@@ -1,1 +1,1 @@
-"""`nightscribe bench`: every figure of the README, measured again on this machine."""
+"""`nightscribe bench`: every figure of docs/figures.md, measured again on this machine."""

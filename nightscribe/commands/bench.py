@@ -32,8 +32,8 @@ BENCHES = {
 
 @click.command("bench")
 @click.argument("names", nargs=-1, type=click.Choice(list(BENCHES)), metavar="[NAME]...")
-@click.option("--full", is_flag=True, help="As long as the figures of the README took; else a few minutes.")
-@click.option("--write", is_flag=True, help="Put the tables into README.md of this repository.")
+@click.option("--full", is_flag=True, help="As long as the figures of docs/figures.md took; else a few minutes.")
+@click.option("--write", is_flag=True, help="Put the tables into docs/figures.md of this repository.")
 @json_option
 def command(names: tuple[str, ...], full: bool, write: bool, as_json: bool) -> int:
     """Measure this machine: all benches, or those named (start, decoder, speech, overhead, memory, lake,
@@ -55,7 +55,7 @@ def command(names: tuple[str, ...], full: bool, write: bool, as_json: bool) -> i
         if not as_json:
             print(tables[-1].markdown(full=full) + "\n", flush=True)
     if write:
-        write_into(REPO / "README.md", tables, full=full)
+        write_into(REPO / "docs" / "figures.md", tables, full=full)
     if as_json:
         print_json({table.name: table.figures for table in tables})
     return 0
