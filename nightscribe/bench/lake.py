@@ -56,7 +56,7 @@ def bench(*, full: bool) -> Table:
 
 def _times(lake: Lake) -> dict[str, float]:
     started = time.perf_counter()
-    connection = connect(lake, Snapshot.of(lake))
+    connection = connect(lake, Snapshot.of(lake), lean=True, history=False)
     times = {"open": time.perf_counter() - started}
     queries: dict[str, Callable[[], object]] = {
         "phrase of two words": lambda: search(connection, make_query(PHRASE, phrase=True)),

@@ -92,7 +92,7 @@ def runs_of(videos: str, recipes: Mapping[str, str], rows: Mapping[str, int]) ->
         if made := [f"'{one}': generation" for one in stage.inputs if one not in ("sound", "pictures")]:
             cases.append(f"WHEN '{stage.name}' THEN MAP {{{', '.join(made)}}}")
     return (
-        "SELECT video_id, stage, generation, generation AS object_generation, recipe, "
+        "SELECT video_id, stage, 'visit' AS occasion, generation, generation AS object_generation, recipe, "
         f"CASE stage {' '.join(cases)} ELSE MAP {{}}::MAP(VARCHAR, BIGINT) END AS inputs, 'done' AS status, rows "
         f"FROM {videos} CROSS JOIN (VALUES {stages}) s(stage, recipe, rows) ORDER BY stage, video_id"
     )

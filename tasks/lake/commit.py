@@ -108,6 +108,7 @@ def run_rows(result: Result) -> list[dict[str, Any]]:
         {
             "video_id": video_id,
             "stage": name,
+            "occasion": "later" if beside else "visit",
             "generation": generation,
             "object_generation": beside.object_generation if beside else generation,
             "recipe": result.recipes[name],

@@ -12,6 +12,7 @@ only one that was made from what is shown beside it; and of the transcript the o
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 import duckdb
 
@@ -47,12 +48,16 @@ def define_current(connection: duckdb.DuckDBPyConnection, *, older: bool, lean: 
     runs = f"SELECT * FROM _stage_runs UNION ALL BY NAME {older_runs(connection)}" if older else "FROM _stage_runs"
     connection.execute(f"CREATE VIEW every_run AS {runs}")
     connection.execute(f"CREATE TABLE current_videos AS {_CURRENT_VIDEOS}")
+    connection.execute(f"CREATE TABLE later_runs AS {_LATER}")
+    later = {stage for (stage,) in connection.execute("SELECT DISTINCT stage FROM later_runs").fetchall()}
     for stage in STAGES:
-        connection.execute(f"CREATE TABLE current_{stage.name} AS {_made(stage, 'current_videos', 'current_')}")
+        kind = "TABLE" if later & {stage.name, *stage.needs} and not _is_heard(stage) else "VIEW"
+        connection.execute(f"CREATE {kind} shown_{stage.name} AS {_newest(stage, later)}")
+        connection.execute(f"CREATE VIEW current_{stage.name} AS {_CURRENT.format(stage.name)}")
     connection.execute(f"CREATE VIEW video_rows AS {_facts('_videos')}")
     connection.execute(f"CREATE VIEW video_versions AS {_VERSIONS}")
     connection.execute(f"CREATE VIEW stage_runs AS {_STAGE_RUNS}")
-    _define(connection, "", "current_")
+    _define(connection, "", "shown_")
     if history:
         connection.execute(f"CREATE VIEW every_video AS {_EVERY_VIDEO}")
         connection.execute(f"CREATE VIEW video_facts_all AS {_facts_at_each_version()}")
@@ -97,6 +102,45 @@ ASOF JOIN _videos v ON v.video_id = g.video_id AND v.generation <= g.generation
 """
 
 
+# Runs that were made later than the visit that first read the object, as it is now: few, or none.
+_LATER = f"""
+SELECT r.stage, r.video_id, r.generation, r.inputs FROM (FROM every_run WHERE occasion = 'later') r
+JOIN current_videos v ON v.video_id = r.video_id AND v.object_generation = r.object_generation
+WHERE r.status IN {MADE} AND v.shown
+"""
+_CURRENT = f"""
+SELECT m.*, r.status, r.rows, r.recipe FROM shown_{{0}} m
+JOIN every_run r ON r.stage = '{{0}}' AND r.video_id = m.video_id AND r.generation = m.run_generation AND r.status IN {MADE}
+"""
+
+
+def _is_heard(stage: Stage) -> bool:
+    """Whether the row of `videos` says which run of it counts."""
+    return bool(stage.together) and not stage.bound
+
+
+def _newest(stage: Stage, later: Collection[str]) -> str:
+    """Video, generation, and the generation of the run of a stage that counts now, if there is one: of the newest run since the
+    visit that first read the object, else of that visit."""
+    source = "FROM current_videos v"
+    if _is_heard(stage):
+        return f"SELECT v.video_id, v.generation, v.transcript_generation AS run_generation {source} WHERE v.shown"
+    bound = [name for name in stage.needs if stage.bound and name in STAGES.names]
+    joins = " ".join(f"JOIN shown_{name} n_{name} ON n_{name}.video_id = v.video_id" for name in bound)
+    visit = " AND ".join(["v.shown", *(f"n_{name}.run_generation = v.object_generation" for name in bound)])
+    if not {stage.name, *bound} & set(later):
+        return f"SELECT v.video_id, v.generation, v.object_generation AS run_generation {source} WHERE v.shown"
+    same = " AND ".join(
+        ["r.video_id = v.video_id", *(f"r.inputs['{name}'] = n_{name}.run_generation" for name in bound)]
+    )
+    return f"""
+SELECT video_id, generation, coalesce(later, visit) AS run_generation FROM (
+    SELECT v.video_id, v.generation, max(r.generation) AS later, any_value(CASE WHEN {visit} THEN v.object_generation END) AS visit
+    {source} {joins} LEFT JOIN (FROM later_runs WHERE stage = '{stage.name}') r ON {same} WHERE v.shown GROUP BY ALL)
+WHERE coalesce(later, visit) IS NOT NULL
+"""
+
+
 def _made(stage: Stage, videos: str, made: str) -> str:
     """Which run of a stage counts at each generation of a video, and whose rows those are."""
     needed = [name for name in stage.needs if name in STAGES.names] if stage.bound else []
@@ -109,8 +153,7 @@ def _made(stage: Stage, videos: str, made: str) -> str:
     return f"""
 SELECT video_id, generation, unnest(run) FROM (SELECT video_id, generation, arg_max(run, run.run_generation) AS run FROM (
     SELECT v.video_id, v.generation,
-           {{'run_generation': r.generation, 'status': r.status, 'rows': r.rows, 'recipe': r.recipe,
-             'owner': coalesce(r.taken_from, r.video_id), 'owned': coalesce(r.taken_generation, r.generation)}} AS run
+           {{'run_generation': r.generation, 'status': r.status, 'rows': r.rows, 'recipe': r.recipe}} AS run
     FROM {videos} v JOIN every_run r ON r.video_id = v.video_id AND r.object_generation = v.object_generation {beside}
     WHERE r.stage = '{stage.name}' AND r.status IN {MADE} AND v.shown AND {told}
       AND (v.next_generation IS NULL OR r.generation < v.next_generation)
@@ -122,8 +165,8 @@ def _shown(name: str, made: str) -> str:
     """The rows of a table that count, under the video and the generation that they are shown with."""
     columns = ", ".join(f"t.{column}" for column in CONTENT[name] if column not in KEY)
     return (
-        f"SELECT m.video_id, m.generation, {columns} FROM _{name} t JOIN {made} m "
-        "ON t.video_id = m.owner AND t.generation = m.owned"
+        f"SELECT t.video_id, m.generation, {columns} FROM _{name} t JOIN {made} m "
+        "ON t.video_id = m.video_id AND t.generation = m.run_generation"
     )
 
 
@@ -147,7 +190,7 @@ SELECT video_id, generation, text, nullif(folded, text) AS folded FROM (
 """
 # The newest generation of anything that is shown of a video.
 _VERSIONS = "SELECT video_id, max(generation) AS version FROM (SELECT video_id, generation FROM current_videos{}) GROUP BY ALL".format(
-    "".join(f" UNION ALL SELECT video_id, run_generation FROM current_{name}" for name in STAGES.names)
+    "".join(f" UNION ALL SELECT video_id, run_generation FROM shown_{name}" for name in STAGES.names)
 )
 _STAGE_RUNS = "SELECT * FROM every_run SEMI JOIN (SELECT video_id FROM current_videos WHERE shown) USING (video_id)"
 

@@ -62,13 +62,16 @@ VIDEOS = {
     "indexed_at": "TIMESTAMPTZ",
 }
 
-# One row for each time that a stage was made of a video: the commit of its rows. `object_generation` is the object it was made
+# One row for each time that a stage was made of a video: the commit of its rows. `occasion` is `visit` where that was when the
+# object was first read, and `later` else: readers of an archive in which nothing was made later need not look at any of them.
+# `object_generation` is the object it was made
 # from, as in `videos`; `inputs` has the generation of every stage and of the metadata that it was made from, `rows` how many rows
 # it wrote, `units` how much it had to read (seconds of media, words), `taken_*` whose rows it has, where those of the same content
 # under another name are shared.
 STAGE_RUNS = {
     "video_id": "VARCHAR",
     "stage": "VARCHAR",
+    "occasion": "VARCHAR",
     "generation": "BIGINT",
     "object_generation": "BIGINT",
     "recipe": "VARCHAR",
@@ -89,7 +92,7 @@ STAGE_RUNS = {
     "run_id": "VARCHAR",
     "made_at": "TIMESTAMPTZ",
 }
-PARTITIONED = {"stage_runs": ["stage"]}
+PARTITIONED = {"stage_runs": ["stage", "occasion"]}
 
 # Every word ever said in a language, as search compares it, and its stem; `language` is empty where stems are unknown.
 VOCABULARY = {"language": "VARCHAR", "word": "VARCHAR", "stem": "VARCHAR"}

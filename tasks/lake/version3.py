@@ -50,7 +50,7 @@ def _describe(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 _RUNS = """
-SELECT v.video_id, s.stage, v.generation, v.generation AS object_generation,
+SELECT v.video_id, s.stage, 'visit' AS occasion, v.generation, v.generation AS object_generation,
     CASE s.stage WHEN 'emissions' THEN v.acoustic_recipe WHEN 'words' THEN v.decode_recipe WHEN 'cues' THEN o.cues
                  WHEN 'passages' THEN o.passages ELSE v.topics_recipe END AS recipe,
     CASE s.stage WHEN 'emissions' THEN v.recipe_json ->> '$.acoustic' WHEN 'words' THEN v.recipe_json ->> '$.decode'
