@@ -36,13 +36,19 @@ CONTENT_NAME = (
     f"WHEN regexp_full_match(coalesce(bucket_uri, bucket), '{_S3}') AND regexp_full_match(fingerprint, '{_ETAG}') "
     "THEN 'etag-' || fingerprint END"
 )
-# Rows of videos beside the recipes that they were heard by, and those of them whose words may be taken over: of these recipes,
-# whatever came of them but a failure.
-HEARD = (
-    "(SELECT v.*, e.recipe AS emissions_recipe, w.recipe AS words_recipe FROM video_rows v "
-    "LEFT JOIN every_run e ON e.stage = 'emissions' AND e.video_id = v.video_id AND e.generation = v.transcript_generation "
-    "LEFT JOIN every_run w ON w.stage = 'words' AND w.video_id = v.video_id AND w.generation = v.transcript_generation)"
-)
+
+
+def heard(videos: str) -> str:
+    """Rows of `videos`, which SQL chooses, beside the recipes that they were heard by."""
+    runs = "(SELECT video_id, generation, recipe FROM every_run WHERE stage = '{}' AND video_id IN (SELECT video_id FROM chosen))"
+    return (
+        f"(WITH chosen AS MATERIALIZED ({videos}) SELECT v.*, e.recipe AS emissions_recipe, w.recipe AS words_recipe FROM chosen v "
+        f"LEFT JOIN {runs.format('emissions')} e ON e.video_id = v.video_id AND e.generation = v.transcript_generation "
+        f"LEFT JOIN {runs.format('words')} w ON w.video_id = v.video_id AND w.generation = v.transcript_generation)"
+    )
+
+
+# Those whose words may be taken over: of these recipes, whatever came of them but a failure.
 USABLE = (
     "status IN ('indexed', 'no_speech', 'no_audio') AND size_bytes > 0 AND emissions_recipe = $emissions "
     "AND (status = 'no_audio' OR words_recipe = $words)"
@@ -108,7 +114,8 @@ def _copy_of(contents: Contents, work: Work, sha256: str, recipes: Recipes) -> C
     row = (
         contents.cursor()
         .execute(
-            f"SELECT video_id, generation, status = 'forgotten' FROM {HEARD} WHERE size_bytes = $size AND "
+            "SELECT video_id, generation, status = 'forgotten' "
+            f"FROM {heard('SELECT * FROM video_rows WHERE size_bytes = $size')} WHERE "
             f"((content_sha256 = $sha256 AND {USABLE}) OR (content_sha256 = $veiled AND status = 'forgotten' "
             "AND video_id <> $id)) ORDER BY status = 'forgotten' DESC, generation DESC LIMIT 1",
             {

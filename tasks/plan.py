@@ -78,7 +78,7 @@ def make_plan(session: Session) -> Plan:
         why = "taken over" if item.source_id else _WHY.get(item.why, item.why)
         files[why] = files.get(why, 0) + 1
     heard = [item for item in session.fresh() if item.is_heard]
-    connection = connect(session.lake) if session.lake.exists() else None
+    connection = connect(session.lake, lean=True, history=False) if session.lake.exists() else None
     hours, by = _media_hours(session, heard, connection)
     costs = estimate(
         connection,

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from tasks.bucket import Bucket
-from tasks.copies import CONTENT_NAME, HEARD, USABLE
+from tasks.copies import CONTENT_NAME, USABLE, heard
 from tasks.errors import StorageBusy
 from tasks.lake.due import INDEXED, REFRESHED, count_refreshed, find_due
 from tasks.lake.views import NOTHING, define_views
@@ -95,7 +95,8 @@ def scan(
     heard_by = {"emissions": recipes["emissions"], "words": recipes["words"]}
     connection.execute(_NAMED, {"bucket_uri": bucket.uri, "remember": list(remember)})
     on = tuple(recipes.hashes)
-    work = [_work(on, *row) for row in connection.execute(_WORK, heard_by).fetchall()]
+    any_due = _one(connection, "SELECT count(*) FROM due")
+    work = [_work(on, *row) for row in connection.execute(_WORK, heard_by).fetchall()] if any_due else []
     stale = _one(connection, "SELECT count(*) FROM compared WHERE stale")
     due: dict[str, dict[str, int]] = {}
     for stage, why, n in connection.execute(
@@ -227,16 +228,16 @@ WHERE content IS NULL OR why NOT IN ('new', 'changed', 'retried') OR video_id IN
     OR sha256(content) NOT IN (SELECT fingerprint FROM video_facts WHERE status = 'forgotten' AND fingerprint IS NOT NULL)
 """
 _GENERATIONS = "SELECT video_id, generation FROM video_facts" + "".join(
-    f" UNION ALL SELECT video_id, run_generation FROM current_{name}" for name in STAGES.names
+    f" UNION ALL SELECT video_id, run_generation FROM shown_{name}" for name in STAGES.names
+)
+_HEARD = heard(
+    "SELECT * FROM video_rows SEMI JOIN (SELECT size_bytes FROM due WHERE why IN ('new', 'changed', 'retried')) USING (size_bytes)"
 )
 _WORK = f"""
 WITH versions AS (
     SELECT video_id, max(generation) AS version FROM ({_GENERATIONS}) SEMI JOIN due USING (video_id) GROUP BY ALL
 ),
-known AS (
-    SELECT video_id, generation, size_bytes, content_sha256, {CONTENT_NAME} AS content FROM {HEARD}
-    SEMI JOIN (SELECT size_bytes FROM due WHERE why IN ('new', 'changed', 'retried')) USING (size_bytes) WHERE {USABLE}
-),
+known AS (SELECT video_id, generation, size_bytes, content_sha256, {CONTENT_NAME} AS content FROM {_HEARD} WHERE {USABLE}),
 named AS (
     SELECT content, size_bytes, arg_max(video_id, generation) AS source_id, max(generation) AS source_generation
     FROM known WHERE content IS NOT NULL GROUP BY ALL

@@ -98,7 +98,7 @@ def _planned(bucket: str, settings: Any, options: dict[str, Any], *, create: boo
     if due and not session.work:
         session.report.warnings.append(f"Due: {due} video{'s' * (due != 1)}, and none of this prefix and time.")
     planned = make_plan(session)
-    connection = connect(session.lake) if session.lake.exists() else None
+    connection = connect(session.lake, lean=True, history=False) if session.lake.exists() else None
     seconds = lengths(session.work, planned.media_hours, connection)
     return session, cut(session.work, seconds, options["slice_hours"]), planned
 

@@ -13,6 +13,7 @@ A video that failed as a whole has no stages yet; it is due as a video (tasks/sc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import duckdb
@@ -31,16 +32,76 @@ _HAS = {"sound": "v.status <> 'no_audio'", "pictures": "v.video_codec IS NOT NUL
 def find_due(connection: duckdb.DuckDBPyConnection, recipes: Recipes, *, now: datetime, retry: bool = False) -> None:
     """Make the table `due_stages` (video_id, number, stage, why) of a connection with the lake's views. With `retry`, what failed
     is due whenever it did."""
-    on = [stage for stage in STAGES if stage.name in recipes.hashes]
     connection.execute("CREATE OR REPLACE TEMP TABLE wanted_recipes (stage VARCHAR, before VARCHAR, recipe VARCHAR)")
-    for stage in on:
-        _want(connection, stage, recipes)
-    rows = " UNION ALL ".join(_due(stage, number, recipes) for number, stage in enumerate(STAGES, 1) if stage in on)
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE due_stages AS SELECT video_id, number, $names[number] AS stage, why FROM ({rows}) "
-        "WHERE why IS NOT NULL",
-        {"names": list(STAGES.names), "now": now, "retry": retry},
+        "CREATE OR REPLACE TEMP TABLE due_stages (video_id VARCHAR, number INTEGER, stage VARCHAR, why VARCHAR)"
     )
+    sums = _sums(connection)
+    todays: set[str] = set()
+    for number, stage in enumerate(STAGES, 1):
+        if stage.name in recipes.hashes and not _nothing_due(stage, recipes, sums, todays):
+            _want(connection, stage, recipes)
+            sql = _due(stage, number, recipes)
+            parameters = {"now": now, "retry": retry}
+            connection.execute(
+                f"INSERT INTO due_stages SELECT video_id, number, '{stage.name}', why FROM ({sql}) WHERE why IS NOT NULL",
+                parameters,
+            )
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Of all that the lake keeps: runs by stage, occasion, status and recipe; visits by what came of them; and how many rows of
+    `videos` were written later than a visit."""
+
+    runs: Mapping[tuple[str, str, str, str], int]
+    visits: Mapping[str, int]
+    later: int
+
+    def count(self, stage: str, *statuses: str) -> int:
+        return sum(
+            n
+            for (name, occasion, status, _), n in self.runs.items()
+            if (name, occasion) == (stage, "visit") and status in statuses
+        )
+
+
+def _sums(connection: duckdb.DuckDBPyConnection) -> _Sums:
+    runs = connection.execute("SELECT stage, occasion, status, recipe, count(*) FROM every_run GROUP BY ALL").fetchall()
+    videos = connection.execute(
+        "SELECT status, coalesce(object_generation, generation) = generation, count(*) FROM _videos GROUP BY ALL"
+    ).fetchall()
+    return _Sums(
+        {(stage, occasion, status, recipe): n for stage, occasion, status, recipe, n in runs},
+        {status: n for status, visit, n in videos if visit},
+        sum(n for _, visit, n in videos if not visit),
+    )
+
+
+def _nothing_due(stage: Stage, recipes: Recipes, sums: _Sums, todays: set[str]) -> bool:
+    """Whether sums alone tell that a stage is due nowhere: on most nights, of most stages. Else videos are looked at.
+
+    A visit makes a stage only where it made what that needs. So when nothing was made later than at a visit, today's recipe made
+    every run of it, and there are as many of these as of what it needs, every video has it. Adds to `todays` the stages that
+    today's recipes made.
+    """
+    before = [one.name for one in STAGES.stages_before(stage)]
+    if any(occasion == "later" and name in (stage.name, *before) for name, occasion, _, _ in sums.runs):
+        return False
+    old = any(
+        name == stage.name and status != "failed" and recipe != recipes[stage.name]
+        for name, _, status, recipe in sums.runs
+    )
+    if old or not todays.issuperset(before) or ("metadata" in stage.inputs and sums.later):
+        return False
+    todays.add(stage.name)
+    needed = [name for name in stage.needs if name in STAGES.names]
+    if "pictures" in stage.needs or len(needed) > 1:
+        return False
+    indexed = sum(sums.visits.get(status, 0) for status in ("indexed", "no_speech", "no_audio"))
+    expected = sums.count(needed[0], "done") if needed else indexed
+    failed = sums.visits.get("failed", 0) if "sound" in stage.needs else 0
+    return (sums.count(stage.name, "done", "empty"), sums.count(stage.name, "failed")) == (expected, failed)
 
 
 def _before(stage: Stage, recipes: Recipes) -> list[str]:
