@@ -51,7 +51,9 @@ def define_current(connection: duckdb.DuckDBPyConnection, *, older: bool, lean: 
     connection.execute(f"CREATE TABLE later_runs AS {_LATER}")
     later = {stage for (stage,) in connection.execute("SELECT DISTINCT stage FROM later_runs").fetchall()}
     for stage in STAGES:
-        kind = "TABLE" if later & {stage.name, *stage.needs} and not _is_heard(stage) else "VIEW"
+        if stage.bound and later & set(stage.needs):
+            later.add(stage.name)
+        kind = "TABLE" if stage.name in later and not _is_heard(stage) else "VIEW"
         connection.execute(f"CREATE {kind} shown_{stage.name} AS {_newest(stage, later)}")
         connection.execute(f"CREATE VIEW current_{stage.name} AS {_CURRENT.format(stage.name)}")
     connection.execute(f"CREATE VIEW video_rows AS {_facts('_videos')}")
@@ -128,7 +130,7 @@ def _newest(stage: Stage, later: Collection[str]) -> str:
     bound = [name for name in stage.needs if stage.bound and name in STAGES.names]
     joins = " ".join(f"JOIN shown_{name} n_{name} ON n_{name}.video_id = v.video_id" for name in bound)
     visit = " AND ".join(["v.shown", *(f"n_{name}.run_generation = v.object_generation" for name in bound)])
-    if not {stage.name, *bound} & set(later):
+    if stage.name not in later:
         return f"SELECT v.video_id, v.generation, v.object_generation AS run_generation {source} WHERE v.shown"
     same = " AND ".join(
         ["r.video_id = v.video_id", *(f"r.inputs['{name}'] = n_{name}.run_generation" for name in bound)]
