@@ -36,6 +36,7 @@ class RunReport:
     stale: int = 0
     retried: int = 0
     missing: int = 0
+    only: tuple[str, ...] = ()  # nothing but these stages was asked for
     unchanged: int = 0
     done: Counter[str] = field(default_factory=Counter)
     media_ms: int = 0
@@ -226,6 +227,8 @@ class RunReport:
         return self._sentence() + said.get(self.search["outcome"] if self.search else "", "")
 
     def _sentence(self) -> str:
+        if self.only and not sum(self.done.values()):
+            return f"Nothing to do: no video that is indexed lacks {' or '.join(self.only)}, or has an older one."
         if not sum(self.done.values()) and not self.gone:
             due = f" {self.stale} were made by an older recipe: --refresh redoes them." if self.stale else ""
             if not self.scanned:

@@ -269,6 +269,7 @@ def open_session(
     run_id = uuid.uuid4().hex[:12]
     report = RunReport(run_id, lake.uri, bucket.uri, datetime.now(UTC))
     report.found(found)
+    report.only = tuple(stages) if only else ()
     work = found.work if limit is None else found.work[:limit]
     pipeline = Pipeline(bucket, lake, settings, models, made, run_id)
     return Session(settings, bucket, lake, models, made, found, work, report, pipeline, sync=sync)

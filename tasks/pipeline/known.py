@@ -93,6 +93,13 @@ class Seen:
                 self._connection = None
             return reading(self._cursor())
 
+    def close(self) -> None:
+        """Let go of it: DuckDB's binding complains of what is still open when the program ends."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         with self._lock:
             if self._connection is None:

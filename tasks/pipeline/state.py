@@ -164,7 +164,8 @@ class Pipeline:
             self.pool().submit([])
 
     def close(self) -> None:
-        """End the decoders."""
+        """End the decoders, and let go of the lake."""
+        self.seen.close()
         if self._pool is not None:
             self._pool.close()
 
