@@ -5,9 +5,9 @@ Both sides are tables in DuckDB; the listing streams in, so that a million objec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -15,7 +15,8 @@ import duckdb
 from tasks.bucket import Bucket
 from tasks.copies import CONTENT_NAME, USABLE, heard
 from tasks.errors import StorageBusy
-from tasks.lake.due import INDEXED, REFRESHED, count_refreshed, find_due
+from tasks.lake.current import GENERATIONS
+from tasks.lake.due import INDEXED, REFRESHED, find_due
 from tasks.lake.views import NOTHING, define_views
 from tasks.left_out import LeftOut
 from tasks.listing import Listing
@@ -26,8 +27,7 @@ from tasks.stages.registry import STAGES
 
 @dataclass(frozen=True)
 class Scan:
-    """What a scan found. `work` is in the order it should be done: new first, oldest object first. `due` counts, for each stage,
-    videos of the whole lake by why they are due."""
+    """What a scan found. `work` is in the order it should be done: new first, oldest object first."""
 
     scanned: int
     unchanged: int
@@ -36,7 +36,6 @@ class Scan:
     stale: int
     warnings: list[str] = field(default_factory=list)
     left_out: LeftOut = field(default_factory=LeftOut)
-    due: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def count(self, why: str) -> int:
         return sum(item.why == why for item in self.work)
@@ -80,7 +79,7 @@ def scan(
     warnings += left_out.warnings()
     if complete and listing.candidates:
         left_out.unmatched = list(listing.candidates.unmatched)
-    find_due(connection, recipes, now=now, retry=retry_failed)
+    find_due(connection, recipes, now=now, retry=STAGES.names if retry_failed else stages)
     parameters = {
         "bucket": bucket.bucket_id,
         "now": now,
@@ -98,11 +97,6 @@ def scan(
     any_due = _one(connection, "SELECT count(*) FROM due")
     work = [_work(on, *row) for row in connection.execute(_WORK, heard_by).fetchall()] if any_due else []
     stale = _one(connection, "SELECT count(*) FROM compared WHERE stale")
-    due: dict[str, dict[str, int]] = {}
-    for stage, why, n in connection.execute(
-        "SELECT stage, why, count(*) FROM due_stages GROUP BY ALL ORDER BY ALL"
-    ).fetchall():
-        due.setdefault(stage, {})[why] = n
     known = _one(
         connection,
         "SELECT count(*) FROM video_facts WHERE bucket = $b AND status NOT IN ('gone', 'forgotten')",
@@ -119,7 +113,7 @@ def scan(
                 f"{n} video{'' if one else 's'} that the lake knows could not be seen, behind links or objects that were left "
                 f"out, and {'is' if one else 'are'} not marked as gone: {', '.join(hidden[:5])}{' and others' * (n > 5)}."
             )
-    return Scan(count, count - len(work), gone, work, stale, warnings, left_out, due)
+    return Scan(count, count - len(work), gone, work, stale, warnings, left_out)
 
 
 def _work(on: Sequence[str], *row: Any) -> Work:
@@ -158,12 +152,6 @@ _FAILED_BEFORE = f"""
 SELECT DISTINCT video_id FROM every_run r JOIN current_videos v USING (video_id, generation)
 WHERE r.status = 'failed' AND r.recipe <> $recipes[list_position({list(STAGES.names)}, r.stage)]
 """
-
-
-def count_stale(lake: duckdb.DuckDBPyConnection, recipes: Recipes, *, now: datetime | None = None) -> int:
-    """How many videos of a whole lake `index --refresh` would redo, were their objects what they were."""
-    find_due(lake, recipes, now=now or datetime.now(UTC))
-    return count_refreshed(lake)
 
 
 # The first that is true of any of its stages.
@@ -227,15 +215,12 @@ WHERE content IS NULL OR why NOT IN ('new', 'changed', 'retried') OR video_id IN
     OR key IN (SELECT unnest($remember::VARCHAR[]))
     OR sha256(content) NOT IN (SELECT fingerprint FROM video_facts WHERE status = 'forgotten' AND fingerprint IS NOT NULL)
 """
-_GENERATIONS = "SELECT video_id, generation FROM video_facts" + "".join(
-    f" UNION ALL SELECT video_id, run_generation FROM shown_{name}" for name in STAGES.names
-)
 _HEARD = heard(
     "SELECT * FROM video_rows SEMI JOIN (SELECT size_bytes FROM due WHERE why IN ('new', 'changed', 'retried')) USING (size_bytes)"
 )
 _WORK = f"""
 WITH versions AS (
-    SELECT video_id, max(generation) AS version FROM ({_GENERATIONS}) SEMI JOIN due USING (video_id) GROUP BY ALL
+    SELECT video_id, max(generation) AS version FROM ({GENERATIONS}) SEMI JOIN due USING (video_id) GROUP BY ALL
 ),
 known AS (SELECT video_id, generation, size_bytes, content_sha256, {CONTENT_NAME} AS content FROM {_HEARD} WHERE {USABLE}),
 named AS (

@@ -180,26 +180,21 @@ def _blames_a_video(error: NightscribeError) -> bool:
 
 def cut_refreshed(work: Sequence[Work]) -> Iterator[list[Work]]:
     """Parts whose words can be in memory together, in the order in which the lake keeps them."""
-    part: list[Work] = []
-    seconds = 0.0
-    for item in sorted(work, key=lambda item: item.source_id or item.video_id):
-        length = item.size_bytes / BYTES_PER_S
-        if part and (len(part) >= REFRESHED_VIDEOS or seconds + length > REFRESHED_S):
-            yield part
-            part, seconds = [], 0.0
-        part.append(item)
-        seconds += length
-    if part:
-        yield part
+    in_order = sorted(work, key=lambda item: item.source_id or item.video_id)
+    return _cut(in_order, REFRESHED_VIDEOS, REFRESHED_S)
 
 
 def cut_batches(work: Sequence[Work], settings: Settings) -> Iterator[list[Work]]:
     """At most `batch_videos` videos, and about `batch_media_s` seconds by their sizes."""
+    return _cut(work, settings.batch_videos, settings.batch_media_s)
+
+
+def _cut(work: Sequence[Work], videos: int, media_s: float) -> Iterator[list[Work]]:
     chunk: list[Work] = []
     seconds = 0.0
     for item in work:
         length = item.size_bytes / BYTES_PER_S
-        if chunk and (len(chunk) >= settings.batch_videos or seconds + length > settings.batch_media_s):
+        if chunk and (len(chunk) >= videos or seconds + length > media_s):
             yield chunk
             chunk, seconds = [], 0.0
         chunk.append(item)

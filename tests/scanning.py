@@ -10,6 +10,7 @@ from conftest import made_by, outcomes_of, spoken
 
 from tasks.bucket import Bucket, open_bucket
 from tasks.lake.commit import commit
+from tasks.lake.due import count_refreshed, coverage
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.records import Cue, Metadata, Recipes, Result
@@ -82,6 +83,13 @@ def keep(
         for item in [*found.work, *found.gone]
     ]
     commit(lake, results, run_id="r", device="cpu")
+
+
+def count_stale(lake: Lake, recipes: Recipes) -> int:
+    """How many videos `status` says are older."""
+    connection = connect(lake)
+    coverage(connection, recipes, now=NOW)
+    return count_refreshed(connection)
 
 
 def why(found: Scan) -> dict[str, str]:

@@ -64,7 +64,7 @@ def define_current(connection: duckdb.DuckDBPyConnection, *, older: bool, lean: 
         connection.execute(f"CREATE VIEW every_video AS {_EVERY_VIDEO}")
         connection.execute(f"CREATE VIEW video_facts_all AS {_facts_at_each_version()}")
         for stage in STAGES:
-            connection.execute(f"CREATE VIEW every_{stage.name} AS {_made(stage, 'every_video', 'every_')}")
+            connection.execute(f"CREATE VIEW every_{stage.name} AS {_made(stage)}")
         _define(connection, "_all", "every_")
         for suffix, made in (("", "current_"), ("_all", "every_")):
             connection.execute(f"CREATE VIEW videos_and_runs{suffix} AS {_videos(suffix, made)}")
@@ -143,11 +143,11 @@ WHERE coalesce(later, visit) IS NOT NULL
 """
 
 
-def _made(stage: Stage, videos: str, made: str) -> str:
-    """Which run of a stage counts at each generation of a video, and whose rows those are."""
+def _made(stage: Stage) -> str:
+    """Which run of a stage counts at each generation of a video."""
     needed = [name for name in stage.needs if name in STAGES.names] if stage.bound else []
     beside = " ".join(
-        f"JOIN {made}{name} n{number} ON n{number}.video_id = v.video_id AND n{number}.generation = v.generation "
+        f"JOIN every_{name} n{number} ON n{number}.video_id = v.video_id AND n{number}.generation = v.generation "
         f"AND r.inputs['{name}'] = n{number}.run_generation"
         for number, name in enumerate(needed)
     )
@@ -156,7 +156,7 @@ def _made(stage: Stage, videos: str, made: str) -> str:
 SELECT video_id, generation, unnest(run) FROM (SELECT video_id, generation, arg_max(run, run.run_generation) AS run FROM (
     SELECT v.video_id, v.generation,
            {{'run_generation': r.generation, 'status': r.status, 'rows': r.rows, 'recipe': r.recipe}} AS run
-    FROM {videos} v JOIN every_run r ON r.video_id = v.video_id AND r.object_generation = v.object_generation {beside}
+    FROM every_video v JOIN every_run r ON r.video_id = v.video_id AND r.object_generation = v.object_generation {beside}
     WHERE r.stage = '{stage.name}' AND r.status IN {MADE} AND v.shown AND {told}
       AND (v.next_generation IS NULL OR r.generation < v.next_generation)
 ) GROUP BY video_id, generation)
@@ -190,10 +190,11 @@ SELECT video_id, generation, text, nullif(folded, text) AS folded FROM (
            replace(string_agg(text, '' ORDER BY passage_no), '  ', ' ') AS folded
     FROM passages{} GROUP BY video_id, generation)
 """
-# The newest generation of anything that is shown of a video.
-_VERSIONS = "SELECT video_id, max(generation) AS version FROM (SELECT video_id, generation FROM current_videos{}) GROUP BY ALL".format(
-    "".join(f" UNION ALL SELECT video_id, run_generation FROM shown_{name}" for name in STAGES.names)
+# Every generation of anything that is shown of a video; the newest of them is its version.
+GENERATIONS = "SELECT video_id, generation FROM current_videos" + "".join(
+    f" UNION ALL SELECT video_id, run_generation FROM shown_{name}" for name in STAGES.names
 )
+_VERSIONS = f"SELECT video_id, max(generation) AS version FROM ({GENERATIONS}) GROUP BY ALL"
 _STAGE_RUNS = "SELECT * FROM every_run SEMI JOIN (SELECT video_id FROM current_videos WHERE shown) USING (video_id)"
 
 

@@ -12,7 +12,7 @@ A video that failed as a whole has no stages yet; it is due as a video (tasks/sc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,9 +29,11 @@ REFRESHED = "('stale', 'outdated')"
 _HAS = {"sound": "v.status <> 'no_audio'", "pictures": "v.video_codec IS NOT NULL", "metadata": "true"}
 
 
-def find_due(connection: duckdb.DuckDBPyConnection, recipes: Recipes, *, now: datetime, retry: bool = False) -> None:
-    """Make the table `due_stages` (video_id, number, stage, why) of a connection with the lake's views. With `retry`, what failed
-    is due whenever it did."""
+def find_due(
+    connection: duckdb.DuckDBPyConnection, recipes: Recipes, *, now: datetime, retry: Collection[str] = ()
+) -> None:
+    """Make the table `due_stages` (video_id, number, stage, why) of a connection with the lake's views. Of the stages `retry`,
+    what failed is due whenever it did."""
     connection.execute("CREATE OR REPLACE TEMP TABLE wanted_recipes (stage VARCHAR, before VARCHAR, recipe VARCHAR)")
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE due_stages (video_id VARCHAR, number INTEGER, stage VARCHAR, why VARCHAR)"
@@ -42,7 +44,7 @@ def find_due(connection: duckdb.DuckDBPyConnection, recipes: Recipes, *, now: da
         if stage.name in recipes.hashes and not _nothing_due(stage, recipes, sums, todays):
             _want(connection, stage, recipes)
             sql = _due(stage, number, recipes)
-            parameters = {"now": now, "retry": retry}
+            parameters = {"now": now, "retry": stage.name in retry}
             connection.execute(
                 f"INSERT INTO due_stages SELECT video_id, number, '{stage.name}', why FROM ({sql}) WHERE why IS NOT NULL",
                 parameters,
@@ -171,9 +173,9 @@ def _outdated(stage: Stage) -> str:
 
 
 def coverage(lake: duckdb.DuckDBPyConnection, recipes: Recipes, *, now: datetime) -> Mapping[str, Mapping[str, int]]:
-    """Of each stage that is on, how many videos have it (`done`, or `empty` where there was nothing to find), and how many are
-    missing, stale, outdated or failed and not due yet (`failed`, due or not)."""
-    find_due(lake, recipes, now=now, retry=True)
+    """Of each stage that is on, in how many videos it is `done`, or `empty` as there was nothing to find; in how many of these it
+    is `stale` or `outdated`; and in how many others it is `missing` or `failed`, due or not."""
+    find_due(lake, recipes, now=now, retry=STAGES.names)
     counts = {name: dict.fromkeys(STATES, 0) for name in STAGES.names if name in recipes.hashes}
     for stage, why, n in lake.execute("SELECT stage, why, count(*) FROM due_stages GROUP BY ALL").fetchall():
         counts[stage][why] = n

@@ -45,7 +45,8 @@ def finish(run: Pipeline, batch: Batch) -> Batch:
                 batch.heard = False
                 raise
             except (Permanent, Transient, Unexpected) as error:
-                item.seconds["words"] = time.monotonic() - started
+                if item.work.is_heard:
+                    item.seconds["words"] = time.monotonic() - started
                 item.result = run.failed(item, error)
         elif item.making is None and item.result.status == "no_audio":
             item.making = _making(item, item.result)

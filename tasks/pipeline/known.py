@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import duckdb
 
 from tasks.lake.store import Lake
-from tasks.lake.views import connect
+from tasks.lake.views import Snapshot, connect
 from tasks.records import AudioTrack, Beside, Metadata, Probe, Word
 from tasks.stages.cues.older import name_words
 from tasks.stages.registry import STAGES
@@ -78,11 +78,13 @@ class Known:
 
 
 class Seen:
-    """The lake as it was when something of it was first wanted; opened again when its files have gone since."""
+    """The lake, opened when something of it is first wanted, and again when its files have gone or another row of `videos` has
+    come: metadata beside an older transcript would bring that back."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake, self._lock = lake, threading.Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None
+        self._version = -1
 
     def read(self, reading: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         """What `reading` gives, which may be called a second time."""
@@ -102,8 +104,9 @@ class Seen:
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         with self._lock:
-            if self._connection is None:
-                self._connection = connect(self._lake)
+            if self._connection is None or self._lake.version("videos") != self._version:
+                snapshot = Snapshot.of(self._lake)
+                self._connection, self._version = connect(self._lake, snapshot), snapshot.version
             return self._connection.cursor()
 
 

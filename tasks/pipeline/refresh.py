@@ -93,12 +93,12 @@ def _copied(pipeline: Pipeline, work: Work, old: Known, metadata: Metadata | Non
         taken_from=old.video["video_id"],
         words=old.words,
     )
-    same = metadata == old.metadata
+    own = () if metadata == old.metadata else STAGES.after(["metadata"])
     taken: dict[str, Outcome] = {}
     for stage in STAGES:
         run = old.runs.get(stage.name)
-        own = stage.name in STAGES.after(["metadata"]) and not same
-        if run and not own and run["recipe"] == pipeline.recipes.hashes.get(stage.name):
+        whole = all(one.name in taken for one in STAGES.stages_before(stage) if one.name in old.runs)
+        if run and whole and stage.name not in own and run["recipe"] == pipeline.recipes.hashes.get(stage.name):
             rows = {table.name: old.rows.get(table.name, []) for table in stage.tables}
             taken[stage.name] = Outcome(rows, None if stage.tables else 0.0)
     there = {"metadata", *(name for name in taken if old.runs[name]["status"] == "done")}

@@ -32,7 +32,7 @@ def run_stages(run: Pipeline, videos: Sequence[Making]) -> None:
     its other stages, and those that need this one wait for it.
 
     Raises:
-        ModelNotAvailable, RunStopped, OutOfMemory of the machine: nothing can be said of the videos.
+        ModelNotAvailable, RunStopped: nothing can be said of the videos.
     """
     for stage in STAGES:
         due = [video for video in videos if _is_due(stage, video)]

@@ -18,6 +18,7 @@ from typing import Any
 import duckdb
 import pytest
 from conftest import REPO
+from scanning import count_stale
 
 from tasks.forget import find_videos, forget
 from tasks.lake import migrate
@@ -26,7 +27,6 @@ from tasks.lake.schema import LAKE_VERSION
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.models import ModelSet
-from tasks.scan import count_stale
 from tasks.settings import Settings
 from tasks.stages.recipes import recipes
 from tasks.stages.registry import STAGES
@@ -116,8 +116,8 @@ def test_nothing_is_due_after_it(third):
     chosen = ModelSet(
         "some", "en", "MIT", "someone/acoustic", lm="someone/words", lm_revision="a" * 40, topics="someone/topics", blank_penalty=0.5
     )  # fmt: skip
-    assert count_stale(connect(third), recipes(chosen, Settings())) == 0
-    assert count_stale(connect(third), recipes(chosen, Settings(line_chars=37))) == 3, "those with cues"
+    assert count_stale(third, recipes(chosen, Settings())) == 0
+    assert count_stale(third, recipes(chosen, Settings(line_chars=37))) == 3, "those with cues"
 
 
 def test_killed_anywhere_it_is_run_again(third, monkeypatch):

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 from conftest import made_by
-from scanning import NOW, empty_bucket, keep, look, put, why
+from scanning import NOW, count_stale, empty_bucket, keep, look, put, why
 
 from tasks.lake import due
 from tasks.lake.due import coverage
 from tasks.lake.views import connect
-from tasks.scan import count_stale
 from tasks.stages.registry import STAGES
 
 
@@ -175,7 +174,7 @@ def test_what_the_lake_counts_as_stale_is_what_a_refresh_redoes(folder, lake, mo
     keep(lake, folder, look(folder, lake), status=status)
     recipes = made_by(**{changed: "other"} if changed else {})
     redone = look(folder, lake, recipes=recipes, refresh=True).count("stale")
-    assert count_stale(connect(lake), recipes) == redone
+    assert count_stale(lake, recipes) == redone
     seen = coverage(connect(lake), recipes, now=NOW)
     monkeypatch.setattr(due, "_nothing_due", lambda *_: False)
     assert coverage(connect(lake), recipes, now=NOW) == seen, "sums of runs tell the same as a look at every video"

@@ -17,6 +17,7 @@ from tasks.lake.schema import OF_VIDEOS
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.pipeline import refresh
+from tasks.pipeline.known import load_current
 from tasks.records import Metadata, Result
 from tasks.session import open_session
 from tasks.settings import Settings
@@ -171,6 +172,26 @@ def test_what_was_made_of_an_older_object_is_not_shown_beside_a_newer(archive):
     )
     assert topics == [(0,)]
     assert archive.rows("SELECT n_words FROM videos WHERE key = 'a.mp4'") == [(2,)]
+    assert check(archive.lake) == []
+
+
+def test_new_metadata_bring_no_older_transcript_back(archive):
+    """A run that began before the video was transcribed again takes its new title after that."""
+    (archive.bucket / "a.json").write_text('{"title": "Edited"}')
+    slow = archive.session()
+    slow.pipeline.seen.read(lambda lake: lake.execute("SELECT 1").fetchall())
+    [work] = [item for item in slow.work if item.key == "a.mp4"]
+    old = slow.pipeline.seen.read(lambda lake: load_current(lake, [work.video_id], ()))[work.video_id]
+    words = spoken("something else")
+    again = Result(replace(work, sidecar_fingerprint=None), slow.bucket.bucket_id, slow.bucket.uri, "indexed", Metadata("A talk"),
+                   slow.recipes, words=words, outcomes=outcomes(words, make_cues(words, CueRules(), duration_ms=9000)),
+                   duration_ms=9000, beside=old.beside(new_metadata=True, new_transcript=True))  # fmt: skip
+    commit(archive.lake, [again], run_id="second", device="cpu")
+    slow.pipeline.commit(refresh(slow.pipeline, slow.refreshed()))
+    assert archive.rows("SELECT title, n_words FROM videos WHERE key = 'a.mp4'") == [("Edited", 2)]
+    assert archive.rows("SELECT word FROM words JOIN videos USING (video_id) WHERE key = 'a.mp4' ORDER BY word_no") == [
+        ("something",), ("else",)
+    ]  # fmt: skip
     assert check(archive.lake) == []
 
 
