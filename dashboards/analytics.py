@@ -16,7 +16,7 @@ from dashboards.svg import chart as picture
 from dashboards.web import Web
 from tasks.errors import BadQuery
 from tasks.search.filters import Filters
-from tasks.web.analytics import CHARTS, Asked, Grain, chart_named, draw
+from tasks.web.analytics import CHARTS, ChartParams, Grain, chart_named, draw
 from tasks.web.filters import choices
 from tasks.web.snapshots import View
 
@@ -51,7 +51,7 @@ async def data(
     filters = Filters(topic, since, until, language, min_confidence)
 
     def made(view: View) -> Response:
-        drawn = draw(view, name, filters, Asked(phrase, word, of_topic, grain))
+        drawn = draw(view, name, filters, ChartParams(phrase, word, of_topic, grain))
         about = drawn.chart
         return json_answer(
             {
@@ -70,12 +70,12 @@ async def page(request: Request) -> Response:
     try:
         filters, asked = filters_of(params), asked_of(params)
     except BadQuery as error:
-        return HTMLResponse(render("analytics.html", **_page_values(None, Filters(), Asked(), error)), 400)
+        return HTMLResponse(render("analytics.html", **_page_values(None, Filters(), ChartParams(), error)), 400)
     known = await Web.of(request).read(choices)
     return HTMLResponse(render("analytics.html", **_page_values(known, filters, asked, None)))
 
 
-def _page_values(known: Any, filters: Filters, asked: Asked, error: Exception | None) -> dict[str, Any]:
+def _page_values(known: Any, filters: Filters, asked: ChartParams, error: Exception | None) -> dict[str, Any]:
     return {
         "title": "Analytics",
         "choices": known,
@@ -85,7 +85,7 @@ def _page_values(known: Any, filters: Filters, asked: Asked, error: Exception | 
     }
 
 
-def _values(filters: Filters, asked: Asked) -> dict[str, Any]:
+def _values(filters: Filters, asked: ChartParams) -> dict[str, Any]:
     own = {"phrase": asked.phrase, "word": asked.word, "of_topic": asked.topic, "grain": asked.grain}
     return {**filter_values(filters), **own}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from tasks.rows import csv_lines
+from tasks.lake.answers import csv_lines
 
 
 def json_answer(value: Any) -> Response:

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from dashboards import models
 from dashboards.answers import json_answer
 from dashboards.web import Web
+from tasks.runs.status import status_of
 from tasks.search.filters import Filters
-from tasks.status import status_of
 from tasks.web import searching, transcript, videos
 
 LONGEST_TEXT = 500  # characters of a query

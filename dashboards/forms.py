@@ -10,7 +10,7 @@ from typing import Any, cast, get_args
 from dashboards.api import FURTHEST, LONGEST_TEXT
 from tasks.errors import BadQuery
 from tasks.search.filters import Filters
-from tasks.web.analytics import Asked, Grain
+from tasks.web.analytics import ChartParams, Grain
 from tasks.web.searching import Mode
 
 PAGE = 10
@@ -84,13 +84,13 @@ def filter_values(filters: Filters) -> dict[str, Any]:
     }
 
 
-def asked_of(params: Mapping[str, str]) -> Asked:
+def asked_of(params: Mapping[str, str]) -> ChartParams:
     """What the charts ask for beside the filters.
 
     Raises:
         BadQuery: a value does not fit.
     """
-    return Asked(
+    return ChartParams(
         text(params, "phrase"),
         text(params, "word"),
         text(params, "of_topic"),

@@ -17,9 +17,9 @@ from dashboards.api import PROBLEMS
 from dashboards.render import render
 from dashboards.web import Web
 from tasks.errors import BadQuery
+from tasks.lake.answers import plain, python_rows
+from tasks.lake.sandbox import run_query
 from tasks.lake.schema import LEGACY, TABLES
-from tasks.rows import plain, python_rows
-from tasks.sandbox import run_query
 from tasks.settings import REPO
 from tasks.web.snapshots import View
 

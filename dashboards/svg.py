@@ -13,7 +13,7 @@ from typing import Literal
 from markupsafe import Markup, escape
 
 from dashboards.render import number, several
-from tasks.web.analytics import Drawn
+from tasks.web.analytics import ChartData
 
 WIDTH, HEIGHT = 560, 240
 LOW = 120  # height of a second row of bars
@@ -37,7 +37,7 @@ class Bar:
         return sum(value for _, value in self.parts)
 
 
-def chart(drawn: Drawn) -> Markup:
+def chart(drawn: ChartData) -> Markup:
     """The picture of a chart's rows, with its series named below; nothing where there are no rows."""
     if not drawn.rows or drawn.chart.kind == "concordance":
         return Markup("")
@@ -51,7 +51,7 @@ def chart(drawn: Drawn) -> Markup:
     return picture
 
 
-def _placed(drawn: Drawn, found: Sequence[Bar]) -> list[Bar]:
+def _placed(drawn: ChartData, found: Sequence[Bar]) -> list[Bar]:
     known = {bar.label: bar for bar in found}
     return [known.get(label) or Bar(label, ()) for label in places(list(known), drawn.chart.axis)]
 
@@ -99,7 +99,7 @@ _STEPS: dict[str, _Step] = {
 }
 
 
-def _bars(drawn: Drawn, column: str) -> tuple[list[str], list[Bar]]:
+def _bars(drawn: ChartData, column: str) -> tuple[list[str], list[Bar]]:
     value = drawn.columns.index(column)
     if drawn.chart.series is None:
         return [], [Bar(str(row[0]), ((0, float(row[value] or 0)),)) for row in drawn.rows]
@@ -118,7 +118,7 @@ def _bars(drawn: Drawn, column: str) -> tuple[list[str], list[Bar]]:
     return names, [Bar(label, tuple(sorted(parts.items()))) for label, parts in stacked.items()]
 
 
-def _columns(drawn: Drawn, names: Sequence[str], bars: Sequence[Bar], unit: str, height: int = HEIGHT) -> Markup:
+def _columns(drawn: ChartData, names: Sequence[str], bars: Sequence[Bar], unit: str, height: int = HEIGHT) -> Markup:
     top, step = _scale(max(bar.total for bar in bars))
     if unit == "videos" and step < 1:  # there are no halves
         top, step = ceil(top), 1.0
@@ -153,7 +153,7 @@ def _columns(drawn: Drawn, names: Sequence[str], bars: Sequence[Bar], unit: str,
     return Markup("".join([*out, "</svg>"]))
 
 
-def _ranked(drawn: Drawn) -> Markup:
+def _ranked(drawn: ChartData) -> Markup:
     """Horizontal bars, a row each."""
     value = drawn.columns.index(drawn.chart.value)
     rows = [(str(row[0]), max(0.0, float(row[value] or 0))) for row in drawn.rows]
@@ -171,7 +171,7 @@ def _ranked(drawn: Drawn) -> Markup:
     return Markup("".join([*out, "</svg>"]))
 
 
-def _head(drawn: Drawn, width: int, height: int, unit: str) -> str:
+def _head(drawn: ChartData, width: int, height: int, unit: str) -> str:
     told = escape(f"{drawn.chart.title}, {unit}. {drawn.chart.about} The same figures are in the table below.")
     return f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{told}">'
 

@@ -13,12 +13,12 @@ from prefect.states import Completed, Failed
 from pydantic import ValidationError
 
 from flows.index import RUNNER, run
-from tasks.backfill.drive import REFUSED
-from tasks.backfill.state import claim_of, open_slice, tidy
 from tasks.errors import ClaimedElsewhere, Misconfigured, NotFound, RunStopped
 from tasks.lake.claims import claimed
 from tasks.lake.store import Lake
-from tasks.settings import Settings
+from tasks.runs.backfill.drive import REFUSED
+from tasks.runs.backfill.state import claim_of, open_slice, tidy
+from tasks.stages.settings import read_settings
 
 log = logging.getLogger("nightscribe")
 PAUSE_S = 60.0  # so that a machine that can do no slice does not take them all from those that can
@@ -34,7 +34,7 @@ def backfill(lake: str, backfill: str, slice: int, attempt: int = 1) -> dict[str
     """Index what is left of a slice. One worker at a time: a second one ends at once, and a dead one is succeeded."""
     pause_s = PAUSE_S
     try:
-        settings, kept = Settings(lake=lake), Lake(lake)
+        settings, kept = read_settings(lake=lake), Lake(lake)
         pause_s = min(PAUSE_S, settings.silence_s / 2)
         with claimed(kept, claim_of(backfill, slice), silence_s=settings.silence_s, attempt=attempt) as claim:
             job, session = open_slice(kept, backfill, slice, settings)

@@ -22,8 +22,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed
 
-from tasks.backfill.drive import WITHDRAWN, Run
 from tasks.errors import Misconfigured, NotSetUp, OrchestrationUnavailable
+from tasks.runs.backfill.drive import WITHDRAWN, Run
 
 POOL = "nightscribe"
 # The smaller number is served first. A worker that has room asks for all queues at once, and gets their runs in this order.

@@ -15,8 +15,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.server import is_away
-from tasks.errors import NightscribeError, OrchestrationUnavailable, Unexpected, first_line, foreseen
-from tasks.orchestrated import (
+from flows.tasks import (
     commit_batch,
     finish_batch,
     listen_batch,
@@ -25,11 +24,12 @@ from tasks.orchestrated import (
     refresh_videos,
     sync_search,
 )
-from tasks.pipeline import Batch
-from tasks.report import RunReport
-from tasks.scratch import going_first, run_folder
-from tasks.session import Session, cut_refreshed, open_session
-from tasks.settings import Settings
+from tasks.errors import NightscribeError, OrchestrationUnavailable, Unexpected, first_line, foreseen
+from tasks.machine.scratch import going_first, run_folder
+from tasks.runs.pipeline import Batch
+from tasks.runs.report import RunReport
+from tasks.runs.session import Session, cut_refreshed, open_session
+from tasks.stages.settings import read_settings
 
 log = logging.getLogger("nightscribe")
 Steps = tuple[PrefectFuture[Any], ...]
@@ -55,8 +55,7 @@ def index(
 
     Without `sync`, Elasticsearch is left as it is.
     """
-    given: dict[str, Any] = {k: v for k, v in (("lake", lake), ("models", models)) if v is not None}
-    settings = Settings(**given)
+    settings = read_settings(lake=lake, models=models)
     session = open_session(
         bucket,
         settings,

@@ -9,18 +9,17 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from tasks.care import take_care
 from tasks.errors import ClaimedElsewhere, LakeUnreadable
 from tasks.lake.claims import claimed
 from tasks.lake.store import Lake
-from tasks.settings import Settings
+from tasks.runs.maintenance import take_care
+from tasks.stages.settings import read_settings
 
 
 @flow(name="maintain", validate_parameters=False)
 def maintain(lake: str | None = None) -> dict[str, Any] | State[Any]:
     """Migrate, forget what is overdue, expire, sweep, compact, vacuum, check. Fails when the check finds a fault."""
-    given: dict[str, Any] = {"lake": lake} if lake else {}
-    settings = Settings(**given)
+    settings = read_settings(lake=lake)
     kept = Lake(settings.lake)
     try:
         with claimed(kept, "maintain", silence_s=settings.silence_s):

@@ -10,13 +10,13 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows.index import run_session
-from tasks.backfill.state import leave_to_backfill, yet_to_do
-from tasks.bucket import open_bucket
 from tasks.errors import ClaimedElsewhere, Misconfigured
 from tasks.lake.claims import claimed, of_bucket
 from tasks.lake.store import Lake
-from tasks.session import open_session
-from tasks.settings import Settings
+from tasks.runs.backfill.state import leave_to_backfill, yet_to_do
+from tasks.runs.session import open_session
+from tasks.sources.bucket import open_bucket
+from tasks.stages.settings import read_settings
 
 log = logging.getLogger("nightscribe")
 
@@ -36,8 +36,7 @@ def nightly(
     Raises:
         Misconfigured: neither the parameter nor the setting `bucket` names one.
     """
-    given: dict[str, Any] = {k: v for k, v in (("lake", lake), ("models", models)) if v is not None}
-    settings = Settings(**given)
+    settings = read_settings(lake=lake, models=models)
     where = bucket or settings.bucket
     if not where:
         raise Misconfigured("No bucket is set for the nights.", next='Set bucket = "s3://..." in nightscribe.toml.')

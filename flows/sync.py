@@ -8,11 +8,11 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from flows.tasks import sync_search
 from tasks.errors import ClaimedElsewhere, SearchUnavailable
 from tasks.lake.claims import claimed
 from tasks.lake.store import Lake
-from tasks.orchestrated import sync_search
-from tasks.settings import Settings
+from tasks.stages.settings import read_settings
 
 
 @flow(name="sync", validate_parameters=False)
@@ -21,8 +21,7 @@ def sync(lake: str | None = None) -> dict[str, Any] | State[Any]:
 
     When another one is at it, this one ends at once: that one brings what this one would have.
     """
-    given: dict[str, Any] = {"lake": lake} if lake else {}
-    settings = Settings(**given)
+    settings = read_settings(lake=lake)
     kept = Lake(settings.lake)
     try:
         with claimed(kept, "sync", silence_s=settings.silence_s):

@@ -43,27 +43,9 @@ def settings_from(**given: Any) -> Any:
     Raises:
         Misconfigured: a value does not fit, or a key is unknown.
     """
-    from pydantic import ValidationError
-    from pydantic_settings import SettingsError
+    from tasks.stages.settings import read_settings
 
-    from tasks.settings import Settings
-
-    try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "settings"
-        raise Misconfigured(
-            f"The setting {where} is wrong: {first['msg']}.",
-            next="Settings come from nightscribe.toml, NIGHTSCRIBE_* variables and flags; docs/settings.md lists them.",
-        ) from error
-    except SettingsError as error:
-        raise Misconfigured(
-            f"A NIGHTSCRIBE_ variable cannot be read: {error}.",
-            next="""Lists are JSON: NIGHTSCRIBE_INCLUDE='["*.mp4"]'""",
-        ) from error
-    except ValueError as error:  # nightscribe.toml is not TOML
-        raise Misconfigured(f"nightscribe.toml cannot be read: {error}", next="Mend it.") from error
+    return read_settings(**given)
 
 
 def open_lake(uri: str) -> Any:

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tasks.errors import OrchestrationUnavailable
-from tasks.lifetime import end_with
+from tasks.machine.lifetime import end_with
 
 log = logging.getLogger("nightscribe")
 

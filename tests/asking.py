@@ -10,9 +10,9 @@ import pytest
 
 from tasks.errors import BadQuery
 from tasks.lake.commit import commit
+from tasks.lake.sandbox import Answer, run_query
 from tasks.lake.store import Lake
 from tasks.records import Result
-from tasks.sandbox import Answer, run_query
 
 SECRET = "swordfish"  # also the name of a variable, for scans of Python's variables
 

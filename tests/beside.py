@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from subtitled import files, say, video_id_of, write  # noqa: F401
 
-from tasks.forget import find_videos, forget
+from tasks.erasure.forget import find_videos, forget
 from tasks.settings import Settings
 
 # As an earlier version wrote them.

@@ -18,6 +18,7 @@ import pytest
 
 from nightscribe.temporary_server import TemporaryServer
 from tasks.lake.commit import commit
+from tasks.lake.create import create_lake
 from tasks.lake.maintain import check
 from tasks.lake.store import MARKER, Lake
 from tasks.records import Cue, Metadata, Outcome, Recipes, Result, Topic, Word, Work
@@ -108,7 +109,7 @@ def testdata() -> Path:
 def lake(tmp_path: Path) -> Lake:
     """An empty lake in a folder whose name needs quoting and escaping."""
     made = Lake(str(tmp_path / "the lake's ü"))
-    made.create()
+    create_lake(made)
     return made
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from conftest import made_by, outcomes_of, spoken
 
-from tasks.bucket import Bucket, open_bucket
 from tasks.lake.commit import commit
 from tasks.lake.due import count_refreshed, coverage
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.records import Cue, Metadata, Recipes, Result
-from tasks.scan import Scan, scan
+from tasks.runs.scan import Scan, scan
 from tasks.settings import Settings
+from tasks.sources.bucket import Bucket, open_bucket
 
 NOW = datetime(2024, 5, 1, 2, 0, tzinfo=UTC)
 RECIPES = made_by()

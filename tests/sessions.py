@@ -9,11 +9,11 @@ from pathlib import Path
 
 from conftest import BUCKET, REPO
 
-from tasks import pipeline
-from tasks.pipeline import Batch
-from tasks.report import RunReport
-from tasks.scratch import run_folder
-from tasks.session import Session, open_session
+from tasks.machine.scratch import run_folder
+from tasks.runs import pipeline
+from tasks.runs.pipeline import Batch
+from tasks.runs.report import RunReport
+from tasks.runs.session import Session, open_session
 from tasks.settings import Settings
 
 

@@ -13,7 +13,7 @@ from tasks.lake.commit import commit
 from tasks.lake.store import Lake
 from tasks.records import Result
 from tasks.settings import Settings
-from tasks.subtitle_files import write_subtitles
+from tasks.subtitles.files import write_subtitles
 
 
 def video_id_of(key: str, bucket: str = "") -> str:

@@ -19,9 +19,10 @@ from conftest import BUCKET, made_by, spoken
 
 from dashboards.serve import make_server
 from tasks.lake.commit import commit
+from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
 from tasks.records import AudioTrack, Cue, Metadata, Probe, Result, Topic, Word, Work
-from tasks.report import RunReport
+from tasks.runs.report import RunReport
 from tasks.settings import Settings
 from tasks.stages.registry import STAGES
 from tasks.stages.transcript import outcomes
@@ -162,7 +163,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
     """A filled lake that the tests of a module share; they only read it."""
     folder = tmp_path_factory.mktemp("archive")
     lake = Lake(str(folder / "the lake's ü"))
-    lake.create()
+    create_lake(lake)
     fill(lake, folder / "bucket")
     settings = Settings(lake=lake.uri, scratch=folder / "scratch", price_machine_hour=2.0, sql_memory_mb=512)
     return Archive(lake, folder / "bucket", settings)

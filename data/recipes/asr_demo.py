@@ -49,7 +49,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.manifest import fraction
+from tasks.evaluation.manifest import fraction
 from tasks.training.corpus import Voice, available_voices, make_corpus
 
 UNSEEN_VOICES = ("flite/rms",)

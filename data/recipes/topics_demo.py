@@ -17,8 +17,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from tasks.manifest import fraction
-from tasks.training.copies import near_copies
+from tasks.evaluation.manifest import fraction
+from tasks.evaluation.near_copies import near_copies
 
 TEST = 0.2
 

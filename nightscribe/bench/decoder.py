@@ -12,10 +12,11 @@ import numpy as np
 
 from nightscribe.bench.material import audio_of, talks, with_noise
 from nightscribe.bench.table import Table
-from tasks.models import decoder_spec, find_set
+from tasks.models.catalog import find_set
 from tasks.settings import Settings
 from tasks.speech.acoustic import load_acoustic
 from tasks.speech.decode import Utterance, build_decoder, decode_utterance
+from tasks.stages.words.search import spec_of, splitter_of
 
 SNR_DB = 10.0
 
@@ -33,7 +34,7 @@ def bench(*, full: bool) -> Table:
             clean = audio_of(talk.path, Path(folder), settings)
             noisy = with_noise(clean, Path(folder, f"noisy-{number}.pcm"), snr_db=SNR_DB, seed=number)
             log_probs = np.concatenate([piece for _, piece in model.emissions([noisy])])
-            splitter = model.splitter(settings)
+            splitter = splitter_of(model, settings)
             heard.append(splitter.push(log_probs) + splitter.finish())
             seconds += clean.samples / 16_000
     table = Table(
@@ -42,7 +43,7 @@ def bench(*, full: bool) -> Table:
         ("pruning", "beam", "times real time", "word error"),
         settings=f"{seconds / 60:.1f} minutes of the sample archive with noise at {SNR_DB:g} dB, demo models",
     )
-    ours = decoder_spec(chosen, settings, model.labels, model.blank)
+    ours = spec_of(chosen, settings, model)
     variants = {
         "Nightscribe": ours,
         "narrower: `beam_prune_logp = -8`, `token_min_logp = -4`": replace(

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tasks.lifetime import end_with
+from tasks.machine.lifetime import end_with
 
 PAGE = 1000
 BUCKET = "s3://archive"

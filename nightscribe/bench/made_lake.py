@@ -8,11 +8,12 @@ from typing import Any
 import duckdb
 from deltalake import DeltaTable, write_deltalake
 
+from tasks.lake.create import create_lake
 from tasks.lake.schema import PARTITIONED, STATISTICS, arrow_schema
 from tasks.lake.store import Lake, writer_properties
 from tasks.lake.vocabulary import add_words
-from tasks.passages import CARRIED_WORDS, OWN_WORDS
 from tasks.stages.registry import STAGES
+from tasks.text.passages import CARRIED_WORDS, OWN_WORDS
 
 CHUNK_WORDS = 5_000_000
 PHRASE = "interest rates"
@@ -22,7 +23,7 @@ ONE = "chancellor"
 def generate(lake: Lake, videos: int, words_per_video: int) -> None:
     """Fill a lake with made-up videos, by the chunk and sorted, as `maintain` leaves one."""
     size = max(1, CHUNK_WORDS // words_per_video)
-    lake.create()
+    create_lake(lake)
     connection = duckdb.connect()
     connection.execute("SELECT setseed(0.5)")
     words = _vocabulary()

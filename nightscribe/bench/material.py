@@ -13,7 +13,7 @@ from tasks.arrays import Array
 from tasks.media import extract_audio, probe
 from tasks.records import Audio
 from tasks.settings import REPO, Settings
-from tasks.speech.text import to_alphabet
+from tasks.text.spoken import to_alphabet
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz'"
 

@@ -21,6 +21,7 @@ import duckdb
 from nightscribe.bench.listing import BUCKET, key_of
 from nightscribe.bench.made_lake import append, runs_of
 from nightscribe.bench.table import Table
+from tasks.lake.create import create_lake
 from tasks.lake.schema import arrow_schema
 from tasks.lake.store import Lake
 
@@ -61,13 +62,13 @@ def bench(*, full: bool) -> Table:
 
 def fill(uri: str, total: int) -> None:
     """Rows of `videos` and of stage runs for every object of the made-up bucket, made by today's recipes."""
-    from tasks.models import find_set
+    from tasks.models.catalog import find_set
     from tasks.settings import Settings
     from tasks.stages.recipes import recipes
 
     made = recipes(find_set(Settings()), Settings())
     lake = Lake(uri)
-    lake.create()
+    create_lake(lake)
     connection = duckdb.connect()
     schema = arrow_schema("videos")
     named = {
@@ -128,11 +129,11 @@ def _run(folder: Path, url: str, arguments: list[str], *, module: str = "nightsc
 
 def _parts() -> dict[str, float]:
     """Seconds of the steps of a scan, one after the other in this process."""
-    from tasks.bucket import open_bucket
     from tasks.lake.views import connect
-    from tasks.models import find_set
-    from tasks.scan import scan
+    from tasks.models.catalog import find_set
+    from tasks.runs.scan import scan
     from tasks.settings import Settings
+    from tasks.sources.bucket import open_bucket
     from tasks.stages.recipes import recipes
 
     settings = Settings()

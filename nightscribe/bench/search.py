@@ -22,17 +22,17 @@ from nightscribe.bench.table import Table
 from tasks.errors import Misconfigured
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.passages import OWN_WORDS
 from tasks.search.duck import LakeSearcher
 from tasks.search.elastic.ask import Searcher
 from tasks.search.elastic.connection import Connection, reached
 from tasks.search.elastic.documents import chunks, current, documents
 from tasks.search.elastic.index import create_index, ready, write_state
 from tasks.search.elastic.push import CHUNK_VIDEOS, passage_id, push
-from tasks.search.elastic.sync import Syncer
+from tasks.search.elastic.syncer import Syncer
 from tasks.search.elastic.target import Target
 from tasks.search.query import Query, make_query
 from tasks.settings import Settings
+from tasks.text.passages import OWN_WORDS
 
 WORDS_PER_VIDEO = 1500  # ten minutes
 QUESTIONS = 100  # of each kind

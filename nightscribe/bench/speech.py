@@ -13,17 +13,18 @@ import numpy as np
 
 from nightscribe.bench.material import base_model, looped, talks
 from nightscribe.bench.table import Table
-from tasks import pipeline
 from tasks.arrays import Array
 from tasks.lake.store import Lake
-from tasks.models import find_set
-from tasks.pipeline import Batch, Pipeline
+from tasks.models.catalog import find_set
 from tasks.records import Audio, Work
+from tasks.runs import pipeline
+from tasks.runs.pipeline import Batch, Pipeline
 from tasks.settings import Settings
 from tasks.speech.acoustic import AcousticModel, load_acoustic
 from tasks.speech.decode import UtteranceSplitter
 from tasks.stages.recipes import recipes
 from tasks.stages.registry import STAGES
+from tasks.stages.words.search import splitter_of
 
 
 @dataclass
@@ -55,7 +56,7 @@ class Scripted:
         return self.worker.frame_ms
 
     def splitter(self, settings: Settings) -> UtteranceSplitter:
-        return replace(self.worker, blank=self.blank).splitter(settings)
+        return splitter_of(replace(self.worker, blank=self.blank), settings)
 
     def emissions(self, audios: Sequence[Audio]) -> Iterator[tuple[int, Array]]:
         at = 0
@@ -105,7 +106,7 @@ def _ours(video: Path, model: str, precision: str, folder: Path) -> float:
     )
 
     def run() -> Pipeline:
-        from tasks.bucket import open_bucket
+        from tasks.sources.bucket import open_bucket
 
         bucket = open_bucket(str(folder), settings)
         made = Pipeline(bucket, Lake(settings.lake), settings, chosen, recipes(chosen, settings), "bench")

@@ -12,15 +12,15 @@ from typing import Any
 
 from nightscribe.bench.made_lake import generate
 from nightscribe.bench.table import Table
-from tasks.bucket import open_bucket
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.models import find_set
-from tasks.pipeline import Pipeline, refresh
-from tasks.pipeline.known import load_current
+from tasks.models.catalog import find_set
 from tasks.records import Outcome, Result, Topic, Work
-from tasks.session import cut_refreshed
+from tasks.runs.pipeline import Pipeline, refresh
+from tasks.runs.pipeline.known import load_current
+from tasks.runs.session import cut_refreshed
 from tasks.settings import Settings
+from tasks.sources.bucket import open_bucket
 from tasks.stages.base import Input, Rows
 from tasks.stages.recipes import recipes
 from tasks.stages.registry import STAGES

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tasks.hardware import cpu_flags
+from tasks.machine.hardware import cpu_flags
 
 PACKAGES = ("torch", "transformers", "pyctcdecode", "kenlm", "duckdb", "deltalake", "prefect", "elasticsearch")
 

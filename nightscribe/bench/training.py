@@ -12,8 +12,8 @@ import torch
 
 from nightscribe.bench.material import audio_of, base_model, talks
 from nightscribe.bench.table import Table
-from tasks.hardware import cpu_has_bf16
-from tasks.manifest import Problems
+from tasks.evaluation.manifest import Problems
+from tasks.machine.hardware import cpu_has_bf16
 from tasks.settings import Settings
 from tasks.training.asr import Trainer
 from tasks.training.base_model import load_for_training

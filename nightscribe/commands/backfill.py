@@ -45,10 +45,10 @@ def command(bucket: str, lake: str | None, models: str | None, plan: bool, at_on
       nightscribe backfill s3://archive/talks --plan
     """
     from nightscribe.prefect_env import server_that_is_set
-    from tasks.backfill.state import find
-    from tasks.bucket import open_bucket
     from tasks.lake.claims import claimed, of_bucket
     from tasks.lake.store import Lake
+    from tasks.runs.backfill.state import find
+    from tasks.sources.bucket import open_bucket
 
     settings = settings_from(lake=lake, models=models)
     kept = Lake(settings.lake)
@@ -73,7 +73,7 @@ def command(bucket: str, lake: str | None, models: str | None, plan: bool, at_on
         with claimed(kept, of_bucket("backfill", bucket_id), silence_s=settings.silence_s):
             job = job or find(kept, bucket_id)
             if job is None:
-                from tasks.backfill.state import begin
+                from tasks.runs.backfill.state import begin
 
                 kept_options = {name: options[name] for name in ("retry_failed", "refresh", "stages", "only")}
                 job = begin(session, slices, options=kept_options, estimate=planned.as_json()["estimate"])
@@ -85,10 +85,10 @@ def command(bucket: str, lake: str | None, models: str | None, plan: bool, at_on
 
 
 def _planned(bucket: str, settings: Any, options: dict[str, Any], *, create: bool) -> tuple[Any, list[Any], Any]:
-    from tasks.backfill.plan import between, cut, lengths, ordered
     from tasks.lake.views import connect
-    from tasks.plan import make_plan
-    from tasks.session import open_session
+    from tasks.runs.backfill.plan import between, cut, lengths, ordered
+    from tasks.runs.plan import make_plan
+    from tasks.runs.session import open_session
 
     asked = {name: options[name] for name in ("retry_failed", "refresh", "stages", "only")}
     session = open_session(bucket, settings, create=create, **asked)
@@ -118,9 +118,9 @@ def _say_plan(session: Any, slices: list[Any], planned: Any, *, as_json: bool, b
 
 def _call_off(job: Any, settings: Any) -> int:
     from flows.fleet import PrefectFleet
-    from tasks.backfill.drive import Judge, see_off
-    from tasks.backfill.state import FOLDER, HEADER
     from tasks.lake.notes import Notes
+    from tasks.runs.backfill.drive import Judge, see_off
+    from tasks.runs.backfill.state import FOLDER, HEADER
 
     if job is None:
         print("No backfill of this bucket is under way.")
@@ -141,8 +141,8 @@ def _call_off(job: Any, settings: Any) -> int:
 
 def _see_it_done(job: Any, fleet: Any, settings: Any, at_once: int | None, *, sync: bool, as_json: bool) -> int:
     from nightscribe.progress import counting
-    from tasks.backfill.drive import drive
-    from tasks.backfill.report import keep, report_of, sentence
+    from tasks.runs.backfill.drive import drive
+    from tasks.runs.backfill.report import keep, report_of, sentence
 
     started = time.monotonic()
     with counting("backfill", timed=False) as show:

@@ -62,9 +62,9 @@ def command(names: tuple[str, ...], full: bool, write: bool, as_json: bool) -> i
 
 
 def _possible() -> list[str]:
-    from tasks.settings import Settings
+    from nightscribe.common import settings_from
 
-    return [name for name in BENCHES if name != "search" or Settings().elasticsearch_url]
+    return [name for name in BENCHES if name != "search" or settings_from().elasticsearch_url]
 
 
 def _bench(name: str) -> Callable[..., Table]:

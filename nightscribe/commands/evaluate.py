@@ -71,7 +71,7 @@ def asr(
       nightscribe evaluate asr heldout/manifest.tsv --models english --group-by speaker
     """
     from tasks.evaluation.asr import report
-    from tasks.models import find_set
+    from tasks.models.catalog import find_set
 
     settings = settings_from(lake=lake, models=models)
     chosen = find_set(settings)
@@ -114,7 +114,7 @@ def search(
       nightscribe evaluate search heldout/manifest.tsv --models english
     """
     from tasks.evaluation.finding import report
-    from tasks.models import find_set
+    from tasks.models.catalog import find_set
 
     settings = settings_from(lake=lake, models=models)
     chosen = find_set(settings)
@@ -155,11 +155,11 @@ def topics(
       nightscribe evaluate topics test.csv --train train.csv
     """
     from tasks.errors import Misconfigured
+    from tasks.evaluation.manifest import Problems, drawn
     from tasks.evaluation.topics import evaluate_topics, read_texts
-    from tasks.manifest import Problems, drawn
-    from tasks.models import find_set
+    from tasks.models.catalog import find_set
     from tasks.stages.recipes import recipes
-    from tasks.topics import load_topics
+    from tasks.text.topics import load_topics
 
     settings = settings_from(lake=lake, models=models)
     problems = Problems()
@@ -189,7 +189,7 @@ def _heard(
 ) -> Iterator[tuple[list[Any], Path]]:
     """The clips of a manifest as the models hear them, and a folder that is there as long as this context."""
     from tasks.evaluation.asr import hear, read_clips
-    from tasks.manifest import Problems, drawn
+    from tasks.evaluation.manifest import Problems, drawn
 
     problems = Problems()
     clips = drawn(read_clips(manifest, problems, **columns), limit)

@@ -30,7 +30,7 @@ def command(videos: tuple[str, ...], lake: str | None, folders: tuple[str, ...],
     Example:
       nightscribe forget talks/private.mp4 --json > certificate.json
     """
-    from tasks.forget import find_videos, forget
+    from tasks.erasure.forget import find_videos, forget
 
     settings = settings_from(lake=lake)
     opened = open_lake(settings.lake)

@@ -57,7 +57,7 @@ def command(
     Example:
       nightscribe index s3://archive/talks --limit 100
     """
-    from tasks.session import open_session
+    from tasks.runs.session import open_session
 
     settings = settings_from(lake=lake, models=models, include=include or None, exclude=exclude or None)
     session = open_session(
@@ -75,7 +75,7 @@ def command(
     for warning in session.scan.warnings:
         print(warning, file=sys.stderr)
     if plan:
-        from tasks.plan import make_plan
+        from tasks.runs.plan import make_plan
 
         made, planned = make_plan(session), session.report
         if as_json:
@@ -130,7 +130,7 @@ def _show(report: Any, settings: Any) -> None:
 
 
 def _write_subtitles(session: Any, where: str) -> None:
-    from tasks.subtitle_files import write_subtitles
+    from tasks.subtitles.files import write_subtitles
 
     done = write_subtitles(
         session.lake,

@@ -33,7 +33,7 @@ def command(lake: str | None, only_check: bool, as_json: bool) -> int:
     if only_check:
         done = Maintenance(problems=check(opened))
     else:
-        from tasks.care import take_care
+        from tasks.runs.maintenance import take_care
 
         done = take_care(opened, settings)
     if as_json:

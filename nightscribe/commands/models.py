@@ -30,7 +30,7 @@ def list_sets(as_json: bool) -> int:
     Example:
       nightscribe models list
     """
-    from tasks.models import read_catalog
+    from tasks.models.catalog import read_catalog
 
     sets = read_catalog(settings_from().catalog)
     if as_json:
@@ -53,7 +53,7 @@ def fetch(name: str) -> int:
     Example:
       nightscribe models fetch english
     """
-    from tasks.models import fetch_models
+    from tasks.models.catalog import fetch_models
 
     for model in fetch_models(name, settings_from()):
         print(f"{model} is here.", file=sys.stderr)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from nightscribe.common import console, lake_option, open_lake, settings_from
-from tasks.rows import csv_lines, plain, python_rows
+from tasks.lake.answers import csv_lines, plain, python_rows
 
 
 @click.command("sql")
@@ -32,7 +32,7 @@ def command(query: str, lake: str | None, form: str, limit: int | None, as_json:
     Example:
       nightscribe sql "SELECT status, count(*) FROM videos GROUP BY ALL"
     """
-    from tasks.sandbox import run_query
+    from tasks.lake.sandbox import run_query
 
     settings = settings_from(lake=lake)
     answer = run_query(

@@ -20,7 +20,7 @@ def command(lake: str | None, as_json: bool) -> int:
     Example:
       nightscribe status --json
     """
-    from tasks.status import status_of
+    from tasks.runs.status import status_of
 
     settings = settings_from(lake=lake)
     found = status_of(open_lake(settings.lake), settings)

@@ -32,7 +32,7 @@ def command(
     Example:
       nightscribe subtitles --format srt --out subtitles/
     """
-    from tasks.subtitle_files import write_subtitles
+    from tasks.subtitles.files import write_subtitles
 
     settings = settings_from(lake=lake)
     done = write_subtitles(

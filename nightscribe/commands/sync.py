@@ -34,18 +34,19 @@ def command(lake: str | None, rebuild: bool, verify: bool, repair: bool, as_json
     """
     if rebuild + verify + repair > 1:
         raise click.UsageError("Only one of --rebuild, --verify and --repair can be given.")
-    from tasks.search.elastic import sync as syncing
+    from tasks.search.elastic.sync import sync as bring_up
+    from tasks.search.elastic.syncer import Syncer
 
     settings = settings_from(lake=lake)
     opened = open_lake(settings.lake)
     if verify or repair:
-        return _compare(syncing.Syncer.of(opened, settings), mend=repair, as_json=as_json)
+        return _compare(Syncer.of(opened, settings), mend=repair, as_json=as_json)
     if rebuild:
         from tasks.search.elastic.rebuild import rebuild as make_anew
 
-        report = make_anew(syncing.Syncer.of(opened, settings))
+        report = make_anew(Syncer.of(opened, settings))
     else:
-        report = syncing.sync(opened, settings)
+        report = bring_up(opened, settings)
     return _show(report, as_json=as_json)
 
 

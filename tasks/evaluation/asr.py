@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import Misconfigured
+from tasks.evaluation.manifest import Problems, is_file, read_manifest, strings
 from tasks.evaluation.scores import NORMALIZER, character_errors, normalised, rate_interval, summed, word_errors
-from tasks.manifest import Problems, is_file, read_manifest, strings
 from tasks.media import clip_sound
-from tasks.models import ModelSet, decoder_spec, language_model, search_weights
+from tasks.models.catalog import ModelSet, language_model
 from tasks.records import Audio, Word
 from tasks.settings import Settings
-from tasks.speech.acoustic import AcousticModel, acoustic_of
+from tasks.speech.acoustic import AcousticModel
 from tasks.speech.decode import Utterance, greedy_words
-from tasks.speech.pool import DecoderPool, gather
+from tasks.speech.pool import gather
+from tasks.stages.emissions.runner import acoustic_of
 from tasks.stages.recipes import recipes
+from tasks.stages.words.options import options
+from tasks.stages.words.search import pool_of, search_weights, splitter_of
 
 GROUP = 32  # clips in scratch at one time
 
@@ -80,8 +83,7 @@ def hear(
 ) -> Iterator[Heard]:
     """Each clip with its transcripts, in order; one whose sound cannot be read is added to `problems`."""
     model = acoustic_of(chosen, settings)
-    spec = decoder_spec(chosen, settings, model.labels, model.blank)
-    pool = DecoderPool(spec, frame_ms=model.frame_ms, processes=settings.decoders)
+    pool = pool_of(chosen, settings, model)
     waiting: deque[tuple[Clip, Audio, str, Future[list[list[Word]]]]] = deque()
     done = 0
 
@@ -126,7 +128,7 @@ def sounds(clips: Sequence[Clip], scratch: Path, settings: Settings, problems: P
 def utterances_of(model: AcousticModel, audios: list[Audio], settings: Settings) -> list[list[Utterance]]:
     """The utterances of each file, with their emissions."""
     out: list[list[Utterance]] = [[] for _ in audios]
-    splitters = [model.splitter(settings) for _ in audios]
+    splitters = [splitter_of(model, settings) for _ in audios]
     for number, piece in model.emissions(audios):
         out[number] += splitters[number].push(piece)
     return [utterances + splitter.finish() for utterances, splitter in zip(out, splitters, strict=True)]
@@ -165,7 +167,7 @@ def report(heard: Sequence[Heard], group_by: Sequence[str], chosen: ModelSet, se
 def heard_with(chosen: ModelSet, settings: Settings) -> dict[str, Any]:
     """What a report says of the models and the search."""
     made = recipes(chosen, settings)
-    search = search_weights(chosen, settings, language_model(chosen))
+    search = search_weights(options(chosen, settings), language_model(chosen.ref("lm") if chosen.lm else None))
     models = {
         "set": chosen.name,
         "acoustic": chosen.acoustic,

@@ -16,10 +16,12 @@ from tasks.errors import Misconfigured
 from tasks.evaluation.asr import Heard, heard_with
 from tasks.evaluation.scores import normalised
 from tasks.lake.commit import commit
+from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
-from tasks.models import ModelSet
+from tasks.models.catalog import ModelSet
 from tasks.records import Cue, Metadata, Recipes, Result, Word, Work
-from tasks.search.answer import Asked, duck, suggestions
+from tasks.search.answer import duck, suggestions
+from tasks.search.engine import Engine
 from tasks.search.otherwise import written_otherwise
 from tasks.search.query import make_query
 from tasks.settings import Settings
@@ -108,13 +110,13 @@ def report(heard: Sequence[Heard], chosen: ModelSet, settings: Settings, scratch
 
 
 def _shares(
-    engine: Asked, asked: Sequence[Question], options: dict[str, Any], *, suggest: bool = False
+    engine: Engine, asked: Sequence[Question], options: dict[str, Any], *, suggest: bool = False
 ) -> dict[str, float]:
     ranks = [_rank(engine, question, options, suggest=suggest) for question in asked]
     return {f"first_{n}": round(sum(rank <= n for rank in ranks) / len(ranks), 4) for n in SHARES}
 
 
-def _rank(engine: Asked, question: Question, options: dict[str, Any], *, suggest: bool) -> int:
+def _rank(engine: Engine, question: Question, options: dict[str, Any], *, suggest: bool) -> int:
     """The place of the right recording, from 1 on; beyond the last that is looked at when it is not there."""
     query = make_query(question.text, limit=FIRST, moments=1, **options)
     found = engine.search(query)
@@ -129,10 +131,10 @@ def _rank(engine: Asked, question: Question, options: dict[str, Any], *, suggest
     return keys.index(right) + 1 if right in keys else FIRST + 1
 
 
-def _archive(folder: Path, texts: Sequence[str], language: str) -> Asked:
+def _archive(folder: Path, texts: Sequence[str], language: str) -> Engine:
     """A lake in which each text is a video, its words 0.4 s apart; the key of a video is its number."""
     lake = Lake(str(folder))
-    lake.create()
+    create_lake(lake)
     commit(lake, [_video(n, text, language) for n, text in enumerate(texts)], run_id="evaluate", device="")
     return duck(lake)
 

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tasks.evaluation.cards import with_evaluation
+from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
-from tasks.training.cards import with_evaluation
-from tasks.training.folders import write_whole
+from tasks.machine.folders import write_whole
 
 
 def rows(kind: str, report: Mapping[str, Any], manifest: Path) -> list[dict[str, Any]]:
@@ -58,7 +59,7 @@ def record(lake: Lake, kind: str, report: Mapping[str, Any], manifest: Path) -> 
         LakeNotWritable, StorageBusy.
     """
     made = rows(kind, report, manifest)
-    lake.create()
+    create_lake(lake)
     identity = str(made[0]["evaluation_id"])
     lake.append("evaluations", made, batch_id=f"evaluation-{identity}")
     return identity

@@ -13,7 +13,7 @@ import jiwer
 import numpy as np
 
 from tasks.arrays import Array
-from tasks.speech.text import straight_apostrophes, with_spoken_numbers
+from tasks.text.spoken import straight_apostrophes, with_spoken_numbers
 
 NORMALIZER = "nightscribe-1"
 RESAMPLES = 1000

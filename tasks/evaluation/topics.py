@@ -12,12 +12,12 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from tasks.arrays import Array
 from tasks.errors import Misconfigured
+from tasks.evaluation.linear import linear_baseline
+from tasks.evaluation.manifest import Problems, read_manifest, strings
+from tasks.evaluation.near_copies import near_copies
+from tasks.evaluation.noise import as_speech, with_errors
 from tasks.evaluation.scores import interval
-from tasks.manifest import Problems, read_manifest, strings
-from tasks.topics import TopicModel
-from tasks.training.copies import near_copies
-from tasks.training.linear import linear_baseline
-from tasks.training.noise import as_speech, with_errors
+from tasks.text.topics import TopicModel
 
 ERRORS = 0.2
 FOLDS = 5

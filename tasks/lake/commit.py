@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from tasks.folding import fold_word, words_of
 from tasks.lake.schema import CONTENT
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
@@ -21,6 +20,7 @@ from tasks.lake.vocabulary import add_words
 from tasks.records import Outcome, Result
 from tasks.stages.base import Stage
 from tasks.stages.registry import STAGES
+from tasks.text.folding import fold_word, words_of
 
 
 def new_generation(last: int, now_ms: int) -> int:

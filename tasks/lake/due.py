@@ -7,7 +7,7 @@ A stage of a video that is indexed is
     outdated  what it was made from has been made anew since
     failed    its last try failed, and its time has come
 
-A video that failed as a whole has no stages yet; it is due as a video (tasks/scan.py).
+A video that failed as a whole has no stages yet; it is due as a video (tasks/runs/scan.py).
 """
 
 from __future__ import annotations

@@ -15,11 +15,12 @@ from typing import Any
 
 from deltalake import CommitProperties
 
-from tasks.lake.log_texts import table_files
+from tasks.lake.create import create_lake
+from tasks.lake.files import table_files
 from tasks.lake.schema import EVENTS_ONLY, TABLES
 from tasks.lake.store import Lake, retry_commit, writer_properties
 from tasks.lake.views import connect
-from tasks.scratch import sweep as sweep_scratch
+from tasks.machine.scratch import sweep as sweep_scratch
 from tasks.stages.registry import STAGES
 
 log = logging.getLogger("nightscribe")
@@ -53,7 +54,7 @@ def maintain(lake: Lake, *, keep_generations: int, grace_h: float, scratch: Path
     Nothing younger than `grace_h` hours is swept or vacuumed: it may belong to a batch that is not committed yet.
     """
     done = Maintenance()
-    lake.create()
+    create_lake(lake)
     if scratch is not None:
         done.swept_runs = sweep_scratch(scratch)
     done.expired_generations = expire(lake, keep_generations)

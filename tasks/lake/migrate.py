@@ -20,7 +20,6 @@ from typing import Any
 
 from filelock import FileLock
 
-from tasks.folding import fold_word, words_of
 from tasks.lake.rewrite import among, each, rewrite
 from tasks.lake.schema import LAKE_VERSION
 from tasks.lake.store import Lake
@@ -29,6 +28,7 @@ from tasks.lake.views import Snapshot, connect
 from tasks.lake.vocabulary import add_words
 from tasks.records import Word
 from tasks.stages.passages.runner import passage_rows
+from tasks.text.folding import fold_word, words_of
 
 log = logging.getLogger("nightscribe")
 CHUNK_WORDS = 200_000  # in memory at one time, unless one video has more

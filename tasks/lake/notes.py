@@ -17,7 +17,8 @@ from typing import Any
 
 from tasks.errors import StorageBusy, first_line
 from tasks.lake.store import Lake
-from tasks.stores import of_storage, small_files
+from tasks.sources.storage import is_storage_error
+from tasks.sources.stores import small_files
 
 
 class Notes:
@@ -121,7 +122,7 @@ class Notes:
         try:
             yield
         except Exception as error:
-            if not of_storage(error):
+            if not is_storage_error(error):
                 raise
             raise StorageBusy(f"{self.uri} could not be read or written: {first_line(error)}") from error
 

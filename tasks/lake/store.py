@@ -21,9 +21,9 @@ from deltalake import CommitProperties, DeltaTable, Transaction, WriterPropertie
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from tasks.errors import LakeNotWritable, LakeTooNew, Misconfigured, StorageBusy, first_line, refuse_password
-from tasks.lake.schema import ADDED, LAKE_VERSION, PARTITIONED, STATISTICS, TABLES, arrow_schema
+from tasks.lake.schema import ADDED, LAKE_VERSION, arrow_schema
+from tasks.sources.storage import is_storage_error
 from tasks.stages.registry import STAGES
-from tasks.stores import of_storage
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,41 +75,8 @@ class Lake:
         marker = self.marker()
         return marker is not None and (marker["version"] < LAKE_VERSION or "migrating" in marker)
 
-    def create(self) -> None:
-        """Make the tables that are missing, and bring an older lake to today's version. Safe from several processes at once.
-
-        Raises:
-            LakeNotWritable: the folder cannot be written. LakeTooNew: see `check_version`.
-        """
-        self.check_version()
-        try:
-            if self.local:
-                os.makedirs(self.uri, exist_ok=True)
-                probe = Path(self.uri, f".write-{uuid.uuid4().hex}")
-                probe.touch()
-                probe.unlink()
-            for name in TABLES:
-                if not self._has(name):
-                    DeltaTable.create(
-                        self.path(name),
-                        schema=arrow_schema(name),
-                        mode="ignore",
-                        partition_by=PARTITIONED.get(name),
-                        configuration={"delta.dataSkippingStatsColumns": STATISTICS[name]},
-                        storage_options=self.options,
-                    )
-            if self.marker() is None:
-                self.write_marker({"version": LAKE_VERSION, "made_by": "nightscribe"})
-            elif self.outdated():
-                from tasks.lake.migrate import migrate  # it stands on this module
-
-                migrate(self)
-        except (OSError, DeltaError) as error:
-            raise LakeNotWritable(
-                f"The lake {self.uri} cannot be written: {error}", next="Name another with --lake, or mend its rights."
-            ) from error
-
-    def _has(self, name: str) -> bool:
+    def has(self, name: str) -> bool:
+        """Whether a table is there."""
         return DeltaTable.is_deltatable(self.path(name), storage_options=self.options)
 
     def path(self, table: str) -> str:
@@ -138,7 +105,7 @@ class Lake:
         except ValueError as error:  # not JSON, not UTF-8, or not ours
             raise Misconfigured(f"{self.uri}/{MARKER} is damaged.", next='Write {"version": 1} into it.') from error
         except Exception as error:
-            if not of_storage(error):
+            if not is_storage_error(error):
                 raise
             raise StorageBusy(
                 f"The lake {self.uri} does not answer: {first_line(error)}", next="Run the same command again."
@@ -174,7 +141,7 @@ class Lake:
 
     def version(self, name: str) -> int:
         """The number of a table's newest commit; 0 where there is no table yet."""
-        return 0 if name in ADDED and not self._has(name) else int(self.table(name).version())
+        return 0 if name in ADDED and not self.has(name) else int(self.table(name).version())
 
     def remove_table(self, name: str) -> None:
         """Remove a table that no version reads any more, with its history, if it is there."""
@@ -189,7 +156,7 @@ class Lake:
 
     def files(self, name: str, *, version: int | None = None) -> list[str]:
         """Live Parquet files of the newest snapshot or of a version, as DuckDB opens them (not percent-encoded)."""
-        if name in ADDED and not self._has(name):
+        if name in ADDED and not self.has(name):
             return []
         table = self.table(name)
         if version is not None:

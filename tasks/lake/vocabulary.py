@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable, Sequence
 
 import duckdb
 
-from tasks.alike import language_code, one_typo, stem, stem_language
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
+from tasks.text.stemming import language_code, one_typo, stem, stem_language
 
 
 def add_words(lake: Lake, said: Iterable[tuple[str | None, set[str]]], *, batch_id: str) -> None:

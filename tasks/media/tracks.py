@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.errors import UnsupportedMedia
-from tasks.languages import language_code
 from tasks.media.channels import MOST_SOURCES, choose_channels
 from tasks.media.listening import excerpts
 from tasks.records import AudioTrack, Choice, Probe, Source
 from tasks.settings import Settings
+from tasks.text.languages import language_code
 
 MOST_TRACKS = 8  # that are listened to
 

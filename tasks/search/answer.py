@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any
 
-from tasks.alike import forgives
-from tasks.errors import Misconfigured, SearchUnavailable
+from tasks.errors import SearchUnavailable
 from tasks.lake.store import Lake
+from tasks.search.engine import Engine, EngineName
 from tasks.search.otherwise import written_otherwise
-from tasks.search.query import Query, Slot, Synonyms, make_query, read_synonyms
+from tasks.search.query import Query, Slot, make_query, synonyms_of
 from tasks.settings import Settings
+from tasks.text.stemming import forgives
 
 if TYPE_CHECKING:
     import duckdb
 
-Engine = Literal["auto", "duckdb", "elasticsearch"]
 MOST_SUGGESTIONS = 3
 LONGEST_TO_CORRECT = 6  # words of a query of which one may be left out or mended
-
-
-class Asked(Protocol):
-    """An engine that is ready to answer."""
-
-    @property
-    def languages(self) -> tuple[str, ...]: ...
-
-    def search(self, query: Query) -> dict[str, Any]: ...
-
-    def near(self, word: str) -> list[str]: ...
-
-    def said(self, words: Collection[str]) -> set[str]: ...
-
-    def titles(self, begun: str, limit: int = 8) -> list[dict[str, Any]]: ...
 
 
 def answer(
@@ -42,7 +27,7 @@ def answer(
     lake: Lake,
     text: str,
     *,
-    engine: Engine = "auto",
+    engine: EngineName = "auto",
     phrase: bool = False,
     any_word: bool = False,
     connection: duckdb.DuckDBPyConnection | None = None,
@@ -61,7 +46,7 @@ def answer(
     """
     synonyms = synonyms_of(settings)
 
-    def ask(engine: Asked) -> dict[str, Any]:
+    def ask(engine: Engine) -> dict[str, Any]:
         languages = (options["language"],) if options.get("language") else engine.languages or ("en",)
         query = make_query(text, phrase=phrase, any_word=any_word, languages=languages, synonyms=synonyms, **options)
         found = engine.search(query)
@@ -87,7 +72,7 @@ def answer(
 
 
 @contextlib.contextmanager
-def elastic(settings: Settings, lake: Lake) -> Iterator[Asked]:
+def elastic(settings: Settings, lake: Lake) -> Iterator[Engine]:
     """Elasticsearch, as the settings name it, with the index of this lake.
 
     Raises:
@@ -102,7 +87,7 @@ def elastic(settings: Settings, lake: Lake) -> Iterator[Asked]:
         yield searcher
 
 
-def duck(lake: Lake, connection: duckdb.DuckDBPyConnection | None = None) -> Asked:
+def duck(lake: Lake, connection: duckdb.DuckDBPyConnection | None = None) -> Engine:
     """The lake as a connection sees it, else at this moment."""
     from tasks.lake.views import connect
     from tasks.search.duck import LakeSearcher
@@ -110,7 +95,7 @@ def duck(lake: Lake, connection: duckdb.DuckDBPyConnection | None = None) -> Ask
     return LakeSearcher(connection or connect(lake, lean=True, history=False))
 
 
-def suggestions(query: Query, engine: Asked) -> list[dict[str, Any]]:
+def suggestions(query: Query, engine: Engine) -> list[dict[str, Any]]:
     """What finds something where a query finds nothing, however it is written: a word as the archive has it, no phrase, fewer
     words, no filters.
 
@@ -146,7 +131,7 @@ def _bare(query: Query) -> Query:
     return Query(query.text, query.slots, query.mode, stems=query.stems, typos=query.typos, languages=query.languages)
 
 
-def _corrected(slot: Slot, query: Query, engine: Asked) -> Slot:
+def _corrected(slot: Slot, query: Query, engine: Engine) -> Slot:
     """The slot, or where its word was never said, that word written otherwise, or the most frequent one that a typo leads to
     it from."""
     word = slot.said[0][0]
@@ -165,19 +150,3 @@ def _corrected(slot: Slot, query: Query, engine: Asked) -> Slot:
 def _typed(query: Query) -> str:
     text = " ".join(" ".join(slot.said[0]) + "*" * slot.prefix for slot in query.slots)
     return f'"{text}"' if query.mode == "phrase" else text
-
-
-def synonyms_of(settings: Settings) -> Synonyms:
-    """The synonyms of the settings' file.
-
-    Raises:
-        Misconfigured: it cannot be read.
-    """
-    if settings.synonyms is None:
-        return {}
-    try:
-        return read_synonyms(settings.synonyms.read_text(encoding="utf-8").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(
-            f"synonyms {settings.synonyms} cannot be read: {error}", next="Mend the setting."
-        ) from error

@@ -8,14 +8,14 @@ from typing import Any
 
 import duckdb
 
-from tasks.alike import forgives
-from tasks.folding import words_of
 from tasks.lake.views import quoted
 from tasks.lake.vocabulary import languages_of, near_words, said_words, spoken_languages, stem_mates
 from tasks.search.filters import LANGUAGE, Filters
 from tasks.search.moments import Heard, moment_of
 from tasks.search.query import Query, Saying, Slot
 from tasks.search.shown import SHOWN_TOPICS, iso
+from tasks.text.folding import words_of
+from tasks.text.stemming import forgives
 
 _TITLE_WORDS = "string_split(coalesce(v.title_words, ''), ' ')"
 FEW = 3  # words that are looked for one by one; of more, a regular expression is faster

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
 
-from tasks.alike import language_code
+from tasks.text.stemming import language_code
 
 LANGUAGE = "replace(lower(v.language), '_', '-')"
 _TOPIC = (

@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from tasks.alike import stem, stem_language
-from tasks.folding import typed_parts
 from tasks.search.query import MAX_WORDS, Query, Saying, number_sayings
 from tasks.search.units import Way, numbered
+from tasks.text.folding import typed_parts
+from tasks.text.stemming import stem, stem_language
 
 LONGEST = 60  # letters of a word that is taken apart or put together
 MOST_PARTS = 4  # of a word that is taken apart

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.alike import forgives, one_typo, stem, stem_language
 from tasks.search.query import Query, Saying, Slot
+from tasks.text.stemming import forgives, one_typo, stem, stem_language
 
 BEFORE, AFTER = 8, 14  # words of a snippet around the first and after the last mark
 LONGEST = 40  # words between its first mark and the last that it shows

@@ -10,14 +10,11 @@ import heapq
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from tasks.folding import typed_parts
+from tasks.search.engine import Engine
 from tasks.search.forms import Rewriting, rewritings
 from tasks.search.query import MAX_PHRASES, MAX_WORDS, Query, Saying, Slot
-
-if TYPE_CHECKING:
-    from tasks.search.answer import Asked
+from tasks.text.folding import typed_parts
 
 MOST_STEPS = 20_000  # in looking for the ways to say a phrase
 
@@ -31,7 +28,7 @@ class Otherwise:
     why: str
 
 
-def written_otherwise(query: Query, engine: Asked) -> Otherwise | None:
+def written_otherwise(query: Query, engine: Engine) -> Otherwise | None:
     """The query written otherwise, for one that finds nothing; none where that finds nothing either.
 
     Raises:
@@ -43,7 +40,7 @@ def written_otherwise(query: Query, engine: Asked) -> Otherwise | None:
 class _Attempt:
     """One query, and what an engine finds of its rewritings."""
 
-    def __init__(self, query: Query, engine: Asked) -> None:
+    def __init__(self, query: Query, engine: Engine) -> None:
         self._query = query
         self._engine = engine
         self._words, _ = typed_parts(query.text)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
-from tasks.errors import BadQuery
-from tasks.folding import fold, typed_words, words_of
-from tasks.passages import CARRIED_WORDS
-from tasks.speech.text import spoken_number, without_commas
+from tasks.errors import BadQuery, Misconfigured
+from tasks.settings import Settings
+from tasks.text.folding import fold, typed_words, words_of
+from tasks.text.passages import CARRIED_WORDS
+from tasks.text.spoken import spoken_number, without_commas
 
 MAX_WORDS = CARRIED_WORDS + 1
 MAX_PHRASES = 64  # ways to say a phrase that has synonyms or numbers in it
@@ -184,3 +185,19 @@ def read_synonyms(lines: Sequence[str]) -> dict[Saying, list[Saying]]:
             known = found.setdefault(way, [])
             known += [other for other in group if other != way and other not in known]
     return found
+
+
+def synonyms_of(settings: Settings) -> Synonyms:
+    """The synonyms of the settings' file.
+
+    Raises:
+        Misconfigured: it cannot be read.
+    """
+    if settings.synonyms is None:
+        return {}
+    try:
+        return read_synonyms(settings.synonyms.read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(
+            f"synonyms {settings.synonyms} cannot be read: {error}", next="Mend the setting."
+        ) from error

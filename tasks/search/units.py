@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from tasks.alike import language_code
-from tasks.folding import fold
 from tasks.search.query import Saying, number_sayings
 from tasks.search.unit_names import BETWEEN, MONEY, ORDINALS, SIGNS, Meaning, names_of, signs_of
-from tasks.speech.text import spoken_number
+from tasks.text.folding import fold
+from tasks.text.spoken import spoken_number
+from tasks.text.stemming import language_code
 
 MOST_LETTERS = 4  # that are said one by one
 LONGEST_NUMBER = 6  # words of a number
@@ -37,7 +37,7 @@ class Numbered(NamedTuple):
 def numbered(words: Sequence[str], gaps: Sequence[str], languages: Sequence[str]) -> Iterator[Numbered]:
     """Every place of a query where a number, a unit and signs can be written otherwise, the likeliest meaning first.
 
-    `gaps` are what stands before each word and behind the last (`tasks.folding.typed_parts`).
+    `gaps` are what stands before each word and behind the last (`tasks.text.folding.typed_parts`).
     """
     codes = tuple(dict.fromkeys(language_code(language).split("-")[0] for language in languages))
     for at, word in enumerate(words):

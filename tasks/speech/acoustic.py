@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from tasks.arrays import Array
-from tasks.errors import ModelNotAvailable, OutOfMemory, first_line
-from tasks.hardware import cpu_has_bf16
-from tasks.models import ModelSet
-from tasks.quiet import quiet_transformers
+from tasks.errors import OutOfMemory
+from tasks.models.catalog import ModelSet
+from tasks.models.load import BatchSize, choose_device, choose_dtype, loaded_once, pretrained
 from tasks.records import Audio
-from tasks.settings import Settings
 from tasks.speech.align import UNWRITABLE
 from tasks.speech.attention import speed_up
 from tasks.speech.decode import UtteranceSplitter
@@ -28,8 +24,7 @@ from tasks.speech.windows import Geometry, geometry, stitch, window_starts
 
 SAMPLE_RATE = 16_000
 UNLIKELY = -1e4  # and not minus infinity, of which sums make no number
-_LOCK = threading.Lock()
-_LOADED: dict[tuple[object, ...], AcousticModel] = {}
+WHAT, KIND = "acoustic model", "a CTC model"
 
 
 @dataclass
@@ -44,7 +39,7 @@ class AcousticModel:
     geometry: Geometry
     device: torch.device
     dtype: torch.dtype
-    batch: int
+    batch: BatchSize
 
     def emissions(self, audios: Sequence[Audio]) -> Iterator[tuple[int, Array]]:
         """Log-probs of several files, their windows pooled: (file number, (frames, tokens) float32), in order.
@@ -73,7 +68,7 @@ class AcousticModel:
             audio = audios[number]
             frames = min(self.geometry.window, self.geometry.frames(audio.samples))
             wave = self.inputs.window(audio, start * self.geometry.stride, self.geometry.samples(frames))
-            if pool and (len(pool[0][2]) != len(wave) or len(pool) >= self.batch):
+            if pool and (len(pool[0][2]) != len(wave) or len(pool) >= self.batch.items):
                 yield from self._forward(pool)
                 pool = []
             pool.append((number, start, wave))
@@ -81,31 +76,23 @@ class AcousticModel:
             yield from self._forward(pool)
 
     def _forward(self, pool: list[tuple[int, int, Array]]) -> Iterator[tuple[int, int, Array]]:
-        """One model batch; when memory runs out, again with half of it.
+        """One model batch; when memory runs out, in halves.
 
         Raises:
             OutOfMemory: not even one window fits.
         """
-        try:
-            log_probs = self.infer(np.stack([wave for _, _, wave in pool]))
-        except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
-                raise
-            if len(pool) == 1:
-                seconds = self.geometry.window * self.geometry.stride / SAMPLE_RATE
-                raise OutOfMemory(
-                    f"One window of {seconds:.0f} s does not fit into memory with {self.name}.",
-                    next="Set a smaller window_s, or a smaller model.",
-                ) from error
-            self.batch = max(1, len(pool) // 2)
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
-            half = len(pool) // 2
-            yield from self._forward(pool[:half])
-            yield from self._forward(pool[half:])
-            return
-        for (number, start, _), row in zip(pool, log_probs, strict=True):
+        rows = self.batch.forward(
+            lambda windows: self.infer(np.stack([wave for _, _, wave in windows])), pool, self._one_is_too_large
+        )
+        for (number, start, _), row in zip(pool, rows, strict=True):
             yield number, start, row
+
+    def _one_is_too_large(self) -> OutOfMemory:
+        seconds = self.geometry.window * self.geometry.stride / SAMPLE_RATE
+        return OutOfMemory(
+            f"One window of {seconds:.0f} s does not fit into memory with {self.name}.",
+            next="Set a smaller window_s, or a smaller model.",
+        )
 
     @cached_property
     def unwritable(self) -> list[int]:
@@ -120,41 +107,15 @@ class AcousticModel:
         log_probs: Array = torch.log_softmax(logits, dim=-1).cpu().numpy()
         return log_probs
 
-    def splitter(self, settings: Settings) -> UtteranceSplitter:
-        """What cuts one file's emissions into utterances."""
+    def splitter(self, *, gap_s: float, longest_s: float) -> UtteranceSplitter:
+        """What cuts one file's emissions into utterances: at pauses of `gap_s`, and after `longest_s` at the latest."""
         per_s = SAMPLE_RATE / self.geometry.stride
-        gap, longest = round(settings.utterance_gap_s * per_s), round(settings.utterance_max_s * per_s)
-        return UtteranceSplitter(self.blank, gap=gap, longest=longest)
+        return UtteranceSplitter(self.blank, gap=round(gap_s * per_s), longest=round(longest_s * per_s))
 
     @property
     def frame_ms(self) -> float:
         """Milliseconds from one frame to the next."""
         return 1000 * self.geometry.stride / SAMPLE_RATE
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """torch has a class for it on a GPU; on a CPU it is a RuntimeError with these words."""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
-
-
-def acoustic_of(chosen: ModelSet, settings: Settings) -> AcousticModel:
-    """The acoustic model of a set, loaded as the settings want it.
-
-    Raises:
-        ModelNotAvailable: see `load_acoustic`.
-    """
-    if settings.torch_threads:
-        torch.set_num_threads(settings.torch_threads)
-    return load_acoustic(
-        chosen.acoustic,
-        revision=chosen.acoustic_revision,
-        device=settings.device,
-        precision=settings.precision,
-        window_s=settings.window_s,
-        context_s=settings.context_s,
-        batch=settings.model_batch,
-        target_language=chosen.target_language,
-    )
 
 
 def load_acoustic(
@@ -173,11 +134,8 @@ def load_acoustic(
     Raises:
         ModelNotAvailable: it is not on this machine, or is no CTC model.
     """
-    key = (name, revision, device, precision, window_s, context_s, batch, target_language)
-    with _LOCK:
-        if key not in _LOADED:
-            _LOADED[key] = _load(name, revision, device, precision, window_s, context_s, batch, target_language)
-        return _LOADED[key]
+    options = (name, revision, device, precision, window_s, context_s, batch, target_language)
+    return loaded_once(("acoustic", *options), lambda: _load(*options))
 
 
 def _load(
@@ -190,26 +148,24 @@ def _load(
     batch: int | None,
     target_language: str | None,
 ) -> AcousticModel:
-    from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
+    from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForCTC
 
-    quiet_transformers()
     where = torch.device(choose_device(device))
     dtype = choose_dtype(precision, where)
-    # A run never waits for a network: what it needs was fetched.
-    common: dict[str, Any] = {"revision": revision, "trust_remote_code": False, "local_files_only": True}
-    extra = {"target_lang": target_language, "ignore_mismatched_sizes": True} if target_language else {}
-    try:
-        config = AutoConfig.from_pretrained(name, **common)
-        extractor = AutoFeatureExtractor.from_pretrained(name, **common)
-        tokenizer = AutoTokenizer.from_pretrained(name, **common, **({"target_lang": target_language} if extra else {}))
-        model = AutoModelForCTC.from_pretrained(name, use_safetensors=True, dtype=torch.float32, **common, **extra)
-    except (OSError, ValueError, KeyError) as error:
-        raise _unavailable(name, error) from error
-    model = model.to(where, dtype).eval()
+    adapter = {"target_lang": target_language, "ignore_mismatched_sizes": True} if target_language else {}
+
+    def part(auto: Any, **more: Any) -> Any:
+        return pretrained(auto, name, WHAT, KIND, revision=revision, **more)
+
+    config, extractor = part(AutoConfig), part(AutoFeatureExtractor)
+    tokenizer = _tokenizer(name, revision, target_language)
+    model = part(AutoModelForCTC, use_safetensors=True, dtype=torch.float32, **adapter).to(where, dtype).eval()
     speed_up(model, where, dtype)
     features = "input_values" not in inspect.signature(model.forward).parameters
     normalises = bool(getattr(extractor, "do_normalize", False))
     labels, blank = token_labels(tokenizer, int(model.config.vocab_size))  # an adapter brings its own vocabulary
+    if batch is None:
+        batch = 32 if where.type == "cuda" else 1  # one window fills two cores, and its layers fit their caches
     return AcousticModel(
         name=name,
         model=model,
@@ -219,8 +175,7 @@ def _load(
         geometry=_geometry_of(config, window_s, context_s),
         device=where,
         dtype=dtype,
-        batch=batch
-        or (32 if where.type == "cuda" else 1),  # one window fills two cores, and its layers fit their caches
+        batch=BatchSize(batch),
     )
 
 
@@ -236,27 +191,14 @@ def tokenizer_of(chosen: ModelSet) -> Any:
     Raises:
         ModelNotAvailable: it is not on this machine.
     """
+    return _tokenizer(chosen.acoustic, chosen.acoustic_revision, chosen.target_language)
+
+
+def _tokenizer(name: str, revision: str | None, target_language: str | None) -> Any:
     from transformers import AutoTokenizer
 
-    target = {"target_lang": chosen.target_language} if chosen.target_language else {}
-    try:
-        return AutoTokenizer.from_pretrained(
-            chosen.acoustic,
-            revision=chosen.acoustic_revision,
-            trust_remote_code=False,
-            local_files_only=True,
-            **target,
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise _unavailable(chosen.acoustic, error) from error
-
-
-def _unavailable(name: str, error: Exception) -> ModelNotAvailable:
-    where = "in that folder" if Path(name).exists() else "on this machine"
-    return ModelNotAvailable(
-        f"The acoustic model {name} is not {where}, or is not a CTC model: {first_line(error)}",
-        next=f"Fetch it where there is a network: nightscribe models fetch {name}",
-    )
+    target = {"target_lang": target_language} if target_language else {}
+    return pretrained(AutoTokenizer, name, WHAT, KIND, revision=revision, **target)
 
 
 def token_labels(tokenizer: Any, size: int) -> tuple[tuple[str, ...], int]:
@@ -277,18 +219,3 @@ def token_labels(tokenizer: Any, size: int) -> tuple[tuple[str, ...], int]:
         else:
             labels.append(token)
     return tuple(labels), int(blank)
-
-
-def choose_device(name: str) -> str:
-    """`auto` is the first GPU, else the CPU."""
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
-
-
-def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """`auto`: bf16 on GPUs and CPUs that compute with it, fp16 on older GPUs, else fp32."""
-    named = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-    if precision != "auto":
-        return named[precision]
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    return torch.bfloat16 if cpu_has_bf16() else torch.float32

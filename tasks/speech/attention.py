@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from tasks.hardware import cpu_flags
+from tasks.machine.hardware import cpu_flags
 
 NAME = "headwise"
 

@@ -20,29 +20,9 @@ import numpy as np
 from tasks.arrays import Array
 from tasks.records import Word
 from tasks.speech.align import UNWRITABLE, align
+from tasks.speech.spec import DecoderSpec
 
 SURE_BLANK = float(np.log(0.99))
-
-
-@dataclass(frozen=True)
-class DecoderSpec:
-    """All that a decoder is made from. `labels` as in `AcousticModel`; `language_model` a KenLM file, `unknown_score` and
-    `score_boundary` as pyctcdecode has them; `blank_penalty` is taken from the log-prob of the blank in the search."""
-
-    labels: tuple[str, ...]
-    blank: int
-    language_model: str | None = None
-    unigrams: str | None = None
-    lm_weight: float = 0.5
-    word_bonus: float = 1.5
-    unknown_score: float = -10.0
-    score_boundary: bool = True
-    blank_penalty: float = 0.0
-    beam_width: int = 100
-    beam_prune_logp: float = -10.0
-    token_min_logp: float = -5.0
-    hot_words: tuple[str, ...] = ()
-    hot_word_weight: float = 8.0
 
 
 @dataclass(frozen=True)

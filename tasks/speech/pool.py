@@ -13,9 +13,10 @@ from functools import partial
 from multiprocessing import get_context
 
 from tasks.errors import DecoderDied
-from tasks.lifetime import end_with
+from tasks.machine.lifetime import end_with
 from tasks.records import Word
-from tasks.speech.decode import DecoderSpec, Utterance, build_decoder, decode_many
+from tasks.speech.decode import Utterance, build_decoder, decode_many
+from tasks.speech.spec import DecoderSpec
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from tasks.models import ModelSet
+    from tasks.models.catalog import ModelSet
     from tasks.records import Audio, Metadata, Word
     from tasks.settings import Settings
+    from tasks.settings.sections import StageSettings
 
 SOURCES = ("sound", "pictures", "metadata")  # what a visit to a video has besides the stages
 Unit = Literal["media_s", "words", "pictures"]
@@ -74,9 +75,9 @@ class Stage:
     are there: `topics` of a silent film are those of its title.
 
     The rows of a `bound` stage name rows of what it needs (a cue names words), and are shown only beside those. Stages with
-    the same `together` are committed at once. `options` says None where the stage is off. `load` makes the runner, from the
-    options and the name of a device; None for emissions and words, which pass from the model to the beam search piece by piece
-    (tasks/pipeline).
+    the same `together` are committed at once. `settings` are those of its own; `options` says None where the stage is off.
+    `load` makes the runner, from the options and the name of a device; None for emissions and words, which pass from the model
+    to the beam search piece by piece (tasks/runs/pipeline).
     """
 
     name: str
@@ -84,6 +85,7 @@ class Stage:
     needs: tuple[str, ...]
     uses: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
+    settings: type[StageSettings] | None = None
     options: Callable[[ModelSet, Settings], Options | None]
     load: Callable[[Any, str], Runner] | None = None
     device: Literal["cpu", "gpu"] = "cpu"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.models import ModelSet
+from tasks.models.catalog import ModelSet
 from tasks.records import Recipes
 from tasks.settings import Settings
 from tasks.stages.base import Stage, recipe_of

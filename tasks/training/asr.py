@@ -26,7 +26,8 @@ from transformers import PreTrainedModel
 
 from tasks.arrays import Array
 from tasks.errors import Misconfigured
-from tasks.hardware import cpu_has_bf16
+from tasks.machine.folders import recover, write_whole
+from tasks.machine.hardware import cpu_has_bf16
 from tasks.training.batch_norm import RunningStatistics
 from tasks.training.batches import Batch, epoch_batches, make_batch, training_batches
 from tasks.training.checkpoints import (
@@ -40,7 +41,6 @@ from tasks.training.checkpoints import (
     save_state,
 )
 from tasks.training.clips import ClipStore
-from tasks.training.folders import recover, write_whole
 from tasks.training.inputs import ModelInputs
 from tasks.training.losses import Targets, ctc, disagreement, log_probabilities
 from tasks.training.masks import settle_masks, silence_bands

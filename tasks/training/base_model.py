@@ -16,8 +16,8 @@ from transformers import (
 )
 
 from tasks.errors import Misconfigured, first_line
-from tasks.pins import from_hub
-from tasks.quiet import quiet_transformers
+from tasks.models.load import quiet_transformers
+from tasks.models.pins import from_hub
 from tasks.training.scratch import letters
 
 

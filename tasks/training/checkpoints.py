@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from tasks.errors import Misconfigured
-from tasks.training.folders import replacing, write_whole
+from tasks.machine.folders import replacing, write_whole
 
 STATE = "run.json"
 

@@ -23,11 +23,11 @@ from filelock import FileLock
 
 from tasks.arrays import Array
 from tasks.errors import MediaTooLong, Misconfigured
-from tasks.manifest import Problems, fraction, is_file, read_manifest, strings
+from tasks.evaluation.manifest import Problems, fraction, is_file, read_manifest, strings
+from tasks.machine.folders import replacing
 from tasks.media import clip_sound
 from tasks.settings import Settings
-from tasks.speech.text import to_alphabet
-from tasks.training.folders import replacing
+from tasks.text.spoken import to_alphabet
 
 SAMPLE_RATE = 16_000
 

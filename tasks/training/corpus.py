@@ -24,9 +24,9 @@ import numpy as np
 
 from tasks.arrays import Array
 from tasks.errors import Misconfigured, MissingTool
-from tasks.manifest import Problems
+from tasks.evaluation.manifest import Problems
+from tasks.machine.folders import same_run
 from tasks.training.augment import add_echo, add_noise
-from tasks.training.folders import same_run
 from tasks.training.lm_text import text_sentences
 
 SPEAKABLE = re.compile(r"(?:[^\W\d_]|[ ,.'’!?;:-])+")

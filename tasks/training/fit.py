@@ -16,14 +16,14 @@ import numpy as np
 
 from tasks.arrays import Array
 from tasks.errors import Misconfigured
-from tasks.manifest import NAMED
+from tasks.evaluation.cards import card, curves, evaluations, flat_options, history_table
+from tasks.evaluation.manifest import NAMED
+from tasks.machine.folders import same_run, write_whole
 from tasks.media import clip_sound
 from tasks.settings import Settings
 from tasks.training.asr import Trainer
 from tasks.training.base_model import load_for_training
-from tasks.training.cards import card, curves, evaluations, flat_options, history_table
 from tasks.training.clips import SAMPLE_RATE, Source, forget_other_stores, open_store
-from tasks.training.folders import same_run, write_whole
 from tasks.training.frontend import teach_frontend
 from tasks.training.options import Progress, TrainingOptions
 from tasks.training.scratch import small_model, small_processor

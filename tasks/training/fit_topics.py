@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from tasks.errors import Misconfigured
-from tasks.manifest import Problems
-from tasks.training.cards import card, flat_options
-from tasks.training.copies import near_copies
+from tasks.evaluation.cards import card, flat_options
+from tasks.evaluation.manifest import Problems
+from tasks.evaluation.near_copies import near_copies
+from tasks.evaluation.noise import as_speech
+from tasks.machine.folders import recover, same_run, write_whole
 from tasks.training.fit import SCRATCH
-from tasks.training.folders import recover, same_run, write_whole
 from tasks.training.lm_text import text_sentences
-from tasks.training.noise import as_speech
 from tasks.training.topics import TopicTraining, train_topics
 from tasks.training.topics_scratch import make_tokenizer, pretrain, small_bert
 

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from tasks.arrays import Array
-from tasks.hardware import cpu_has_bf16
+from tasks.machine.hardware import cpu_has_bf16
 from tasks.training.augment import Augmentation, augment
 from tasks.training.clips import SAMPLE_RATE, ClipStore
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import Misconfigured, MissingTool, OutOfMemory
-from tasks.manifest import fraction
-from tasks.training.folders import replacing
+from tasks.evaluation.manifest import fraction
+from tasks.machine.folders import replacing
 
 KENLM = "kenlm==0.3.0"
 JUDGED = 20_000  # held-out sentences that the perplexity is measured on, at most

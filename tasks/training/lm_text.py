@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from tasks.bucket import Bucket
 from tasks.errors import BadSidecar, Misconfigured, Permanent, Transient
-from tasks.listing import SIDECAR_SUFFIXES
-from tasks.manifest import Problems
-from tasks.metadata import make_metadata, parse_sidecar
-from tasks.speech.text import to_alphabet
+from tasks.evaluation.manifest import Problems
+from tasks.sources.bucket import Bucket
+from tasks.sources.listing import SIDECAR_SUFFIXES
+from tasks.sources.metadata import make_metadata, parse_sidecar
+from tasks.text.spoken import to_alphabet
 
 RUN = 6  # words in a row that two texts do not share by chance
 SENTENCE_END = re.compile(r"(?<=[.!?;:])[\"')\]]*\s+")

@@ -10,8 +10,8 @@ import torch
 from transformers import PreTrainedModel
 
 from tasks.errors import Misconfigured
+from tasks.evaluation.cards import card
 from tasks.training.base_model import load_for_training
-from tasks.training.cards import card
 from tasks.training.checkpoints import save_model
 
 

@@ -20,13 +20,12 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tasks.arrays import Array
 from tasks.errors import Misconfigured, first_line
-from tasks.hardware import cpu_has_bf16
-from tasks.pins import from_hub
-from tasks.quiet import quiet_transformers
-from tasks.speech.acoustic import choose_device
-from tasks.training.folders import recover, replacing
-from tasks.training.linear import linear_baseline
-from tasks.training.noise import as_speech, with_errors
+from tasks.evaluation.linear import linear_baseline
+from tasks.evaluation.noise import as_speech, with_errors
+from tasks.machine.folders import recover, replacing
+from tasks.machine.hardware import cpu_has_bf16
+from tasks.models.load import choose_device, quiet_transformers
+from tasks.models.pins import from_hub
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,9 @@ from torch.nn import functional
 from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 
 from tasks.arrays import Array
-from tasks.hardware import cpu_has_bf16
-from tasks.quiet import quiet_transformers
-from tasks.speech.acoustic import choose_device
-from tasks.training.folders import replacing
+from tasks.machine.folders import replacing
+from tasks.machine.hardware import cpu_has_bf16
+from tasks.models.load import choose_device, quiet_transformers
 
 
 def make_tokenizer(texts: Iterable[str], size: int, folder: Path) -> Any:

@@ -12,13 +12,15 @@ import numpy as np
 
 from tasks.errors import Misconfigured
 from tasks.evaluation.asr import Clip, sounds, utterances_of
+from tasks.evaluation.manifest import Problems
 from tasks.evaluation.scores import normalised, summed, word_errors
-from tasks.manifest import Problems
-from tasks.models import ATTRIBUTES, SEARCH, UNKNOWN_SCORE, ModelSet, decoder_spec
+from tasks.models.catalog import ATTRIBUTES, SEARCH, ModelSet
 from tasks.records import Audio
 from tasks.settings import Settings
-from tasks.speech.acoustic import acoustic_of
 from tasks.speech.pool import DecoderPool, gather
+from tasks.stages.emissions.runner import acoustic_of
+from tasks.stages.words.options import WordsSettings
+from tasks.stages.words.search import UNKNOWN_SCORE, spec_of
 from tasks.training.augment import change_speed
 
 SPEEDS = (1.0, 0.92, 1.08)
@@ -62,7 +64,7 @@ def tune(
         raise Misconfigured("No clip to tune on could be heard.", next="Look at what was left out.")
     heard = utterances_of(model, [at_speed(audio, speed) for speed in SPEEDS for _, audio in good], settings)
     true = [normalised(clip.text, chosen.spoken) for clip, _ in good] * len(SPEEDS)
-    base = decoder_spec(chosen, settings, model.labels, model.blank)
+    base = spec_of(chosen, settings, model)
     tried: dict[tuple[float, float, float], float] = {}
     total = 2 * (len(WEIGHTS) + len(BONUSES) + len(PENALTIES))
 
@@ -77,7 +79,7 @@ def tune(
         return tried[weight, bonus, penalty]
 
     weight, bonus, penalty = 0.5, 1.5, 0.0
-    pool = DecoderPool(base, frame_ms=model.frame_ms, processes=settings.decoders or os.cpu_count())
+    pool = DecoderPool(base, frame_ms=model.frame_ms, processes=settings.of(WordsSettings).decoders or os.cpu_count())
     try:
         for _ in range(2):
             weight = min(WEIGHTS, key=lambda w: error(w, bonus, penalty))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tasks.errors import BadQuery, NotFound
-from tasks.folding import words_of
+from tasks.lake.answers import plain
 from tasks.lake.views import quoted
-from tasks.rows import plain
 from tasks.search.filters import Filters
+from tasks.text.folding import words_of
 from tasks.web.filters import choices, conditions
 from tasks.web.snapshots import View
 
@@ -22,7 +22,7 @@ CONCORDANCE_LINES = 100
 
 
 @dataclass(frozen=True)
-class Asked:
+class ChartParams:
     """What a reader sets beside the filters: `phrase`, `word` and `topic` of the charts that have one, and the step of time."""
 
     phrase: str = ""
@@ -44,14 +44,14 @@ class Chart:
     kind: Kind
     value: str
     unit: str
-    sql: Callable[[Filters, Asked], str]
+    sql: Callable[[Filters, ChartParams], str]
     series: str | None = None
     axis: Literal["time"] | int | None = None
     wants: Literal["phrase", "word", "topic"] | None = None
 
 
 @dataclass(frozen=True)
-class Drawn:
+class ChartData:
     """The rows of a chart, with the query that made them; values are those of JSON."""
 
     chart: Chart
@@ -60,7 +60,7 @@ class Drawn:
     rows: tuple[tuple[Any, ...], ...]
 
 
-def draw(view: View, name: str, filters: Filters, asked: Asked) -> Drawn:
+def draw(view: View, name: str, filters: Filters, asked: ChartParams) -> ChartData:
     """The rows of one chart.
 
     Raises:
@@ -70,13 +70,13 @@ def draw(view: View, name: str, filters: Filters, asked: Asked) -> Drawn:
     if chart.wants == "topic" and not asked.topic:
         listed = choices(view).topics
         topic = filters.topic or (listed[0][0] if listed else "")
-        asked = Asked(asked.phrase, asked.word, topic, asked.grain)
+        asked = ChartParams(asked.phrase, asked.word, topic, asked.grain)
     sql = chart.sql(filters, asked)
 
-    def make() -> Drawn:
+    def make() -> ChartData:
         done = view.connection.execute(sql)
         columns = tuple(column[0] for column in done.description or ())
-        return Drawn(chart, sql, columns, tuple(tuple(map(plain, row)) for row in done.fetchall()))
+        return ChartData(chart, sql, columns, tuple(tuple(map(plain, row)) for row in done.fetchall()))
 
     return view.answers.get(("chart", sql), make, lambda drawn: len(drawn.rows) * len(drawn.columns))
 
@@ -97,7 +97,7 @@ def _chosen(filters: Filters, columns: str, *more: str) -> str:
     return f"SELECT {columns}\n    FROM videos v\n    WHERE {where}"
 
 
-def _hours(filters: Filters, asked: Asked) -> str:
+def _hours(filters: Filters, asked: ChartParams) -> str:
     return f"""\
 SELECT strftime(v.indexed_at, '{_FORMATS[asked.grain]}') AS indexed,
        round(sum(v.duration_ms) / 3_600_000, 3) AS hours,
@@ -107,7 +107,7 @@ GROUP BY ALL
 ORDER BY indexed"""
 
 
-def _topics(filters: Filters, asked: Asked) -> str:
+def _topics(filters: Filters, asked: ChartParams) -> str:
     return f"""\
 WITH chosen AS (
     {_chosen(filters, "v.video_id, v.published_at, v.speech_ms")}
@@ -122,7 +122,7 @@ GROUP BY ALL
 ORDER BY published, minutes DESC, topic"""
 
 
-def _distinctive(filters: Filters, asked: Asked) -> str:
+def _distinctive(filters: Filters, asked: ChartParams) -> str:
     others = Filters(None, filters.since, filters.until, filters.language, filters.min_confidence)
     return f"""\
 -- Log-odds with the whole archive as prior: Monroe, Colaresi and Quinn, 2008, "Fightin' Words". z is in standard errors.
@@ -161,7 +161,7 @@ ORDER BY z DESC, word
 LIMIT (SELECT how_many FROM asked)"""
 
 
-def _phrase(filters: Filters, asked: Asked) -> str:
+def _phrase(filters: Filters, asked: ChartParams) -> str:
     words = words_of(asked.phrase)
     if not words or len(words) > LONGEST_PHRASE:
         raise BadQuery(f"A phrase has 1 to {LONGEST_PHRASE} words.", next="Type some words.")
@@ -191,7 +191,7 @@ GROUP BY ALL
 ORDER BY published"""
 
 
-def _rate(filters: Filters, asked: Asked) -> str:
+def _rate(filters: Filters, asked: ChartParams) -> str:
     return f"""\
 SELECT (floor(60_000.0 * v.n_words / v.speech_ms / 10) * 10)::INT AS words_a_minute,
        count(*) AS videos
@@ -200,7 +200,7 @@ GROUP BY ALL
 ORDER BY words_a_minute"""
 
 
-def _confidence(filters: Filters, asked: Asked) -> str:
+def _confidence(filters: Filters, asked: ChartParams) -> str:
     return f"""\
 SELECT (floor(least(w.confidence, 0.9999) * 20) * 5)::INT AS confidence_percent,
        count(*) AS words
@@ -210,7 +210,7 @@ GROUP BY ALL
 ORDER BY confidence_percent"""
 
 
-def _concordance(filters: Filters, asked: Asked) -> str:
+def _concordance(filters: Filters, asked: ChartParams) -> str:
     words = words_of(asked.word)
     if len(words) != 1:
         raise BadQuery("A concordance is of one word.", next="Type one word.")

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.bucket import Bucket, open_bucket
 from tasks.errors import NotFound, UnsupportedMedia
-from tasks.scratch import cache_name
+from tasks.machine.scratch import cache_name
 from tasks.settings import Settings
+from tasks.sources.bucket import Bucket, open_bucket
 from tasks.web.cache import FolderCache
 
 CHUNK = 256 << 10

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tasks.costs import estimate, heard_s, price_of
 from tasks.lake.schema import TABLES
+from tasks.runs.costs import estimate, heard_s, price_of
+from tasks.runs.status import status_of
 from tasks.search.lag import SearchIndex
 from tasks.search.shown import iso
 from tasks.settings import Settings
 from tasks.stages.registry import STAGES
-from tasks.status import status_of
 from tasks.web.snapshots import View
 
 RUNS = 30
@@ -114,7 +114,7 @@ def _failures(view: View) -> dict[str, Any]:
 def _waiting(view: View, settings: Settings, due: dict[str, int]) -> dict[str, Any]:
     """What runs will take up of what the lake knows: videos that are due to be `retried` and those that are `stale`.
 
-    Each has `videos`, their `media_ms`, and the `seconds` and `cost` of it (see `tasks.costs`), null while no run has
+    Each has `videos`, their `media_ms`, and the `seconds` and `cost` of it (see `tasks.runs.costs`), null while no run has
     measured them. New objects of the bucket are not counted: only a scan knows them.
     """
     [(retried_ms, heard_ms)] = view.rows(

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tasks.errors import SearchUnavailable
-from tasks.search.answer import Engine, answer, duck, elastic
+from tasks.search.answer import answer, duck, elastic
+from tasks.search.engine import EngineName
 from tasks.search.filters import Filters
 from tasks.search.lag import SearchIndex, search_index
 from tasks.settings import Settings
@@ -40,7 +41,7 @@ class Engines:
         self.settings = self.settings.model_copy(update={"elasticsearch_timeout_s": patience})
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> EngineName:
         """The engine to ask now."""
         with self._lock:
             return "duckdb" if time.monotonic() < self._resting_until else "auto"

@@ -12,7 +12,7 @@ from tasks.lake.views import quoted
 from tasks.records import Cue
 from tasks.search.answer import answer
 from tasks.settings import Settings
-from tasks.subtitles import to_srt, to_webvtt
+from tasks.subtitles.formats import to_srt, to_webvtt
 from tasks.web.snapshots import View
 from tasks.web.videos import direction, models, video_row
 

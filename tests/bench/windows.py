@@ -17,11 +17,12 @@ import numpy as np
 
 from nightscribe.bench.material import audio_of, talks
 from tasks.arrays import Array
-from tasks.models import decoder_spec, find_set
+from tasks.models.catalog import find_set
 from tasks.records import Audio
 from tasks.settings import Settings
 from tasks.speech.acoustic import load_acoustic
 from tasks.speech.decode import decode_many
+from tasks.stages.words.search import spec_of, splitter_of
 
 WHOLE = 600.0
 
@@ -34,10 +35,10 @@ def heard(audios: list[Audio], settings: Settings, window_s: float, context_s: f
     for number, piece in model.emissions(audios):
         pieces[number].append(piece)
     emissions = [np.concatenate(p) for p in pieces]
-    spec = decoder_spec(chosen, settings, model.labels, model.blank)
+    spec = spec_of(chosen, settings, model)
     texts = []
     for log_probs in emissions:
-        splitter = model.splitter(settings)
+        splitter = splitter_of(model, settings)
         utterances = splitter.push(log_probs) + splitter.finish()
         texts.append(" ".join(w.word for u in decode_many(spec, utterances, model.frame_ms) for w in u))
     return emissions, texts

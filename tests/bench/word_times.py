@@ -18,7 +18,7 @@ import numpy as np
 
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.speech.text import to_alphabet
+from tasks.text.spoken import to_alphabet
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz'"
 STAMP = r"(?:(\d+):)?(\d+):(\d+)[.,](\d+)"

@@ -13,7 +13,7 @@ from sessions import cut, session_on, work_through
 from tasks.lake.schema import OF_VIDEOS
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.report import RunReport
+from tasks.runs.report import RunReport
 from tasks.stages.registry import STAGES
 
 TALKS = ("a.wav", "b.wav")

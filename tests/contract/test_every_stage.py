@@ -15,19 +15,20 @@ import pytest
 from conftest import REPO
 from contract.archive import TALKS, Archive, tables_of
 
-from tasks.forget import find_videos, forget
+from tasks.erasure.forget import find_videos, forget
+from tasks.lake.create import create_lake
 from tasks.lake.due import coverage
 from tasks.lake.maintain import check, maintain
 from tasks.lake.schema import OF_VIDEOS
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.models import ModelSet
-from tasks.pipeline import Pipeline
-from tasks.plan import make_plan
+from tasks.models.catalog import ModelSet
+from tasks.runs.pipeline import Pipeline
+from tasks.runs.plan import make_plan
+from tasks.runs.status import status_of
 from tasks.settings import Settings
 from tasks.stages.recipes import chained, recipes
 from tasks.stages.registry import STAGES
-from tasks.status import status_of
 
 MADE = [stage.name for stage in STAGES if stage.load]  # by a runner
 ALONE = [stage.name for stage in STAGES if stage.load and not stage.together]  # a transcript is made as one
@@ -68,7 +69,7 @@ def changed(monkeypatch) -> Callable[[str], None]:
             described = {name: found.options[name] for name in found.hashes if on or name != stage}
             return chained(described | ({stage: [described[stage], "other"]} if on else {}), found.models)
 
-        for module in ("tasks.session", "tasks.status"):
+        for module in ("tasks.runs.session", "tasks.runs.status"):
             monkeypatch.setattr(sys.modules[module], "recipes", others)
 
     return change
@@ -286,7 +287,7 @@ def test_status_plan_and_report_count_it(archive, changed, stage):
 def test_of_a_lake_from_before_there_were_stages_it_is_there_or_missing(tmp_path, stage):
     subprocess.run(["tar", "-C", str(tmp_path), "-xf", str(REPO / "tests/fixtures/lake-3.tar.gz")], check=True)
     lake = Lake(str(tmp_path / "lake-3"))
-    lake.create()
+    create_lake(lake)
     connection = connect(lake)
     counts = coverage(connection, recipes(OF_LAKE_3, Settings()), now=datetime.now(UTC))[stage]
     assert (counts["stale"], counts["outdated"], counts["failed"]) == (0, 0, 0)

@@ -18,9 +18,6 @@ from prefect_server import kill
 from sessions import cut as cut_clip
 from sessions import session_on
 
-from tasks.backfill.drive import Judge, Run
-from tasks.backfill.plan import between, cut, ordered
-from tasks.backfill.state import begin, find, open_slice
 from tasks.errors import DifferentRecipe, Misconfigured
 from tasks.lake.claims import Held
 from tasks.lake.maintain import check
@@ -28,6 +25,9 @@ from tasks.lake.notes import Notes
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.records import Work
+from tasks.runs.backfill.drive import Judge, Run
+from tasks.runs.backfill.plan import between, cut, ordered
+from tasks.runs.backfill.state import begin, find, open_slice
 from tasks.settings import Settings
 from tasks.stages.registry import STAGES
 
@@ -248,8 +248,8 @@ def test_what_is_done_since_the_plan_is_not_done_again(planned, result):
 def test_a_slice_leaves_the_device_to_other_runs(planned, tmp_path):
     import threading
 
-    from tasks.pipeline.lane import lane
-    from tasks.scratch import going_first
+    from tasks.machine.scratch import going_first
+    from tasks.runs.pipeline.lane import lane
 
     job, settings = planned
     _, session = open_slice(job.lake, job.id, 0, settings)

@@ -9,14 +9,14 @@ from dataclasses import replace
 import pytest
 from sessions import session_on
 
-from tasks.backfill.drive import REFUSED, WITHDRAWN, Judge, Pace, Run, drive
-from tasks.backfill.plan import cut
-from tasks.backfill.report import report_of
-from tasks.backfill.state import begin, find, open_slice
 from tasks.errors import DecoderDied, RunStopped
 from tasks.lake.claims import Held, claimed
 from tasks.lake.commit import commit
 from tasks.lake.notes import Notes
+from tasks.runs.backfill.drive import REFUSED, WITHDRAWN, Judge, Pace, Run, drive
+from tasks.runs.backfill.plan import cut
+from tasks.runs.backfill.report import report_of
+from tasks.runs.backfill.state import begin, find, open_slice
 
 DEAD = Held(1, 7, False, {"host": "", "pid": 1, "started": 0.0, "attempt": 1})
 
@@ -82,7 +82,7 @@ def many(planned, monkeypatch):
     """A backfill of six slices that nobody works on, and how one of them comes to be done."""
     job, _ = planned
     job.header["slices"] = [{"videos": 1, "bytes": 1, "media_s": 3600.0 * (n + 1)} for n in range(6)]
-    monkeypatch.setattr("tasks.backfill.drive.PATIENCE_AT_THE_END_S", 0.05)
+    monkeypatch.setattr("tasks.runs.backfill.drive.PATIENCE_AT_THE_END_S", 0.05)
     return job
 
 
@@ -127,7 +127,7 @@ def test_a_lower_limit_takes_back_what_has_not_begun_and_costs_no_try(many):
 
 
 def test_with_a_limit_the_next_slice_does_not_wait_for_the_next_look(many, monkeypatch):
-    from tasks.backfill import drive as module
+    from tasks.runs.backfill import drive as module
 
     monkeypatch.setattr(module, "LOOK_S", 0.01)
     fleet = Workers()

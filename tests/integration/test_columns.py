@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tasks.lake.current import LEAN, WHOLE, plain
+from tasks.lake.sandbox import run_query
 from tasks.lake.views import connect
-from tasks.sandbox import run_query
 
 LIMITS = {"seconds": 20, "memory_mb": 512, "rows": 100}
 

@@ -11,15 +11,15 @@ from conftest import REPO
 from s3_server import s3, s3_environment, s3_server  # noqa: F401
 from sessions import cut, session_on, work_through
 
-from tasks import pipeline
-from tasks.copies import content_name
-from tasks.forget import find_videos, forget
+from tasks.erasure.forget import find_videos, forget
 from tasks.lake.commit import commit
+from tasks.lake.copies import content_name
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.models import find_set
-from tasks.pipeline import refresh
-from tasks.session import open_session
+from tasks.models.catalog import find_set
+from tasks.runs import pipeline
+from tasks.runs.pipeline import refresh
+from tasks.runs.session import open_session
 from tasks.settings import Settings
 from tasks.stages.recipes import recipes
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from tasks.costs import estimate, ledger, media_hours, price_of, rates
 from tasks.lake.views import connect
-from tasks.report import RunReport
+from tasks.runs.costs import estimate, ledger, media_hours, price_of, rates
+from tasks.runs.report import RunReport
 from tasks.settings import Settings
 
 GPU = "NVIDIA H100 80GB HBM3"
@@ -91,7 +91,7 @@ def test_only_media_that_was_listened_to_makes_a_rate(lake, ran, result):
 
 
 def test_runs_that_heard_nothing_do_not_hide_those_that_did(lake, ran, monkeypatch):
-    monkeypatch.setattr("tasks.costs.RUNS_JUDGED", 2)
+    monkeypatch.setattr("tasks.runs.costs.RUNS_JUDGED", 2)
     ran(2.0, 720)
     for _ in range(5):
         ran(0.0, 3)

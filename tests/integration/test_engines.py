@@ -13,10 +13,12 @@ from search_server.fixtures import index_prefix, search_client, search_server  #
 
 from tasks.errors import SearchUnavailable
 from tasks.lake.commit import commit
+from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
 from tasks.records import Cue, Word
-from tasks.search.answer import Asked, answer, duck, elastic
+from tasks.search.answer import answer, duck, elastic
 from tasks.search.elastic.sync import sync
+from tasks.search.engine import Engine
 from tasks.search.query import make_query, read_synonyms
 from tasks.settings import Settings
 
@@ -26,16 +28,16 @@ FILLER = "so then we went on and said that it was all about the way they had com
 
 @pytest.fixture
 def settings(search_server, index_prefix, monkeypatch) -> Settings:
-    monkeypatch.setattr("tasks.search.elastic.rebuild.DRAWN", 2)
+    monkeypatch.setattr("tasks.search.trial.DRAWN", 2)
     return Settings(elasticsearch_url=search_server.url, elasticsearch_prefix=index_prefix)
 
 
 @pytest.fixture
-def engines(lake: Lake, settings: Settings) -> Iterator[Callable[[], tuple[Asked, Asked]]]:
+def engines(lake: Lake, settings: Settings) -> Iterator[Callable[[], tuple[Engine, Engine]]]:
     """Both engines on what the lake has now."""
     opened: list[Any] = []
 
-    def up() -> tuple[Asked, Asked]:
+    def up() -> tuple[Engine, Engine]:
         assert sync(lake, settings).outcome == "done"
         searcher = elastic(settings, lake)
         opened.append(searcher)
@@ -55,7 +57,7 @@ def essence(found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def both(engines: tuple[Asked, Asked], text: str, **options: Any) -> dict[str, Any]:
+def both(engines: tuple[Engine, Engine], text: str, **options: Any) -> dict[str, Any]:
     options = {"limit": 100, "moments": 100, "synonyms": SYNONYMS, **options}
     query = make_query(text, **options)
     on_lake, on_elastic = (engine.search(query) for engine in engines)
@@ -231,7 +233,7 @@ def test_the_index_of_another_lake_is_not_asked(lake, say, settings, tmp_path):
     say("hello")
     assert sync(lake, settings).outcome == "done"
     other = Lake(str(tmp_path / "other"))
-    other.create()
+    create_lake(other)
     found = answer(settings, other, "hello")
     assert (found["engine"], found["total_videos"]) == ("duckdb", 0)
     assert found["fallback_reason"] == "the index belongs to another lake"

@@ -17,15 +17,15 @@ from tasks.errors import Misconfigured
 from tasks.evaluation.compare import compare, find_recipe, known_recipes
 from tasks.evaluation.finding import questions
 from tasks.evaluation.keep import draw, markdown, write_card
+from tasks.evaluation.manifest import Problems
 from tasks.evaluation.scores import normalised
 from tasks.evaluation.topics import evaluate_topics, read_texts
 from tasks.lake.commit import commit
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.manifest import Problems
-from tasks.models import find_set
+from tasks.models.catalog import find_set
 from tasks.settings import Settings
-from tasks.topics import load_topics
+from tasks.text.topics import load_topics
 
 SUBJECTS = {
     "business": "shares rose and the bank sold bonds to firms",

@@ -19,12 +19,13 @@ import torch
 from conftest import command_environment
 from sessions import cut, session_on, through, words_of
 
-from tasks import pipeline
 from tasks.errors import DecoderDied, ObjectChanged, OutOfMemory, RunStopped, StorageBusy
+from tasks.lake.create import create_lake
 from tasks.lake.maintain import check
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.pipeline import Batch
+from tasks.runs import pipeline
+from tasks.runs.pipeline import Batch
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_without_space_in_the_lake_the_run_says_so_and_the_same_command_goes_on_
     small_disk, bucket, tmp_path
 ):
     lake = small_disk / "lake"
-    Lake(str(lake)).create()
+    create_lake(Lake(str(lake)))
     ballast = small_disk / "ballast"
     with contextlib.suppress(OSError), ballast.open("wb") as handle:
         while handle.write(b"\0" * 65536):
@@ -166,7 +167,7 @@ def test_a_decoder_that_is_killed_is_replaced_and_no_word_is_lost(bucket, tmp_pa
 
 
 def test_a_fault_nobody_foresaw_costs_one_video_and_says_so(bucket, tmp_path, monkeypatch):
-    module = sys.modules["tasks.pipeline.prepare"]  # the package has a function of this name
+    module = sys.modules["tasks.runs.pipeline.prepare"]  # the package has a function of this name
     real = module.probe
 
     def faulty(path, settings):
@@ -192,7 +193,7 @@ def test_a_model_out_of_memory_hears_fewer_windows_at_once_and_the_same_words(bu
     with session_on(bucket, tmp_path, model_batch=4, window_s=8.0) as session:
         true = words_of(through(session, Batch(0, session.work)))
         model = session.pipeline.acoustic
-        monkeypatch.setattr(model, "batch", 4)
+        monkeypatch.setattr(model.batch, "items", 4)
         real, sizes = model.infer, []
 
         def tight(inputs):
@@ -204,7 +205,7 @@ def test_a_model_out_of_memory_hears_fewer_windows_at_once_and_the_same_words(bu
         monkeypatch.setattr(model, "infer", tight)
         assert words_of(through(session, Batch(1, session.work))) == true
         assert max(sizes) > 1
-        assert model.batch == 1
+        assert model.batch.items == 1
         monkeypatch.setattr(model, "infer", lambda inputs: (_ for _ in ()).throw(error))
         with pytest.raises(OutOfMemory, match="One window of 8 s"):
             through(session, Batch(2, session.work))

@@ -13,11 +13,11 @@ from conftest import REPO, command_environment
 from forgotten import EARLIER, ID, KEY, NOW, SECRETS, found, nothing_is_left, rows, settings  # noqa: F401
 from search_server.fixtures import index_prefix, search_client, search_server  # noqa: F401
 
-from tasks.copies import veiled
+from tasks.erasure.forget import find_videos, forget
 from tasks.errors import Misconfigured
-from tasks.forget import find_videos, forget
-from tasks.lake import log_texts, traces
+from tasks.erasure import log_texts, traces
 from tasks.lake.commit import commit
+from tasks.lake.copies import veiled
 from tasks.lake.maintain import expire
 from tasks.lake.vocabulary import add_words
 from tasks.records import Result
@@ -96,8 +96,8 @@ def test_reports_keep_the_fields_that_their_readers_ask_for(lake, say, settings)
 
 @pytest.mark.parametrize("phrase", ["the quixotic woman", "she don't say zanzibar"])
 def test_phrases_by_which_a_search_index_was_tried_are_not_kept(lake, say, settings, tmp_path, phrase):
-    from tasks.search.elastic.rebuild import differing
     from tasks.search.query import make_query
+    from tasks.search.trial import differing
 
     found = {"total_videos": 1, "total_moments": 1, "videos": [{"video_id": ID, "moments": []}]}
     said = differing(make_query(phrase, phrase=True), found | {"total_moments": 2}, found)
@@ -118,7 +118,8 @@ def test_elasticsearch_forgets_in_every_index(
 ):
     """At full length the segments are looked at too: Elasticsearch lets go of deleted documents every 30 s only."""
     from tasks.search.elastic.rebuild import rebuild
-    from tasks.search.elastic.sync import Syncer, sync
+    from tasks.search.elastic.sync import sync
+    from tasks.search.elastic.syncer import Syncer
     from tasks.search.elastic.verify import verified
 
     asked = settings.model_copy(update={"elasticsearch_url": search_server.url, "elasticsearch_prefix": index_prefix})

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from forgotten import NOW, Killed, found, settings  # noqa: F401
 
-from tasks.forget import find_videos, forget
+from tasks.erasure.forget import find_videos, forget
 from tasks.lake.commit import commit
-from tasks.subtitle_files import write_subtitles
+from tasks.subtitles.files import write_subtitles
 
 
 def test_subtitles_whose_name_was_shared_go_one_after_the_other(lake, result, settings, tmp_path):
@@ -30,7 +30,7 @@ def test_subtitles_of_a_writer_that_was_killed_go_too(lake, say, settings, tmp_p
     say(NOW, key="talk.mp4")
     out = tmp_path / "subtitles"
     with monkeypatch.context() as patched:
-        patched.setattr("tasks.subtitle_files.os.replace", lambda *a: (_ for _ in ()).throw(Killed))
+        patched.setattr("tasks.subtitles.files.os.replace", lambda *a: (_ for _ in ()).throw(Killed))
         patched.setattr(Path, "unlink", lambda *a, **o: None)
         with pytest.raises(Killed):
             write_subtitles(lake, folder=str(out), format="vtt", settings=settings)
@@ -47,7 +47,7 @@ def test_subtitles_that_may_not_be_removed_do_not_keep_the_lake_from_forgetting(
     out = tmp_path / "subtitles"
     write_subtitles(lake, folder=str(out), format="vtt", settings=settings)
     with monkeypatch.context() as patched:
-        patched.setattr("tasks.subtitle_removal.remove", lambda path: (_ for _ in ()).throw(PermissionError(13, "no")))
+        patched.setattr("tasks.subtitles.removal.remove", lambda path: (_ for _ in ()).throw(PermissionError(13, "no")))
         certificate = forget(lake, settings, find_videos(lake, ["talk.mp4"]))
     assert "1 subtitle files that may not be removed" in certificate.left[0]
     assert found(Path(lake.uri)) == set()

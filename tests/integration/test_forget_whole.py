@@ -11,14 +11,14 @@ import pytest
 from deltalake import WriterProperties
 from forgotten import EARLIER, ID, KEY, NOW, SECRETS, Killed, found, nothing_is_left, rows, settings  # noqa: F401
 
-from tasks import forget as forgetting
-from tasks.care import take_care
-from tasks.forget import find_videos, forget
-from tasks.lake import erase, traces
+from tasks.erasure import forget as forgetting
+from tasks.erasure.forget import find_videos, forget
+from tasks.erasure import erase, traces
 from tasks.lake.maintain import check, compact
 from tasks.lake.schema import TABLES
-from tasks.scratch import cache_name
-from tasks.subtitle_files import write_subtitles
+from tasks.machine.scratch import cache_name
+from tasks.runs.maintenance import take_care
+from tasks.subtitles.files import write_subtitles
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from forgotten import ID, KEY, NOW, nothing_is_left, rows, settings  # noqa: F401
 
-from tasks import forget as forgetting
-from tasks.care import take_care
-from tasks.forget import find_videos, forget
+from tasks.erasure import forget as forgetting
+from tasks.erasure.forget import find_videos, forget
 from tasks.lake.commit import commit
 from tasks.records import Result
-from tasks.session import open_session
+from tasks.runs.maintenance import take_care
+from tasks.runs.session import open_session
 
 
 def test_a_run_that_was_at_work_on_it_writes_nothing(lake, say, result, settings):
@@ -31,7 +31,7 @@ def test_a_run_that_was_at_work_on_it_writes_nothing(lake, say, result, settings
 def test_what_was_forgotten_between_the_look_and_the_commit_does_not_come_back(
     lake, say, result, settings, tmp_path, monkeypatch
 ):
-    from tasks.pipeline import state
+    from tasks.runs.pipeline import state
 
     generation = say(NOW, key=KEY)
     say("other words", key="other.mp4")

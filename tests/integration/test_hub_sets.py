@@ -17,11 +17,13 @@ from test_families import CONVOLUTIONS, FAMILIES, POSITIONS, SMALL, make_model
 
 from nightscribe.commands.index import command as index
 from tasks.errors import ModelNotAvailable
-from tasks.models import decoder_spec, find_set, language_model, read_catalog
+from tasks.models.catalog import find_set, language_model, read_catalog
 from tasks.settings import Settings
-from tasks.speech.acoustic import acoustic_of, load_acoustic
+from tasks.speech.acoustic import load_acoustic
 from tasks.speech.decode import Utterance, decode_utterance
-from tasks.topics import load_topics
+from tasks.stages.emissions.runner import acoustic_of
+from tasks.stages.words.search import spec_of
+from tasks.text.topics import load_topics
 
 CATALOG = REPO / "data/models/catalog.toml"
 SETS = ("english", "thesis", "thesis-cv", "persian")
@@ -99,7 +101,7 @@ def test_a_set_in_the_hubs_cache_is_loaded_offline_as_it_is(name, hub):
     chosen = find_set(settings)
     model = acoustic_of(chosen, settings)
     assert model.labels[:5] == ("", "⁇1", "⁇2", "⁇3", " ")
-    spec = decoder_spec(chosen, settings, model.labels, model.blank)
+    spec = spec_of(chosen, settings, model)
     if name == "persian":
         assert spec.language_model is None
         assert chosen.topics is None
@@ -124,7 +126,7 @@ def test_a_set_that_was_not_fetched_names_the_command_that_fetches_it(name, hub,
     assert caught.value.next.endswith(f"nightscribe models fetch {chosen.acoustic}")
     if chosen.lm:
         with pytest.raises(ModelNotAvailable, match="is not on this machine") as caught:
-            language_model(chosen)
+            language_model(chosen.ref("lm"))
         assert caught.value.next == f"nightscribe models fetch {chosen.lm}"
     if chosen.topics:
         with pytest.raises(ModelNotAvailable, match="is not on this machine"):

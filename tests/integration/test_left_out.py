@@ -10,11 +10,11 @@ import pytest
 from command_line import home, run  # noqa: F401
 from scanning import NOW, RECIPES, empty_bucket, keep, keys, look, put
 
-from tasks.bucket import open_bucket
 from tasks.records import Object
-from tasks.report import RunReport
-from tasks.scan import scan
+from tasks.runs.report import RunReport
+from tasks.runs.scan import scan
 from tasks.settings import Settings
+from tasks.sources.bucket import open_bucket
 
 
 @pytest.fixture

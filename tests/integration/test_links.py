@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from scanning import empty_bucket, keep, keys, look, put, why
 
-from tasks.bucket import open_bucket
 from tasks.errors import ObjectChanged
 from tasks.settings import Settings
+from tasks.sources.bucket import open_bucket
 
 
 @pytest.fixture

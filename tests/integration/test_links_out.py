@@ -11,9 +11,9 @@ import pytest
 from conftest import REPO
 from scanning import empty_bucket, keep, keys, look, put
 
-from tasks.bucket import Bucket, open_bucket
 from tasks.errors import AccessDenied
 from tasks.settings import Settings
+from tasks.sources.bucket import Bucket, open_bucket
 from tasks.web.media import Originals
 
 
@@ -121,7 +121,7 @@ def test_without_the_setting_nothing_outside_is_looked_at(folder, outside, tmp_p
     (folder / "disk").symlink_to(outside)
     (folder / "one.mp4").symlink_to(outside / "secret.mp4")
     code = (
-        "import sys; from tasks.bucket import Bucket, open_bucket; from tasks.settings import Settings; "
+        "import sys; from tasks.sources.bucket import Bucket, open_bucket; from tasks.settings import Settings; "
         f"print(len(list(open_bucket({str(folder)!r}, Settings()).list())))"
     )
     log = tmp_path / "calls"

@@ -13,11 +13,11 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from scanning import empty_bucket, keep, keys, look, put, why
 
-from tasks.bucket import Bucket, open_bucket
 from tasks.errors import AccessDenied, BucketNotFound, MissingTool, ObjectChanged, StorageBusy
 from tasks.records import Object
 from tasks.settings import Settings
-from tasks.stores import FsspecStore
+from tasks.sources.bucket import Bucket, open_bucket
+from tasks.sources.stores import FsspecStore
 
 posix_names = pytest.mark.skipif(sys.platform != "linux", reason="these file names need a Linux file system")
 

@@ -11,9 +11,9 @@ import pytest
 from conftest import BUCKET
 from scanning import empty_bucket, keys, look
 
-from tasks.candidates import SUBTITLES
 from tasks.media import probe
 from tasks.settings import MEDIA_EXTENSIONS, Settings
+from tasks.sources.candidates import SUBTITLES
 
 # Extensions that ffmpeg knows and that are no candidates, each for a reason.
 LEFT_OUT = {

@@ -23,6 +23,7 @@ from s3_server import s3  # noqa: F401
 
 from tasks.errors import LakeTooNew, LakeTooOld
 from tasks.lake import migrate
+from tasks.lake.create import create_lake
 from tasks.lake.maintain import check, maintain
 from tasks.lake.schema import LAKE_VERSION
 from tasks.lake.store import MARKER, Lake
@@ -73,10 +74,10 @@ def test_a_lake_of_the_first_version_gets_todays_form_once(first):
     with pytest.raises(LakeTooOld) as caught:
         Snapshot.of(first)
     assert caught.value.next == "nightscribe maintain"
-    first.create()
+    create_lake(first)
     is_whole(first)
     versions = {name: first.table(name).version() for name in ("videos", "words", "passages", "vocabulary")}
-    first.create()
+    create_lake(first)
     assert migrate.migrate(first) == []
     assert {name: first.table(name).version() for name in versions} == versions, "the second time nothing is written"
 
@@ -121,7 +122,7 @@ def test_killed_before_any_write_it_is_run_again(first, monkeypatch):
     while True:
         left = deaths + 1
         try:
-            first.create()
+            create_lake(first)
             break
         except Killed:
             deaths += 1
@@ -155,7 +156,7 @@ def test_a_lake_of_today_with_an_older_version_is_read_as_it_is(lake, say):
     say("hello there")
     Path(lake.uri, MARKER).write_text('{"version": 1, "made_by": "nightscribe"}')
     assert rows(lake, "SELECT text FROM transcripts") == [(" hello there ",)]
-    lake.create()
+    create_lake(lake)
     assert rows(lake, "SELECT text FROM transcripts") == [(" hello there ",)]
     assert not lake.outdated()
 
@@ -163,7 +164,7 @@ def test_a_lake_of_today_with_an_older_version_is_read_as_it_is(lake, say):
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_lake_on_s3_is_migrated_and_forgets(first, s3, tmp_path):
     """Every object of the store is read afterwards, as its bytes and as what it decodes to."""
-    from tasks.forget import find_videos, forget
+    from tasks.erasure.forget import find_videos, forget
     from tasks.settings import Settings
 
     root = Path(first.uri)
@@ -172,7 +173,7 @@ def test_a_lake_on_s3_is_migrated_and_forgets(first, s3, tmp_path):
             s3.upload_file(str(path), "lake", f"archive/{path.relative_to(root)}")
     shutil.rmtree(root)
     lake = Lake("s3://lake/archive")
-    lake.create()
+    create_lake(lake)
     assert check(lake) == []
     assert len(rows(lake, "SELECT * FROM words_all")) == 108
 

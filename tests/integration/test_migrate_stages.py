@@ -20,13 +20,14 @@ import pytest
 from conftest import REPO
 from scanning import count_stale
 
-from tasks.forget import find_videos, forget
+from tasks.erasure.forget import find_videos, forget
 from tasks.lake import migrate
+from tasks.lake.create import create_lake
 from tasks.lake.maintain import check, expire, maintain, sweep
 from tasks.lake.schema import LAKE_VERSION
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.models import ModelSet
+from tasks.models.catalog import ModelSet
 from tasks.settings import Settings
 from tasks.stages.recipes import recipes
 from tasks.stages.registry import STAGES
@@ -85,7 +86,7 @@ def content_files(lake: Lake) -> dict[str, list[str]]:
 def test_its_readers_see_what_they_saw_before_and_after(third):
     shows_the_same(third)
     files = content_files(third)
-    third.create()
+    create_lake(third)
     shows_the_same(third)
     assert content_files(third) == files, "not a word was written anew"
     assert check(third) == []
@@ -94,7 +95,7 @@ def test_its_readers_see_what_they_saw_before_and_after(third):
 
 
 def test_each_generation_has_the_runs_of_what_was_made(third):
-    third.create()
+    create_lake(third)
     found = connect(third).execute(
         "SELECT v.key, list_sort(list(DISTINCT r.stage || ' ' || r.status)) FROM every_run r JOIN _videos v "
         "USING (video_id, generation) GROUP BY ALL ORDER BY ALL"
@@ -112,7 +113,7 @@ def test_each_generation_has_the_runs_of_what_was_made(third):
 
 
 def test_nothing_is_due_after_it(third):
-    third.create()
+    create_lake(third)
     chosen = ModelSet(
         "some", "en", "MIT", "someone/acoustic", lm="someone/words", lm_revision="a" * 40, topics="someone/topics", blank_penalty=0.5
     )  # fmt: skip
@@ -145,7 +146,7 @@ def test_killed_anywhere_it_is_run_again(third, monkeypatch):
     while True:
         left = deaths + 1
         try:
-            third.create()
+            create_lake(third)
             break
         except Killed:
             deaths += 1
@@ -166,7 +167,7 @@ def test_two_at_once_migrate_once(third, monkeypatch):
 
 
 def test_it_can_be_cared_for_and_forgets(third, tmp_path):
-    third.create()
+    create_lake(third)
     assert sweep(third, grace_h=0) == dict.fromkeys(("stage_runs", *STAGES.tables), 0), (
         "all of it is of some generation"
     )

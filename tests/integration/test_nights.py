@@ -10,13 +10,13 @@ from prefect.testing.utilities import prefect_test_harness
 from sessions import cut, session_on
 
 from flows.nightly import nightly
-from tasks.backfill.plan import cut as cut_into
-from tasks.backfill.state import begin
 from tasks.errors import Misconfigured
 from tasks.lake.claims import claimed
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.session import Session, open_session
+from tasks.runs.backfill.plan import cut as cut_into
+from tasks.runs.backfill.state import begin
+from tasks.runs.session import Session, open_session
 
 
 @pytest.fixture(scope="module", autouse=True)

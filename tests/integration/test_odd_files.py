@@ -20,10 +20,10 @@ import pytest
 from conftest import BUCKET, command_environment
 from scanning import empty_bucket, keep, keys, look, put, why
 
-from tasks import folder as walking
-from tasks.bucket import open_bucket
 from tasks.lake.views import connect
 from tasks.settings import Settings
+from tasks.sources import folder as walking
+from tasks.sources.bucket import open_bucket
 
 YEAR_30828 = 910_692_730_085  # seconds
 YEAR_MINUS_1199 = -99_999_999_999
@@ -254,7 +254,7 @@ def test_a_folder_whose_listing_breaks_off_hides_only_itself(folder, lake, monke
 
 def test_a_lake_takes_the_earliest_and_the_latest_time(lake, result):
     from tasks.lake.commit import commit
-    from tasks.values import EARLIEST, LATEST
+    from tasks.sources.values import EARLIEST, LATEST
 
     for n, when in enumerate((EARLIEST, LATEST, None)):
         made = result("hello", key=f"{n}.mp4", video_id=f"{n:020d}")

@@ -10,15 +10,15 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from scanning import NOW, RECIPES, keep, keys, look, why
 
-from tasks.bucket import Bucket
 from tasks.errors import ObjectChanged, StorageBusy
 from tasks.lake.views import connect
-from tasks.left_out import Unseen
 from tasks.records import Object
-from tasks.scan import scan
+from tasks.runs.scan import scan
 from tasks.settings import Settings
-from tasks.stores import FsspecStore
-from tasks.values import size_of, time_of
+from tasks.sources.bucket import Bucket
+from tasks.sources.left_out import Unseen
+from tasks.sources.stores import FsspecStore
+from tasks.sources.values import size_of, time_of
 
 YEAR_30828 = 910_692_730_085  # seconds
 YEAR_MINUS_1199 = -99_999_999_999

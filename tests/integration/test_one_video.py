@@ -14,14 +14,15 @@ import pytest
 from conftest import REPO, command_environment
 from sessions import cut, session_on, through
 
-from tasks import pipeline
 from tasks.errors import DecoderDied, LakeNotWritable, MissingTool, OutOfMemory, StageTimeout, StorageBusy
+from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.media import extract_audio, probe
 from tasks.media.probe import explain
 from tasks.media.process import Tool
-from tasks.pipeline import Batch, refresh
+from tasks.runs import pipeline
+from tasks.runs.pipeline import Batch, refresh
 from tasks.settings import Settings
 
 SETTINGS = Settings(scratch_free_gb=0.0)
@@ -104,13 +105,13 @@ def test_a_redo_that_fails_keeps_the_words_there_are(bucket, tmp_path, monkeypat
         index(session)
     true = rows(tmp_path, "SELECT video_id, word_no, word, start_ms FROM words ORDER BY ALL")
     assert true
-    from tasks.session import open_session
+    from tasks.runs.session import open_session
 
     settings = session.settings.model_copy(update={"window_s": 15.0})
     again = open_session(str(bucket), settings, refresh=True)
     assert {work.why for work in again.work} == {"stale"}
     monkeypatch.setattr(
-        sys.modules["tasks.pipeline.prepare"],
+        sys.modules["tasks.runs.pipeline.prepare"],
         "extract_audio",
         lambda *_: (_ for _ in ()).throw(StorageBusy("no answer")),
     )
@@ -195,7 +196,7 @@ def test_a_batch_that_one_video_brings_down_is_done_video_by_video(bucket, tmp_p
 
 FAULTY = """
 import sys
-from tasks import pipeline
+from tasks.runs import pipeline
 
 real = pipeline.listen
 
@@ -227,7 +228,7 @@ def test_the_flow_takes_such_a_batch_apart_and_keeps_the_other_videos(bucket, tm
 
 PANICKING = """
 import sys
-import tasks.status
+import tasks.runs.status
 
 class PanicException(BaseException):
     pass
@@ -235,14 +236,14 @@ class PanicException(BaseException):
 def status_of(*_):
     raise PanicException("index out of bounds")
 
-tasks.status.status_of = status_of
+tasks.runs.status.status_of = status_of
 from nightscribe.cli import run
 run(sys.argv[1:])
 """
 
 
 def test_a_panic_of_a_library_is_a_sentence_and_no_traceback(tmp_path):
-    Lake(str(tmp_path / "lake")).create()
+    create_lake(Lake(str(tmp_path / "lake")))
     command = [sys.executable, "-c", PANICKING, "status"]
     done = subprocess.run(
         command, env=command_environment(tmp_path, PYTHONPATH=str(REPO)), capture_output=True, text=True, check=False

@@ -12,9 +12,9 @@ import pytest
 from conftest import with_rows, with_seconds
 
 from tasks.lake.commit import commit
+from tasks.lake.sandbox import run_query
 from tasks.lake.store import Lake
 from tasks.records import Result, Topic
-from tasks.sandbox import run_query
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "queries.md").read_text(encoding="utf-8")
 QUERIES = {

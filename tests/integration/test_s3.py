@@ -11,15 +11,16 @@ from conftest import BUCKET, REPO, command_environment
 from s3_server import s3  # noqa: F401
 from sessions import session_on, through
 
-from tasks.bucket import open_bucket
 from tasks.errors import BucketNotFound, LakeNotWritable, StorageBusy
 from tasks.lake.commit import commit
+from tasks.lake.create import create_lake
 from tasks.lake.maintain import check, maintain
+from tasks.lake.sandbox import run_query
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.sandbox import run_query
-from tasks.session import open_session
+from tasks.runs.session import open_session
 from tasks.settings import Settings
+from tasks.sources.bucket import open_bucket
 
 pytestmark = [
     # moto and botocore leave sockets to the garbage collector
@@ -118,8 +119,8 @@ def test_an_object_in_parts_is_read_like_any_other(s3, tmp_path):
 
 def test_a_lake_on_s3_is_written_read_queried_and_maintained(s3, result):
     lake = Lake("s3://lake/the lake ü")
-    lake.create()
-    lake.create()
+    create_lake(lake)
+    create_lake(lake)
     for n in range(9):
         made = result(f"hello number{n}", key=f"{n}.mp4", video_id=f"{n:020d}")
         commit(lake, [made], run_id="r", device="cpu")
@@ -171,4 +172,4 @@ def test_a_lake_that_does_not_answer_is_said_so(s3, monkeypatch):
 
 def test_a_lake_that_may_not_be_made_is_said_so(s3):
     with pytest.raises(LakeNotWritable, match="cannot be written"):
-        Lake("s3://nowhere/lake").create()
+        create_lake(Lake("s3://nowhere/lake"))

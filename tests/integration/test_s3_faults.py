@@ -9,10 +9,10 @@ from conftest import BUCKET
 from s3_server import Cut, Refuse, faulty, s3  # noqa: F401
 from sessions import session_on, through
 
-from tasks.bucket import open_bucket
 from tasks.errors import ObjectChanged, ScratchFull, StorageBusy
-from tasks.scratch import Room
+from tasks.machine.scratch import Room
 from tasks.settings import Settings
+from tasks.sources.bucket import open_bucket
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
@@ -123,7 +123,7 @@ def test_credentials_that_run_out_during_a_run_are_no_fault_of_the_videos(archiv
 
 def test_an_object_is_fetched_once_though_its_decoding_is_tried_again(archive, faulty, tmp_path, monkeypatch):
     from tasks.errors import StageTimeout
-    from tasks.pipeline import prepare
+    from tasks.runs.pipeline import prepare
 
     real, tries = prepare.__globals__["extract_audio"], []
 

@@ -9,9 +9,9 @@ import pytest
 from s3_server import Refuse, Rewrite, faulty, s3  # noqa: F401
 from scanning import keep, keys, look, why
 
-from tasks.bucket import open_bucket
 from tasks.errors import StorageBusy
 from tasks.settings import Settings
+from tasks.sources.bucket import open_bucket
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),

@@ -6,6 +6,7 @@ import pytest
 from s3_server import s3  # noqa: F401
 from test_writers import write_and_maintain
 
+from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
 
 pytestmark = [
@@ -16,6 +17,6 @@ pytestmark = [
 
 def test_eight_writers_and_maintenance_on_s3_lose_nothing_and_keep_nothing_twice(s3, tmp_path, long):
     lake = Lake("s3://lake/here")
-    lake.create()
+    create_lake(lake)
     committed = write_and_maintain(lake, tmp_path, seconds=300 if long else 12)
     assert committed > (50 if long else 8)

@@ -9,9 +9,9 @@ import pytest
 from asking import SECRET, ask, contents, filled, refused, values  # noqa: F401
 
 from tasks.errors import BadQuery
+from tasks.lake.sandbox import guard, only_select
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, define_views
-from tasks.sandbox import guard, only_select
 
 
 @pytest.fixture

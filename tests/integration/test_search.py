@@ -7,13 +7,13 @@ from conftest import retold
 from finding import find, found_keys, marked, starts
 
 from tasks.errors import BadQuery
-from tasks.folding import fold
 from tasks.lake.commit import commit
 from tasks.lake.views import connect
 from tasks.records import Cue, Word
 from tasks.search.duck import search
 from tasks.search.moments import snippet_of
 from tasks.search.query import MAX_WORDS, make_query, query_slots
+from tasks.text.folding import fold
 
 # -- which words --------------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.search.answer import duck, elastic
 from tasks.search.elastic.index import live_index
-from tasks.search.elastic.sync import Syncer
+from tasks.search.elastic.syncer import Syncer
 from tasks.search.elastic.verify import verify
 from tasks.search.query import make_query
 from tasks.settings import Settings
@@ -63,7 +63,7 @@ class Archive:
 
 @pytest.fixture
 def archive(tmp_path, search_server, index_prefix, monkeypatch) -> Archive:
-    monkeypatch.setattr("tasks.search.elastic.rebuild.DRAWN", 5)
+    monkeypatch.setattr("tasks.search.trial.DRAWN", 5)
     return Archive(tmp_path, search_server.url, index_prefix)
 
 

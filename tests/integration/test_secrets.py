@@ -11,10 +11,10 @@ import pytest
 from conftest import REPO, command_environment
 from pydantic import SecretStr
 
-from tasks.bucket import open_bucket
 from tasks.errors import Misconfigured
 from tasks.lake.store import Lake
 from tasks.settings import Settings
+from tasks.sources.bucket import open_bucket
 
 SECRETS = {
     "NIGHTSCRIBE_ELASTICSEARCH_API_KEY": "kept-close-1a2b3c",

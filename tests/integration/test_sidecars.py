@@ -15,11 +15,11 @@ from conftest import BUCKET, REPO
 from s3_server import s3  # noqa: F401
 from sessions import session_on, through
 
-from tasks.bucket import SIDECAR_LIMIT, open_bucket
 from tasks.errors import BadSidecar, ObjectChanged
 from tasks.lake.views import connect
-from tasks.metadata import make_metadata, parse_sidecar
 from tasks.settings import Settings
+from tasks.sources.bucket import SIDECAR_LIMIT, open_bucket
+from tasks.sources.metadata import make_metadata, parse_sidecar
 
 pytestmark = [
     # moto and botocore leave sockets to the garbage collector
@@ -60,8 +60,8 @@ def test_a_sidecar_of_200_megabytes_is_read_in_bounded_memory(tmp_path):
     assert (tmp_path / "talk.info.json").stat().st_size > 195 * MB
     source = """if True:
         import json, resource, sys
-        from tasks.bucket import open_bucket
-        from tasks.metadata import make_metadata, parse_sidecar
+        from tasks.sources.bucket import open_bucket
+        from tasks.sources.metadata import make_metadata, parse_sidecar
         from tasks.settings import Settings
         bucket = open_bucket(sys.argv[1], Settings())
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

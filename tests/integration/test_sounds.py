@@ -12,10 +12,10 @@ from made_media import make
 from sessions import session_on, through
 from voices import RATE, VOICE_S, talk, voice, voice_file
 
-from tasks import pipeline
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.pipeline import Batch
+from tasks.runs import pipeline
+from tasks.runs.pipeline import Batch
 
 COLUMNS = "status, reason, error, audio_track, audio_heard, n_words, duration_ms, width, pixels, clock"
 
@@ -147,7 +147,7 @@ def test_a_track_without_a_word_is_not_the_last_that_is_tried(bucket, tmp_path, 
     from tasks.media.tracks import choose_sources
 
     tracks = []
-    module = __import__("tasks.pipeline.prepare", fromlist=["choose_sources"])
+    module = __import__("tasks.runs.pipeline.prepare", fromlist=["choose_sources"])
 
     def noted(*args, **kwargs):
         choice = choose_sources(*args, **kwargs)

@@ -13,11 +13,12 @@ from conftest import BUCKET, REPO
 
 from nightscribe.bench.material import talks
 from tasks.media import extract_audio, probe
-from tasks.models import decoder_spec, find_set
+from tasks.models.catalog import find_set
 from tasks.records import Audio
 from tasks.settings import Settings
 from tasks.speech.acoustic import load_acoustic
 from tasks.speech.decode import decode_many
+from tasks.stages.words.search import spec_of, splitter_of
 
 SETTINGS = Settings(catalog=REPO / "data/models/catalog.toml", scratch_free_gb=0)
 VIDEOS = [path for path in sorted(BUCKET.rglob("*")) if path.suffix in (".mp4", ".mov", ".mkv", ".webm")]
@@ -51,8 +52,8 @@ def emissions(loaded, audios) -> list[np.ndarray]:
 
 
 def words(loaded, log_probs: np.ndarray) -> list[tuple[str, int]]:
-    splitter = loaded.splitter(SETTINGS)
-    spec = decoder_spec(find_set(SETTINGS), SETTINGS, loaded.labels, loaded.blank)
+    splitter = splitter_of(loaded, SETTINGS)
+    spec = spec_of(find_set(SETTINGS), SETTINGS, loaded)
     utterances = splitter.push(log_probs) + splitter.finish()
     return [(w.word, w.start_ms) for u in decode_many(spec, utterances, loaded.frame_ms) for w in u]
 

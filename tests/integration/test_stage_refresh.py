@@ -16,15 +16,16 @@ from tasks.lake.maintain import check, maintain
 from tasks.lake.schema import OF_VIDEOS
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.pipeline import refresh
-from tasks.pipeline.known import load_current
 from tasks.records import Metadata, Result
-from tasks.session import open_session
+from tasks.runs.pipeline import refresh
+from tasks.runs.pipeline.known import load_current
+from tasks.runs.session import open_session
 from tasks.settings import Settings
+from tasks.stages.cues.options import rules_of
 from tasks.stages.passages.stage import PassagesOptions
 from tasks.stages.registry import STAGES
 from tasks.stages.transcript import outcomes
-from tasks.subtitles import CueRules, make_cues
+from tasks.text.cues import CueRules, make_cues
 
 SAID = "the bank said that interest rates rose again | and that prices had gone up faster than anybody thought " * 4
 
@@ -42,7 +43,7 @@ class Archive:
         results = []
         for work in session.work:
             words = () if "silent" in work.key else spoken(SAID)
-            cues = tuple(make_cues(words, CueRules.of(session.settings), duration_ms=90_000))
+            cues = tuple(make_cues(words, rules_of(session.settings), duration_ms=90_000))
             results.append(
                 Result(work, session.bucket.bucket_id, session.bucket.uri, "indexed" if words else "no_speech", Metadata("A talk"),
                        session.recipes, words=words, outcomes=outcomes(words, cues), duration_ms=90_000, language="en")

@@ -11,7 +11,7 @@ from subtitled import files, out, say, video_id_of, write  # noqa: F401
 
 from tasks.errors import Misconfigured
 from tasks.lake.commit import commit
-from tasks.subtitle_names import file_names
+from tasks.subtitles.names import file_names
 
 # -- what is written ----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from beside import LEDGER, OLD, Bucket, Killed, both, bucket  # noqa: F401
 from subtitled import files, say, video_id_of, write  # noqa: F401
 
 from tasks.settings import Settings
-from tasks.subtitle_files import write_subtitles
+from tasks.subtitles.files import write_subtitles
 
 # -- names --------------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import pytest
 from beside import LEDGER, OLD, Bucket, Killed, both, bucket  # noqa: F401
 from subtitled import files, say, video_id_of, write  # noqa: F401
 
-from tasks.forget import forget
+from tasks.erasure.forget import forget
 from tasks.settings import Settings
 
 # -- files of others ----------------------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ def test_a_file_that_cannot_be_removed_is_said(bucket, monkeypatch):
     bucket.say("talk.mp4")
     bucket.by_earlier_version("talk.mp4.vtt")
     with monkeypatch.context() as patched:
-        patched.setattr("tasks.subtitle_files.remove", lambda path: (_ for _ in ()).throw(PermissionError(13, "no")))
+        patched.setattr("tasks.subtitles.files.remove", lambda path: (_ for _ in ()).throw(PermissionError(13, "no")))
         done = bucket.write()
     assert [item["reason"] for item in done["notes"]] == [
         f"{bucket.folder / 'talk.mp4.vtt'} is out of date and cannot be removed: no"
@@ -81,7 +81,7 @@ def test_a_file_that_cannot_be_removed_is_said(bucket, monkeypatch):
 
 @both
 @pytest.mark.parametrize(
-    "step", ["tasks.subtitle_files.claim", "tasks.subtitle_files.os.replace", "tasks.subtitle_files.remove"]
+    "step", ["tasks.subtitles.files.claim", "tasks.subtitles.files.os.replace", "tasks.subtitles.files.remove"]
 )
 @pytest.mark.parametrize("before", [True, False])
 def test_killed_at_any_step_it_is_run_again(bucket, monkeypatch, format, step, before):
@@ -148,7 +148,7 @@ def test_forgetting_finds_files_of_an_earlier_version(bucket, format):
 def test_forgetting_finds_what_a_killed_writer_left_under_a_name_of_then(bucket, monkeypatch, format):
     bucket.say("talk.mp4", "zanzibar")
     with monkeypatch.context() as patched:
-        patched.setattr("tasks.subtitle_files.os.replace", lambda *a: (_ for _ in ()).throw(Killed))
+        patched.setattr("tasks.subtitles.files.os.replace", lambda *a: (_ for _ in ()).throw(Killed))
         patched.setattr(Path, "unlink", lambda *a, **o: None)
         with pytest.raises(Killed):
             bucket.write(format=format)

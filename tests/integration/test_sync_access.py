@@ -28,7 +28,8 @@ from search_server.syncs import (  # noqa: F401
 
 from tasks.errors import Misconfigured, SearchUnavailable
 from tasks.search.answer import answer
-from tasks.search.elastic.sync import Syncer, sync
+from tasks.search.elastic.sync import sync
+from tasks.search.elastic.syncer import Syncer
 from tasks.settings import Settings
 
 # -- who may come in ----------------------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ from tasks.lake.store import Lake
 from tasks.search.answer import answer
 from tasks.search.elastic.index import live_index
 from tasks.search.elastic.rebuild import rebuild
-from tasks.search.elastic.sync import Syncer, sync
+from tasks.search.elastic.sync import sync
+from tasks.search.elastic.syncer import Syncer
 from tasks.settings import Settings
 
 LONG = " ".join(f"word{n}" for n in range(150))
@@ -28,7 +29,7 @@ LONG = " ".join(f"word{n}" for n in range(150))
 @pytest.fixture(autouse=True)
 def small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many bulk requests for few videos, no long waits between tries, a gate of two queries."""
-    monkeypatch.setattr("tasks.search.elastic.rebuild.DRAWN", 1)
+    monkeypatch.setattr("tasks.search.trial.DRAWN", 1)
     monkeypatch.setattr("tasks.search.elastic.push.CHUNK_VIDEOS", 4)
     monkeypatch.setattr("tasks.search.elastic.target.BACKOFF_S", 0.01)
 

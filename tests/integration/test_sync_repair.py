@@ -20,6 +20,7 @@ from search_server.syncs import (  # noqa: F401
 )
 
 from tasks.errors import Misconfigured, SearchUnavailable
+from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.search.answer import answer
@@ -80,7 +81,7 @@ def test_an_index_of_another_lake_or_of_another_version_is_refused(lake, say, se
     say("one")
     sync(lake, settings)
     other = Lake(str(tmp_path / "other"))
-    other.create()
+    create_lake(other)
     with pytest.raises(Misconfigured, match="belongs to another lake"):
         sync(other, settings)
     monkeypatch.setattr("tasks.search.elastic.mapping.BUILDER_VERSION", 99)

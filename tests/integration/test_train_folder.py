@@ -12,11 +12,11 @@ from sessions import cut
 from training import QUICK, corpus  # noqa: F401
 
 from tasks.errors import Misconfigured
+from tasks.machine.folders import same_run, write_whole
 from tasks.training.asr import Trainer
 from tasks.training.checkpoints import STATE
 from tasks.training.clips import Source
 from tasks.training.fit import SCRATCH, Shape, fit
-from tasks.training.folders import same_run, write_whole
 from tasks.training.options import TrainingOptions
 
 

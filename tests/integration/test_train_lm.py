@@ -16,13 +16,15 @@ from test_evaluate import nightscribe
 
 from data.recipes.spelled import spelled
 from nightscribe.bench.material import talks
-from tasks.bucket import open_bucket
 from tasks.errors import Misconfigured, MissingTool, OutOfMemory
-from tasks.manifest import Problems, fraction
-from tasks.models import decoder_spec, find_set, language_model
+from tasks.evaluation.manifest import Problems, fraction
+from tasks.models.catalog import find_set, language_model
 from tasks.records import Audio
 from tasks.settings import Settings
-from tasks.speech.text import to_alphabet
+from tasks.sources.bucket import open_bucket
+from tasks.stages.words.options import options
+from tasks.stages.words.search import decoder_spec
+from tasks.text.spoken import to_alphabet
 from tasks.training.lm import LanguageModelOptions, build_lm, tool
 from tasks.training.lm_text import read_sentences, sidecar_sentences, text_sentences, without
 from tasks.training.scratch import ALPHABET
@@ -192,13 +194,13 @@ def test_the_command_makes_a_model_with_weights_that_index_uses(models, tmp_path
     assert len(tuned["tried"]) > 10
     settings = Settings(models=str(models))
     chosen = find_set(settings)
-    files = language_model(chosen)
+    files = language_model(chosen.ref("lm"))
     assert files is not None
     names = ("lm_weight", "word_bonus", "blank_penalty")
     assert [getattr(files, name) for name in names] == [tuned[name] for name in names]
-    spec = decoder_spec(chosen, settings, ("", "a"), 0)
+    spec = decoder_spec(options(chosen, settings), ("", "a"), 0)
     assert [getattr(spec, name) for name in names] == [tuned[name] for name in names]
-    own = decoder_spec(chosen, Settings(models=str(models), lm_weight=0.1, blank_penalty=0.7), ("", "a"), 0)
+    own = decoder_spec(options(chosen, Settings(models=str(models), lm_weight=0.1, blank_penalty=0.7)), ("", "a"), 0)
     assert (own.lm_weight, own.blank_penalty) == (0.1, 0.7), "a setting comes first"
     card = (folder / "README.md").read_text()
     weights = f"{tuned['lm_weight']:g}, bonus {tuned['word_bonus']:g}, blank penalty {tuned['blank_penalty']:g}"

@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 from test_evaluate import nightscribe
 
 from tasks.errors import Misconfigured
-from tasks.manifest import Problems
-from tasks.topics import load_topics
-from tasks.training.copies import near_copies
+from tasks.evaluation.manifest import Problems
+from tasks.evaluation.near_copies import near_copies
+from tasks.text.topics import load_topics
 from tasks.training.fit_topics import fit_topics, split
 from tasks.training.topics import TopicTraining, train_topics
 from tasks.training.topics_scratch import make_tokenizer, pretrain, small_bert

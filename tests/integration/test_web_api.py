@@ -24,13 +24,14 @@ from web_archive import (  # noqa: F401
     web,
 )
 
-from tasks.forget import forget
+from tasks.erasure.forget import forget
 from tasks.lake.commit import commit
+from tasks.lake.create import create_lake
+from tasks.lake.sandbox import run_query
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.sandbox import run_query
+from tasks.runs.status import status_of
 from tasks.search.answer import answer
-from tasks.status import status_of
 
 
 def ok(response):
@@ -189,7 +190,7 @@ def test_a_charts_sql_gives_its_rows_in_the_sandbox_too(web, archive, name):
 
 def test_a_video_of_many_words_does_not_break_the_speech_rate(archive, tmp_path):
     lake = Lake(str(tmp_path / "lake"))
-    lake.create()
+    create_lake(lake)
     made = [
         long_talk(archive.bucket, "3" * 20, 10_000),
         video("ten words " * 50, "4" * 20, "short.mp4", archive.bucket),
@@ -207,7 +208,7 @@ def test_a_video_of_many_words_does_not_break_the_speech_rate(archive, tmp_path)
 
 def test_a_forgotten_video_is_on_no_page(archive, tmp_path):
     lake = Lake(str(tmp_path / "lake"))
-    lake.create()
+    create_lake(lake)
     commit(lake, [video("about a bank", BANK, "bank.mp4", archive.bucket)], run_id="r", device="cpu")
     settings = archive.settings.model_copy(update={"lake": lake.uri, "scratch": tmp_path / "scratch"})
     with serving(settings) as address, httpx.Client(base_url=address, timeout=30) as client:

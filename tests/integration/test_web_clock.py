@@ -13,8 +13,8 @@ from made_media import SETTINGS
 from test_recordings import AVC, LATE, joined
 from voices import CUT_S, RATE, number_at, shifts, talk, voice_file
 
-from tasks.bucket import open_bucket
 from tasks.media import extract_audio, probe
+from tasks.sources.bucket import open_bucket
 from tasks.web.cache import FolderCache
 from tasks.web.copies import Copies
 from tasks.web.media import Original

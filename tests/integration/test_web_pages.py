@@ -13,6 +13,7 @@ import httpx
 import pytest
 from web_archive import BANK, COPIED, EVIL, FAILED, PERSIAN, SOUND, archive, serving, web  # noqa: F401
 
+from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
 from tasks.settings import Settings
 
@@ -193,7 +194,7 @@ def empty(tmp_path: Path) -> Iterator[httpx.Client]:
 def test_an_empty_archive_says_what_to_run_and_is_found_once_it_is_there(empty, tmp_path):
     assert "nightscribe index ~/videos" in empty.get("/").text
     assert empty.get("/api/search?q=a").json()["error"]["code"] == "misconfigured"
-    Lake(str(tmp_path / "none")).create()
+    create_lake(Lake(str(tmp_path / "none")))
     assert "nightscribe index ~/videos" in empty.get("/").text
     assert empty.get("/api/search?q=a").json()["total_videos"] == 0
 

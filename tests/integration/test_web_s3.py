@@ -11,6 +11,7 @@ from s3_server import s3  # noqa: F401
 from web_archive import BANK, SAID, serving, video
 
 from tasks.lake.commit import commit
+from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
 from tasks.settings import Settings
 
@@ -26,7 +27,7 @@ def test_pages_and_media_come_from_s3(s3, tmp_path):
     source = BUCKET / "business" / "interest-rates.mp4"
     s3.upload_file(str(source), "archive", f"talks/{KEY}")
     lake = Lake("s3://lake/nightscribe")
-    lake.create()
+    create_lake(lake)
     made = video(SAID, BANK, KEY, tmp_path)
     commit(
         lake, [replace(made, bucket="s3://archive/talks", bucket_uri="s3://archive/talks")], run_id="r", device="cpu"
@@ -53,7 +54,7 @@ def test_pages_and_media_come_from_s3(s3, tmp_path):
 def test_larger_objects_are_not_fetched_for_a_picture(s3, tmp_path):
     s3.upload_file(str(BUCKET / "business" / "interest-rates.mp4"), "archive", KEY)
     lake = Lake(str(tmp_path / "lake"))
-    lake.create()
+    create_lake(lake)
     made = video(SAID, BANK, KEY, tmp_path)
     commit(lake, [replace(made, bucket="s3://archive", bucket_uri="s3://archive")], run_id="r", device="cpu")
     settings = Settings(lake=lake.uri, scratch=tmp_path / "scratch", scratch_free_gb=0, web_picture_mb=0)

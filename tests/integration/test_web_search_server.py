@@ -20,7 +20,7 @@ ASKED = [
 @pytest.fixture
 def searched(archive, search_server, index_prefix, monkeypatch):
     """A client of a server whose settings name Elasticsearch, once the archive is in it."""
-    monkeypatch.setattr("tasks.search.elastic.rebuild.DRAWN", 2)
+    monkeypatch.setattr("tasks.search.trial.DRAWN", 2)
     named = {"elasticsearch_url": search_server.url, "elasticsearch_prefix": index_prefix}
     settings = archive.settings.model_copy(update=named)
     assert sync(archive.lake, settings).outcome == "done"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from conftest import command_environment
 
+from tasks.lake.create import create_lake
 from tasks.lake.maintain import check, maintain
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
@@ -53,7 +54,7 @@ while time.time() < until:
 
 def test_eight_writers_and_maintenance_lose_nothing_and_keep_nothing_twice(tmp_path: Path, long: bool):
     lake = Lake(str(tmp_path / "lake"))
-    lake.create()
+    create_lake(lake)
     assert write_and_maintain(lake, tmp_path, seconds=120 if long else 15) > 50
 
 

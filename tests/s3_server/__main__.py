@@ -10,7 +10,7 @@ import os
 import threading
 from typing import Any
 
-from tasks.lifetime import end_with
+from tasks.machine.lifetime import end_with
 
 
 def serve() -> None:

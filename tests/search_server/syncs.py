@@ -13,7 +13,7 @@ from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.search.elastic.documents import current
 from tasks.search.elastic.index import live_index
-from tasks.search.elastic.sync import Syncer
+from tasks.search.elastic.syncer import Syncer
 from tasks.search.elastic.verify import verify
 from tasks.settings import Settings
 
@@ -36,7 +36,7 @@ LONG = " ".join(f"word{n}" for n in range(200))
 
 @pytest.fixture
 def settings(search_server, index_prefix, monkeypatch) -> Settings:
-    monkeypatch.setattr("tasks.search.elastic.rebuild.DRAWN", 2)
+    monkeypatch.setattr("tasks.search.trial.DRAWN", 2)
     return Settings(elasticsearch_url=search_server.url, elasticsearch_prefix=index_prefix)
 
 

@@ -6,9 +6,9 @@ import fnmatch
 
 import pytest
 
-from tasks.candidates import Candidates, fits
-from tasks.left_out import MOST_EXTENSIONS, LeftOut, Unseen
 from tasks.settings import MEDIA_EXTENSIONS, Settings
+from tasks.sources.candidates import Candidates, fits
+from tasks.sources.left_out import MOST_EXTENSIONS, LeftOut, Unseen
 
 TALK = "talks/Talk [dQw4w9WgXcQ].mp4"
 

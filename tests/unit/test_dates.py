@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.dates import instant
+from tasks.sources.dates import instant
 
 DAY = datetime(2020, 1, 2, tzinfo=UTC)
 NOON = datetime(2020, 1, 2, 12, 30, 15, tzinfo=UTC)

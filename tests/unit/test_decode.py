@@ -11,7 +11,6 @@ import pytest
 from tasks.records import Word
 from tasks.settings import REPO
 from tasks.speech.decode import (
-    DecoderSpec,
     Utterance,
     UtteranceSplitter,
     build_decoder,
@@ -21,6 +20,7 @@ from tasks.speech.decode import (
     longest_blank,
     without_sure_blanks,
 )
+from tasks.speech.spec import DecoderSpec
 
 LABELS = ("", " ", "a", "b", "c", "⁇5")
 CODES = {"-": 0, "_": 1, "a": 2, "b": 3, "c": 4, "?": 5}
@@ -204,7 +204,8 @@ def test_a_decoder_process_imports_neither_torch_nor_transformers():
     code = (
         "import sys\n"
         "import tasks.speech.pool\n"
-        "from tasks.speech.decode import DecoderSpec, build_decoder\n"
+        "from tasks.speech.decode import build_decoder\n"
+        "from tasks.speech.spec import DecoderSpec\n"
         "build_decoder(DecoderSpec(('', ' ', 'a', 'b'), 0))\n"
         "print(sorted(name for name in ('torch', 'transformers', 'pyctcdecode') if name in sys.modules))\n"
     )

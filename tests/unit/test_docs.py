@@ -11,6 +11,7 @@ import pytest
 from nightscribe.cli import COMMANDS
 from nightscribe.docs import commands_page, settings_page, stages_page
 from tasks.settings import Settings
+from tasks.stages.registry import STAGES
 
 REPO = Path(__file__).resolve().parents[2]
 README = (REPO / "README.md").read_text(encoding="utf-8")
@@ -27,7 +28,15 @@ def test_a_generated_page_is_up_to_date(name, page):
 
 def test_every_setting_has_its_row():
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", settings_page(), re.MULTILINE)
-    assert rows == [(name, f"NIGHTSCRIBE_{name.upper()}") for name in Settings.model_fields]
+    of_all = {(name, f"NIGHTSCRIBE_{name.upper()}") for name in Settings.model_fields if name != "stages"}
+    of_stages = {
+        (name, f"NIGHTSCRIBE_{stage.name.upper()}__{name.upper()}")
+        for stage in STAGES
+        if stage.settings
+        for name in stage.settings.model_fields
+    }
+    assert len(rows) == len(set(rows))
+    assert set(rows) == of_all | of_stages
 
 
 def test_the_settings_page_does_not_depend_on_where_the_repository_lies():

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from conftest import REPO
 
-from tasks import json_stream
-from tasks.json_stream import NotJson, read_members
+from tasks.sources import json_stream
+from tasks.sources.json_stream import NotJson, read_members
 
 WANTED = ("title", "tags", "n", "d")
 
@@ -180,7 +180,7 @@ LARGE = {
 }
 SOURCE = """
 import json, resource
-from tasks.json_stream import read_members
+from tasks.sources.json_stream import read_members
 
 def comments(megabytes):
     one = {"id": "c", "text": "what a talk " * 20, "title": "no", "timestamp": 1, "n": 7, "replies": [{"d": "no"}] * 3}

@@ -11,8 +11,9 @@ import pytest
 from pyctcdecode.decoder import build_ctcdecoder
 
 from tasks.settings import REPO
-from tasks.speech.decode import DecoderSpec, Utterance, decode_utterance, penalised
+from tasks.speech.decode import Utterance, decode_utterance, penalised
 from tasks.speech.language_model import open_language_model
+from tasks.speech.spec import DecoderSpec
 
 FOLDER = REPO / "data/models/lm-demo"
 LABELS = ("", " ", *string.ascii_lowercase, "'")

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from tasks.errors import BadSidecar
-from tasks.metadata import make_metadata, parse_sidecar, title_of
 from tasks.records import Metadata
+from tasks.sources.metadata import make_metadata, parse_sidecar, title_of
 
 
 def test_a_sidecar_is_a_json_object():

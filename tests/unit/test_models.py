@@ -8,18 +8,12 @@ import pytest
 from conftest import REPO
 
 from tasks.errors import Misconfigured, ModelNotAvailable, UnknownModelSet
-from tasks.models import (
-    LanguageModelFiles,
-    find_set,
-    fingerprint,
-    hot_words,
-    language_model,
-    read_catalog,
-    search_weights,
-)
+from tasks.models.catalog import LanguageModelFiles, find_set, fingerprint, language_model, read_catalog
 from tasks.settings import Settings
 from tasks.stages.recipes import chained, recipes
 from tasks.stages.registry import STAGES
+from tasks.stages.words.options import hot_words, options
+from tasks.stages.words.search import search_weights
 
 CATALOG = REPO / "data/models/catalog.toml"
 
@@ -81,26 +75,26 @@ def test_a_language_model_of_the_hub_is_known_by_its_commit():
 def test_a_setting_comes_before_the_set_and_the_set_before_what_was_tuned():
     demo = read_catalog(CATALOG)["demo"]
     files = LanguageModelFiles("lm.binary", None, lm_weight=0.7, word_bonus=0.5, unknown_score=-8.0, blank_penalty=1.0)
-    tuned = search_weights(demo, Settings(), files)
+    tuned = search_weights(options(demo, Settings()), files)
     assert tuned == {
         "lm_weight": 0.7, "word_bonus": 0.5, "unknown_score": -8.0, "score_boundary": True, "blank_penalty": 1.0,
     }  # fmt: skip
-    of_set = search_weights(replace(demo, lm_weight=0.1, word_bonus=0.2, blank_penalty=0.0), Settings(), files)
+    of_set = search_weights(options(replace(demo, lm_weight=0.1, word_bonus=0.2, blank_penalty=0.0), Settings()), files)
     assert [of_set[name] for name in ("lm_weight", "word_bonus", "blank_penalty")] == [0.1, 0.2, 0.0]
     settings = Settings(lm_weight=0.3, word_bonus=0.4, blank_penalty=0.6)
-    said = search_weights(replace(demo, lm_weight=0.1, blank_penalty=0.0), settings, files)
+    said = search_weights(options(replace(demo, lm_weight=0.1, blank_penalty=0.0), settings), files)
     assert [said[name] for name in ("lm_weight", "word_bonus", "blank_penalty")] == [0.3, 0.4, 0.6]
-    assert search_weights(demo, Settings(), None)["blank_penalty"] == 0.0
+    assert search_weights(options(demo, Settings()), None)["blank_penalty"] == 0.0
 
 
 def test_hot_words_are_part_of_the_decode_recipe_by_their_words(tmp_path):
     first, second = tmp_path / "a.txt", tmp_path / "b.txt"
     first.write_text("Nightscribe # the name\n\nDuckDB\n")
     second.write_text("DuckDB\nNightscribe\n")
-    assert hot_words(Settings(hot_words=first)) == ["DuckDB", "Nightscribe"]
+    assert hot_words(first) == ["DuckDB", "Nightscribe"]
     assert made(hot_words=first)["words"] == made(hot_words=second)["words"] != made()["words"]
     with pytest.raises(Misconfigured, match="cannot be read"):
-        hot_words(Settings(hot_words=tmp_path / "none.txt"))
+        hot_words(tmp_path / "none.txt")
 
 
 def test_recipes_can_be_made_again_from_their_description():
@@ -122,7 +116,7 @@ def test_a_model_folder_is_known_by_its_content_and_not_by_its_card(tmp_path):
 def test_a_language_model_that_is_not_here_says_how_to_fetch_it(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelNotAvailable) as caught:
-        language_model(read_catalog(CATALOG)["english"])
+        language_model(read_catalog(CATALOG)["english"].ref("lm"))
     assert caught.value.next == "nightscribe models fetch patrickvonplaten/wav2vec2-base-960h-4-gram"
 
 

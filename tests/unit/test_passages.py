@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from conftest import spoken
 
-from tasks.passages import CARRIED_WORDS, MAX_MS, MIN_MS, OWN_WORDS, Passage, cut_passages
 from tasks.records import Word
+from tasks.text.passages import CARRIED_WORDS, MAX_MS, MIN_MS, OWN_WORDS, Passage, cut_passages
 
 
 def ends(words: list[Word]) -> list[int]:

@@ -11,8 +11,8 @@ import pytest
 from conftest import REPO
 
 from tasks.errors import Misconfigured, ModelNotAvailable
-from tasks.models import fetch_models, find_set, read_catalog
-from tasks.pins import from_hub, lock_of
+from tasks.models.catalog import fetch_models, find_set, read_catalog
+from tasks.models.pins import from_hub, lock_of
 from tasks.settings import Settings
 
 MONDAY, FRIDAY = "a" * 40, "b" * 40
@@ -66,7 +66,7 @@ def test_a_base_model_of_the_hub_is_loaded_by_its_pin_or_not_at_all(hub, tmp_pat
 
 def test_nothing_is_loaded_from_the_hub_without_a_revision():
     """Of folders alone: where the first argument is called `folder`."""
-    loaders = {"from_pretrained", "snapshot_download", "hf_hub_download", "load_dataset"}
+    loaders = {"from_pretrained", "pretrained", "snapshot_download", "hf_hub_download", "load_dataset"}
     calls = 0
     for path in sorted(REPO.glob("*/**/*.py")):
         if path.relative_to(REPO).parts[0] not in ("tasks", "nightscribe", "flows", "data", "dashboards"):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.alike import one_typo, stem, stem_language
 from tasks.errors import BadQuery
-from tasks.folding import fold_word, words_of
 from tasks.search.query import MAX_PHRASES, make_query, query_slots, read_synonyms
+from tasks.text.folding import fold_word, words_of
+from tasks.text.stemming import one_typo, stem, stem_language
 
 
 def ways(text: str, **options: object) -> list[list[str]]:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from tasks.rows import csv_lines, plain
+from tasks.lake.answers import csv_lines, plain
 
 NUMBERS = [-1.5, Decimal("-1.5"), -(2**63), Decimal("-170141183460469231731687303715884105728"), -1e300, 0, True, None]
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tasks.errors import Misconfigured
 from tasks.search.elastic.connection import Connection
 from tasks.settings import Settings
+from tasks.settings.sections import FLAT
+from tasks.stages.cues.options import CuesSettings
+from tasks.stages.registry import STAGES
+from tasks.stages.settings import read_settings
 
 OURS, SHARED = "NIGHTSCRIBE_ELASTICSEARCH_URL", "ELASTICSEARCH_URL"
 
@@ -45,3 +51,55 @@ def test_an_address_with_a_password_says_where_it_is_from_and_how_to_do_without(
     assert str(refused.value).startswith("elasticsearch_url (from ELASTICSEARCH_URL) has a user in it")
     assert "NIGHTSCRIBE_ELASTICSEARCH_URL" in refused.value.next
     assert "secret" not in f"{refused.value} {refused.value.next}"
+
+
+# -- settings of stages ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "file", "taken"),
+    [
+        ({}, {}, "", 833),
+        ({}, {}, "[cues]\nmin_ms = 600\n", 600),
+        ({}, {}, "cue_min_ms = 600\n", 600),
+        ({}, {"NIGHTSCRIBE_CUES__MIN_MS": "700"}, "cue_min_ms = 600\n", 700),
+        ({}, {"NIGHTSCRIBE_CUE_MIN_MS": "700"}, "[cues]\nmin_ms = 600\n", 700),
+        ({"cue_min_ms": 800}, {"NIGHTSCRIBE_CUES__MIN_MS": "700"}, "", 800),
+        ({"cues": {"min_ms": 800}}, {"NIGHTSCRIBE_CUE_MIN_MS": "700"}, "cue_min_ms = 600\n", 800),
+    ],
+)
+def test_a_setting_of_a_stage_is_in_its_table_or_has_the_name_of_before(
+    given, environment, file, taken, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nightscribe.toml").write_text(file + ("" if "[" in file else "[cues]\n") + "lines = 3\n")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    own = read_settings(**given).of(CuesSettings)
+    assert (own.min_ms, own.lines) == (taken, 3)  # one of a table leaves the others
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("[cues]\nmin_ms = 'soon'\n", "The setting cues.min_ms is wrong"),
+        ("cue_min_ms = -1\n", "The setting cues.min_ms is wrong"),
+        ("[cues]\nlast_ms = 1\n", "The setting cues.last_ms is wrong"),
+        (
+            "[pictures]\nevery_s = 1\n",
+            "There are no settings of a stage pictures. Known: emissions, words, cues, topics",
+        ),
+        ("every_s = 1\n", "The setting every_s is wrong"),
+    ],
+)
+def test_a_wrong_setting_of_a_stage_is_refused_before_anything_runs(file, said, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nightscribe.toml").write_text(file)
+    with pytest.raises(Misconfigured, match=re.escape(said)):
+        read_settings()
+
+
+def test_every_name_of_before_is_a_setting_of_a_stage():
+    kinds = {stage.name: stage.settings for stage in STAGES if stage.settings}
+    assert all(field in kinds[section].model_fields for section, field in FLAT.values())
+    assert not set(FLAT) & set(Settings.model_fields)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tasks.lake.schema import CONTENT, LEGACY, TABLES, arrow_schema
-from tasks.models import ModelSet
+from tasks.models.catalog import ModelSet
 from tasks.settings import Settings
 from tasks.stages.base import Stage, Table, recipe_of
 from tasks.stages.recipes import recipes

@@ -8,8 +8,8 @@ import unicodedata
 
 import pytest
 
-from tasks.languages import SHORT, language_code
-from tasks.subtitle_names import Neighbours, is_short_name, long_name, short_name
+from tasks.subtitles.names import Neighbours, is_short_name, long_name, short_name
+from tasks.text.languages import SHORT, language_code
 
 
 @pytest.mark.parametrize(

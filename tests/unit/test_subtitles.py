@@ -9,7 +9,8 @@ from itertools import pairwise
 import pytest
 
 from tasks.records import Cue, Word
-from tasks.subtitles import ARTICLES, CueRules, Lint, break_lines, lint, make_cues, timestamp, to_srt, to_webvtt
+from tasks.subtitles.formats import timestamp, to_srt, to_webvtt
+from tasks.text.cues import ARTICLES, CueRules, Lint, break_lines, lint, make_cues
 from tests.conftest import spoken
 
 RULES = CueRules()

@@ -6,11 +6,11 @@ import re
 
 from dashboards.render import render
 from dashboards.svg import chart
-from tasks.web.analytics import CHARTS, Drawn
+from tasks.web.analytics import CHARTS, ChartData
 
 
 def drawn(name, columns, rows):
-    return Drawn(CHARTS[name], "SELECT 1", tuple(columns), tuple(rows))
+    return ChartData(CHARTS[name], "SELECT 1", tuple(columns), tuple(rows))
 
 
 def test_the_chart_of_hours_draws_its_videos_too():

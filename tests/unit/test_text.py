@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.speech.text import spoken_number, to_alphabet
+from tasks.text.spoken import spoken_number, to_alphabet
 
 LOWER = "abcdefghijklmnopqrstuvwxyz'"
 UPPER = LOWER.upper()

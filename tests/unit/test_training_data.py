@@ -9,12 +9,12 @@ import pytest
 from sessions import cut
 
 from tasks.errors import Misconfigured
-from tasks.manifest import Problems, drawn, fraction, read_manifest, strings
+from tasks.evaluation.manifest import Problems, drawn, fraction, read_manifest, strings
+from tasks.evaluation.near_copies import near_copies
+from tasks.evaluation.noise import as_speech, with_errors
 from tasks.training.augment import Augmentation, add_echo, add_noise, augment, change_speed
 from tasks.training.batches import epoch_batches, make_batch, training_batches
 from tasks.training.clips import ClipStore, Source, forget_other_stores, open_store
-from tasks.training.copies import near_copies
-from tasks.training.noise import as_speech, with_errors
 from tasks.training.scratch import ALPHABET
 
 

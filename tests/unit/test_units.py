@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.folding import typed_parts, typed_words
 from tasks.search.unit_names import UNITS, names_of, signs_of
 from tasks.search.units import numbered
-from tasks.speech.text import spoken_number
+from tasks.text.folding import typed_parts, typed_words
+from tasks.text.spoken import spoken_number
 
 
 def ways(text: str, *languages: str) -> list[str]:

@@ -11,8 +11,8 @@ from dashboards.guard import is_loopback, session_of
 from dashboards.render import clock, day, lasting, marked, moment, number, percent, query, render, several, size
 from dashboards.svg import places, topic_bands
 from tasks.errors import BadQuery
+from tasks.lake.answers import csv_lines
 from tasks.lake.views import quoted
-from tasks.rows import csv_lines
 from tasks.search.filters import Filters
 from tasks.web.filters import conditions
 from tasks.web.media import byte_range, media_type, plays_in_browsers

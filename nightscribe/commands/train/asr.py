@@ -137,7 +137,7 @@ def command(
       nightscribe train asr clips.tsv --base facebook/wav2vec2-base --out models/ours
       nightscribe index ~/videos --models models/ours/best
     """
-    from tasks.hardware import is_first_process
+    from tasks.machine.hardware import is_first_process
     from tasks.training.augment import Augmentation
     from tasks.training.clips import Source
     from tasks.training.fit import SCRATCH, Shape, fit

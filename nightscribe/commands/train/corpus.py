@@ -46,7 +46,7 @@ def command(
       nightscribe train corpus books.txt --clips 200 --voice flite/rms --seed 1 --effects 0 --out unseen
     """
     from tasks.errors import Misconfigured
-    from tasks.manifest import Problems
+    from tasks.evaluation.manifest import Problems
     from tasks.training.corpus import available_voices, choose_sentences, make_corpus
 
     known = available_voices()

@@ -67,10 +67,10 @@ def command(
       nightscribe train lm books.txt.xz news.txt --models models/ours/best --bucket ~/videos --tune dev.tsv
     """
     from tasks.evaluation.asr import read_clips
-    from tasks.manifest import Problems, drawn
-    from tasks.models import find_set
-    from tasks.training.cards import card
-    from tasks.training.folders import replacing
+    from tasks.evaluation.cards import card
+    from tasks.evaluation.manifest import Problems, drawn
+    from tasks.machine.folders import replacing
+    from tasks.models.catalog import find_set
     from tasks.training.lm import LanguageModelOptions, build_lm, check_replaceable
     from tasks.training.lm_text import read_sentences
     from tasks.training.lm_text import without as left_out
@@ -108,7 +108,7 @@ def command(
 def _place(chosen: Any, settings: Any) -> Path:
     """Where `--models` looks for the language model of an acoustic model that is named by its folder."""
     from tasks.errors import Misconfigured
-    from tasks.models import read_catalog
+    from tasks.models.catalog import read_catalog
 
     if settings.models in read_catalog(settings.catalog):
         raise Misconfigured(
@@ -161,15 +161,15 @@ def _alphabet(chosen: Any) -> str:
 def _own(bucket: str | None, alphabet: str, language: str, settings: Any, problems: Any) -> list[str]:
     if bucket is None:
         return []
-    from tasks.bucket import open_bucket
+    from tasks.sources.bucket import open_bucket
     from tasks.training.lm_text import sidecar_sentences
 
     return list(sidecar_sentences(open_bucket(bucket, settings), alphabet, problems, language))
 
 
 def _held_back(manifests: list[Path], alphabet: str, language: str) -> list[str]:
-    from tasks.manifest import read_manifest, strings
-    from tasks.speech.text import to_alphabet
+    from tasks.evaluation.manifest import read_manifest, strings
+    from tasks.text.spoken import to_alphabet
 
     return [
         to_alphabet(text, alphabet, language=language)[0]

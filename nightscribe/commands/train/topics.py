@@ -68,8 +68,8 @@ def command(
     Example:
       nightscribe train topics news.csv --base bert-base-uncased --out models/topics
     """
+    from tasks.evaluation.manifest import Problems
     from tasks.evaluation.topics import read_texts
-    from tasks.manifest import Problems
     from tasks.training.fit import SCRATCH
     from tasks.training.fit_topics import fit_topics
     from tasks.training.topics import TopicTraining

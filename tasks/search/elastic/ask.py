@@ -8,12 +8,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import SearchUnavailable
-from tasks.folding import fold_word, words_of
 from tasks.search.elastic.connection import WHERE, Connection, reason_of, refused
 from tasks.search.elastic.mapping import ANNOUNCED, LONGEST_BEGINNING, REBUILD, STATE_ID, recipe
 from tasks.search.elastic.request import filters_of, request_of
 from tasks.search.moments import Heard, moment_of
 from tasks.search.query import Query
+from tasks.text.folding import fold_word, words_of
 
 if TYPE_CHECKING:
     import httpx

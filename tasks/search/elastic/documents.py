@@ -9,11 +9,11 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from tasks.alike import language_code, stem, stem_language
 from tasks.arrays import Array
-from tasks.folding import words_of
 from tasks.search.elastic.mapping import BORDER
 from tasks.search.shown import SHOWN_TOPICS, iso
+from tasks.text.folding import words_of
+from tasks.text.stemming import language_code, stem, stem_language
 
 Document = dict[str, Any]
 CHUNK_WORDS = 100_000  # in memory at one time, unless one video has more

@@ -13,7 +13,8 @@ from tasks.lake.store import Lake
 from tasks.search.elastic.connection import reached
 from tasks.search.elastic.index import live_index
 from tasks.search.elastic.push import removal
-from tasks.search.elastic.sync import Syncer, sync
+from tasks.search.elastic.sync import sync
+from tasks.search.elastic.syncer import Syncer
 from tasks.search.elastic.target import Target
 from tasks.search.elastic.verify import every_hit
 from tasks.settings import Settings

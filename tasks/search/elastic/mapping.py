@@ -1,6 +1,6 @@
 """What an index looks like: its fields, their analysis, and how it is named.
 
-Words arrive as search compares them (tasks/folding.py) and with their stems (tasks/alike.py), made by the same code that
+Words arrive as search compares them (tasks/text/folding.py) and with their stems (tasks/text/stemming.py), made by the same code that
 searches the lake, so that the two engines cannot disagree about what a word is. Elasticsearch only splits at spaces.
 """
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tasks.folding import FOLDING_VERSION
-from tasks.passages import PASSAGES
+from tasks.text.folding import FOLDING_VERSION
+from tasks.text.passages import PASSAGES
 
 MAPPING_VERSION = 1
 BUILDER_VERSION = 1  # of documents.py

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import random
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import duckdb
 from elasticsearch import ApiError, TransportError
 
-from tasks.errors import Misconfigured, NightscribeError
-from tasks.lake.traces import unquoted
 from tasks.lake.views import Snapshot, connect
 from tasks.lake.vocabulary import spoken_languages
 from tasks.search import duck
-from tasks.search.answer import synonyms_of
 from tasks.search.elastic import ask
 from tasks.search.elastic.changes import seen
 from tasks.search.elastic.connection import Connection, reached
 from tasks.search.elastic.documents import current
 from tasks.search.elastic.index import create_index, give_up, live_index, ready, remove_given_up, swap
 from tasks.search.elastic.push import push
-from tasks.search.elastic.sync import Syncer, SyncReport, bring_up, finish, recorded
+from tasks.search.elastic.syncer import Syncer, SyncReport, bring_up, finish, recorded
 from tasks.search.elastic.target import Target
-from tasks.search.query import Query, make_query
-from tasks.settings import Settings
-
-ESTIMATE = 0.03  # Elasticsearch counts many videos by an estimate
-DRAWN = 10  # phrases of the archive that a new index must find
+from tasks.search.query import Query
+from tasks.search.trial import differing, drawn_queries, golden_queries, unquoted
 
 
 def rebuild(syncer: Syncer) -> SyncReport:
@@ -98,20 +90,6 @@ def gate(syncer: Syncer, connection: duckdb.DuckDBPyConnection, index: str, gold
     return problems
 
 
-def differing(query: Query, expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    """How an answer differs from the lake's: in moments, in videos where these fit on a page, or by far in their number."""
-    few = expected["total_videos"] <= query.limit
-    said = []
-    for what, slack in (("total_moments", 0.0), ("total_videos", 0.0 if few else ESTIMATE)):
-        if abs(expected[what] - found[what]) > slack * expected[what]:
-            said.append(f"To {query.text!r} the lake has {expected[what]} for {what}, the new index {found[what]}.")
-    if few and not said:
-        moments = [{v["video_id"]: v["moments"] for v in answer["videos"]} for answer in (expected, found)]
-        if moments[0] != moments[1]:
-            said.append(f"To {query.text!r} the new index has other moments than the lake.")
-    return said
-
-
 def _counts(syncer: Syncer, connection: duckdb.DuckDBPyConnection, index: str) -> list[str]:
     row = connection.execute(
         "SELECT (SELECT count(*) FROM video_facts), (SELECT coalesce(sum(rows), 0) FROM current_passages)"
@@ -124,39 +102,3 @@ def _counts(syncer: Syncer, connection: duckdb.DuckDBPyConnection, index: str) -
         if found != expected:
             problems.append(f"The lake has {expected} documents of kind {kind}, the new index {found}.")
     return problems
-
-
-def drawn_queries(connection: duckdb.DuckDBPyConnection) -> list[Query]:
-    """Phrases of four words from passages of the archive, the same ones for the same lake, and single words of them."""
-    rows = connection.execute(
-        "SELECT text FROM passages ORDER BY hash(video_id || passage_no) LIMIT $n", {"n": DRAWN}
-    ).fetchall()
-    chance = random.Random(0)
-    queries = []
-    for (text,) in rows:
-        words = text.split()
-        at = chance.randrange(max(1, len(words) - 3))
-        for typed, phrase in ((" ".join(words[at : at + 4]), True), (words[at], False)):
-            try:
-                queries.append(make_query(typed, phrase=phrase))
-            except NightscribeError:  # no letter in it
-                continue
-    return queries
-
-
-def golden_queries(settings: Settings, languages: Sequence[str]) -> Sequence[Query]:
-    """The queries of the settings' file, with the settings' synonyms.
-
-    Raises:
-        Misconfigured: a file cannot be read. BadQuery: a line of it is no query.
-    """
-    path = settings.golden_queries
-    if path is None:
-        return []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"golden_queries {path} cannot be read: {error}", next="Mend the setting.") from error
-    asked = [line for line in lines if line.strip() and not line.startswith("#")]
-    synonyms = synonyms_of(settings)
-    return [make_query(line, languages=languages or ("en",), synonyms=synonyms) for line in asked]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.alike import forgives, language_code, stem, stem_language
 from tasks.search.elastic.mapping import BORDER
 from tasks.search.query import Query, Saying, Slot
+from tasks.text.stemming import forgives, language_code, stem, stem_language
 
 Clause = dict[str, Any]
 EACH_WORD = 1000.0  # above every sum of scores by how rare and frequent words are

@@ -15,7 +15,7 @@ from tasks.search.elastic.connection import reached
 from tasks.search.elastic.documents import Wanted, current
 from tasks.search.elastic.index import check_index, live_index
 from tasks.search.elastic.push import Pushed, push, removal
-from tasks.search.elastic.sync import Syncer, SyncReport, recorded, settle
+from tasks.search.elastic.syncer import Syncer, SyncReport, recorded, settle
 from tasks.search.elastic.target import Target
 
 PAGE = 5_000

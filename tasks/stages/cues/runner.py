@@ -8,7 +8,7 @@ from typing import Any
 
 from tasks.records import Cue
 from tasks.stages.base import Input, Rows
-from tasks.subtitles import CueRules, make_cues
+from tasks.text.cues import CueRules, make_cues
 
 
 @dataclass(frozen=True)

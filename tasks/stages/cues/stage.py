@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tasks.stages.base import Runner, Stage, Table
-
-if TYPE_CHECKING:
-    from tasks.models import ModelSet
-    from tasks.settings import Settings
-    from tasks.subtitles import CueRules
-
-
-def options(models: ModelSet, settings: Settings) -> CueRules:
-    from tasks.subtitles import CueRules
-
-    return CueRules.of(settings)
+from tasks.stages.cues.options import CuesSettings, options
+from tasks.text.cues import CueRules
 
 
 def load(options: CueRules, device: str) -> Runner:
@@ -28,6 +17,7 @@ CUES = Stage(
     name="cues",
     about="Subtitles: the words in lines that a person can read, each shown long enough.",
     needs=("words",),
+    settings=CuesSettings,
     options=options,
     load=load,
     unit="words",

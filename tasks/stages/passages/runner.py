@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.folding import fold_word
-from tasks.passages import cut_passages
 from tasks.records import Word
 from tasks.stages.base import Input, Rows
+from tasks.text.folding import fold_word
+from tasks.text.passages import cut_passages
 
 
 @dataclass(frozen=True)

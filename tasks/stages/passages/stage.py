@@ -2,31 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from tasks.folding import FOLDING_VERSION
-from tasks.passages import PASSAGES as CUT
 from tasks.stages.base import Runner, Stage, Table
-
-if TYPE_CHECKING:
-    from tasks.models import ModelSet
-    from tasks.settings import Settings
-
-
-@dataclass(frozen=True)
-class PassagesOptions:
-    """How passages are cut, and by which version of the rules words are folded."""
-
-    cut: tuple[int, ...] = CUT
-    folding: int = FOLDING_VERSION
-
-    def described(self) -> dict[str, Any]:
-        return {"passages": list(self.cut), "folding": self.folding}
-
-
-def options(models: ModelSet, settings: Settings) -> PassagesOptions:
-    return PassagesOptions()
+from tasks.stages.passages.options import PassagesOptions, options
 
 
 def load(options: PassagesOptions, device: str) -> Runner:
@@ -47,7 +24,7 @@ PASSAGES = Stage(
     tables=(
         Table(
             name="passages",
-            # `text` is the passage as search compares it (tasks/folding.py), one space between words and one at each end;
+            # `text` is the passage as search compares it (tasks/text/folding.py), one space between words and one at each end;
             # `carried` likewise the words before it, from `first_carried` on; `said` is the passage as it was said, null
             # where that is `text`.
             columns={

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from tasks.stages.base import Input, Rows
-from tasks.stages.topics.stage import TopicsOptions
-from tasks.topics import TopicModel, classify, load_topics
+from tasks.stages.topics.options import TopicsOptions
+from tasks.text.topics import TopicModel, classify, load_topics
 
 
 @dataclass(frozen=True)

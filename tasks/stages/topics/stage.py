@@ -2,41 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
 from tasks.stages.base import Runner, Stage, Table
-
-if TYPE_CHECKING:  # every query reads these declarations, and none of them a model
-    from tasks.models import ModelRef, ModelSet
-    from tasks.settings import Settings
-
-
-@dataclass(frozen=True, kw_only=True)
-class TopicsOptions:
-    """A model, None for none: then a video has no topics."""
-
-    model: ModelRef | None
-    window_s: float
-    keep: int
-
-    def described(self) -> dict[str, Any]:
-        return {
-            "model": self.model.name if self.model else None,
-            "files": self.model.files if self.model else None,
-            "revision": self.model.revision if self.model else None,
-            "window_s": self.window_s,
-            "keep": self.keep,
-            "version": 1,
-        }
-
-
-def options(models: ModelSet, settings: Settings) -> TopicsOptions:
-    return TopicsOptions(
-        model=models.ref("topics") if models.topics else None,
-        window_s=settings.topic_window_s,
-        keep=settings.topic_keep,
-    )
+from tasks.stages.topics.options import TopicsOptions, TopicsSettings, options
 
 
 def load(options: TopicsOptions, device: str) -> Runner:
@@ -50,6 +17,7 @@ TOPICS = Stage(
     about="What a video and each of its parts are about, by a text classifier.",
     needs=("metadata",),
     uses=("words",),
+    settings=TopicsSettings,
     options=options,
     load=load,
     device="gpu",

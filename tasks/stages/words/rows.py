@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.folding import fold_word
 from tasks.records import Word
+from tasks.text.folding import fold_word
 
 
 def word_rows(words: Sequence[Word]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from example.letters.stage import LettersOptions
+from example.letters.options import LettersOptions
 from tasks.stages.base import Input, Rows
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from example.loudness.stage import LoudnessOptions
+from example.loudness.options import LoudnessOptions
 from tasks.stages.base import Input, Rows
 
 

@@ -2,28 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
+from example.loudness.options import LoudnessOptions, LoudnessSettings, options
 from tasks.stages.base import Runner, Stage, Table
-
-if TYPE_CHECKING:
-    from tasks.models import ModelSet
-    from tasks.settings import Settings
-
-
-@dataclass(frozen=True)
-class LoudnessOptions:
-    every_s: int
-
-    def described(self) -> dict[str, Any]:
-        return {"every_s": self.every_s}
-
-
-def options(models: ModelSet, settings: Settings) -> LoudnessOptions | None:
-    every = int(os.environ.get("EXAMPLE_LOUDNESS", "1"))
-    return LoudnessOptions(every) if every else None
 
 
 def load(options: LoudnessOptions, device: str) -> Runner:
@@ -36,6 +16,7 @@ LOUDNESS = Stage(
     name="loudness",
     about="How loud each second of the sound is.",
     needs=("sound",),
+    settings=LoudnessSettings,
     options=options,
     load=load,
     device="gpu",  # it is not, and waits for its turn as if it were

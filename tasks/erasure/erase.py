@@ -1,0 +1,338 @@
+"""Taking videos out of the lake for good: rows, history, vocabulary, reports, and every file that still has them.
+
+The order makes it safe to be killed: a bare row comes first, from which on no view shows the video; what later steps
+must know (its keys, its words) goes last. Run again, each step finds what is left of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.erasure.log_texts import clean_log
+from tasks.erasure.note_texts import clean_notes
+from tasks.erasure.traces import clean_reports, cleaned, drop_words, restore_words, said_elsewhere, vanishing
+from tasks.lake.commit import new_generation
+from tasks.lake.copies import content_name, veiled
+from tasks.lake.files import read_bytes, table_files
+from tasks.lake.maintain import STAGED, delete_rows, vacuum
+from tasks.lake.rewrite import among, each, rewrite
+from tasks.lake.schema import OF_VIDEOS, TABLES
+from tasks.lake.store import Lake, retry_commit
+from tasks.lake.views import connect
+from tasks.records import Status
+from tasks.sources.listing import SIDECAR_SUFFIXES
+
+ID_OF = "substr(sha256({} || chr(0) || {}), 1, 20)"  # of bucket and key
+BURIED = "status IN ('forgotten', 'gone') AND key = ''"  # a bare row: all that is left of a video
+UNFINISHED = "unfinished"  # the reason of a bare row, as long as something may be left
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the lake knows of videos before they are forgotten; little where an earlier try came far."""
+
+    ids: tuple[str, ...]
+    rows: tuple[dict[str, Any], ...]  # of `videos`, without bare ones
+    given: tuple[tuple[str, str, str], ...] = ()  # id, URI of the bucket and key, where the one who asks knows them
+
+    @property
+    def objects(self) -> tuple[tuple[str, str, str], ...]:
+        """Id, URI of the bucket, and key."""
+        named = {(row["video_id"], row["bucket_uri"] or "", row["key"]) for row in self.rows if row["key"]}
+        return tuple(sorted(named | set(self.given)))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(sorted({key for _, _, key in self.objects}))
+
+    @property
+    def sidecars(self) -> tuple[str, ...]:
+        """Names that metadata beside them may have."""
+        stems = {stem for key in self.keys for stem in (key, re.sub(r"\.[^./]*$", "", key))}
+        return tuple(sorted(f"{stem}{suffix}" for stem in stems for suffix in SIDECAR_SUFFIXES))
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """By what a report is known to name one of them: ids, and keys as JSON writes them."""
+        return (
+            *self.ids,
+            *sorted({json.dumps(key, ensure_ascii=plain)[1:-1] for key in self.keys for plain in (True, False)}),
+        )
+
+
+@dataclass
+class Erased:
+    """What went, by table; `left` says what could not go yet, as sentences."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    files_rewritten: dict[str, int] = field(default_factory=dict)
+    files_removed: dict[str, int] = field(default_factory=dict)
+    vocabulary: int = 0
+    reports: int = 0
+    log_files: int = 0
+    log_cleaned: int = 0
+    checked_files: int = 0
+    left: list[str] = field(default_factory=list)
+
+    def add(self, other: Erased) -> None:
+        """Count what went another time."""
+        for mine, more in (
+            (self.rows, other.rows),
+            (self.files_rewritten, other.files_rewritten),
+            (self.files_removed, other.files_removed),
+        ):
+            for table, n in more.items():
+                mine[table] = mine.get(table, 0) + n
+        self.vocabulary += other.vocabulary
+        self.reports += other.reports
+        self.log_files += other.log_files
+        self.log_cleaned += other.log_cleaned
+        self.checked_files += other.checked_files
+        self.left += other.left
+
+
+def known_of(lake: Lake, ids: Sequence[str], names: Sequence[str] = ()) -> Known:
+    """Everything that rows of `videos` say of these videos, history included. Of `names` that are keys of videos which are
+    forgotten already, what follows from them."""
+    connection = connect(lake)
+    given = connection.execute(
+        "SELECT DISTINCT v.video_id, coalesce(v.bucket_uri, v.bucket), n.name FROM videos v, "
+        "(SELECT unnest($names::VARCHAR[]) AS name) n WHERE v.video_id IN (SELECT unnest($ids)) "
+        f"AND v.video_id = {ID_OF.format('v.bucket', 'n.name')} ORDER BY ALL",
+        {"ids": list(ids), "names": list(names)},
+    ).fetchall()
+    found = connection.execute(
+        "SELECT video_id, generation, bucket, coalesce(bucket_uri, bucket) AS bucket_uri, key, fingerprint, size_bytes, "
+        f"language, content_sha256 FROM _videos WHERE video_id IN (SELECT unnest($ids)) AND NOT ({BURIED}) "
+        "ORDER BY ALL",
+        {"ids": list(ids)},
+    )
+    columns = [column[0] for column in found.description or ()]
+    return Known(
+        tuple(ids), tuple(dict(zip(columns, row, strict=True)) for row in found.fetchall()), tuple(map(tuple, given))
+    )
+
+
+def bury(lake: Lake, known: Known, status: Status) -> None:
+    """Give each video its bare row. A video that has one as its newest row keeps it."""
+    newest = dict(
+        connect(lake)
+        .execute(
+            f"SELECT video_id, (generation, {BURIED} AND status = $status) FROM videos WHERE video_id IN (SELECT unnest($ids))",
+            {"ids": list(known.ids), "status": status},
+        )
+        .fetchall()
+    )
+    now = datetime.now(UTC)
+    rows = []
+    for video_id in known.ids:
+        last, buried = newest.get(video_id, (0, False))
+        if not buried:
+            mine = [row for row in known.rows if row["video_id"] == video_id]
+            # One that has gone before has no hash in its newest row.
+            told = [row for row in mine if row["content_sha256"]] or [row for row in mine if name_of(row)] or mine
+            rows.append(_bare_row(video_id, last, status, told[-1] if told else {}, now))
+    lake.append("videos", rows, batch_id=f"forget-{hashlib.sha256(repr(rows).encode()).hexdigest()[:32]}")
+
+
+def _bare_row(video_id: str, last: int, status: Status, row: dict[str, Any], now: datetime) -> dict[str, Any]:
+    return {
+        "video_id": video_id,
+        "generation": new_generation(last, time.time_ns() // 1_000_000),
+        "bucket": row.get("bucket"),
+        "bucket_uri": row.get("bucket_uri"),
+        "key": "",
+        "title": "",
+        "title_words": "",
+        "description": "",
+        "tags": [],
+        "status": status,
+        "reason": UNFINISHED,
+        "attempts": 0,
+        "n_words": 0,
+        # By these a copy under another name is known, and nothing else.
+        "fingerprint": veiled(name_of(row)) if status == "forgotten" else None,
+        "content_sha256": veiled(row.get("content_sha256")) if status == "forgotten" else None,
+        "size_bytes": row.get("size_bytes") if status == "forgotten" else None,
+        "indexed_at": now,
+    }
+
+
+def name_of(row: dict[str, Any]) -> str | None:
+    """The name of a row's content that its store vouches for."""
+    return content_name(row.get("bucket_uri") or "", row.get("fingerprint") or "")
+
+
+def erase(lake: Lake, known: Known, *, grace_h: float) -> Erased:
+    """Remove everything but the bare rows. Afterwards no file of the lake has a word of them, unless `left` says so.
+
+    Files that no snapshot names any more go at once: a query that is under way on an older snapshot may fail.
+    """
+    done = Erased()
+    connection = connect(lake)
+    reports = clean_reports(lake, connection, known.marks)
+    done.reports = sum(reports.values()) + clean_notes(
+        lake, (*known.keys, *known.sidecars), lambda text: cleaned(text, known.marks)
+    )
+    words = vanishing(connection, known.ids)
+    drop_words(lake, words)
+    done.vocabulary = sum(map(len, words.values()))
+    those = among("video_id", known.ids)
+    for name in OF_VIDEOS:
+        _remove(lake, name, those, done)
+    _remove(lake, "videos", f"{those} AND NOT ({BURIED})", done)
+    _remove(lake, "videos", f"{those} AND {_not_newest(lake, known.ids)}", done)
+    # By writers that came while we looked.
+    back = said_elsewhere(connect(lake), known.ids, words) if any(words.values()) else {}
+    if back:
+        restore_words(lake, back)
+        done.vocabulary -= sum(map(len, back.values()))
+    for name in TABLES:
+        removed = [*_vacuum_dead(lake, name), *vacuum(lake, name, grace_h)]
+        if removed:
+            done.files_removed[name] = len(removed)
+        log = clean_log(lake, name)
+        done.log_files += log.read
+        done.log_cleaned += log.cleaned
+    verify(lake, known, done)
+    return done
+
+
+def settle(lake: Lake, known: Known) -> None:
+    """Say in the bare rows that nothing is left; the last step."""
+    rewrite(
+        lake,
+        "videos",
+        among("video_id", known.ids),
+        each("videos", lambda row: {**row, "reason": None} if row["reason"] == UNFINISHED else row),
+    )
+
+
+def half_forgotten(connection: duckdb.DuckDBPyConnection) -> list[tuple[Status, list[str]]]:
+    """Videos whose bare row is not settled, or has older rows beside it, by status: of them something was left."""
+    return connection.execute(
+        f"SELECT status, list(video_id ORDER BY video_id) FROM videos WHERE {BURIED} AND (reason = '{UNFINISHED}' OR video_id IN "
+        "(SELECT video_id FROM _videos GROUP BY ALL HAVING count(*) > 1)) GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+
+
+def gone_before(connection: duckdb.DuckDBPyConnection, when: datetime) -> list[str]:
+    """Videos that have not been in the bucket since then, and of which the lake still has something."""
+    rows = connection.execute(
+        f"SELECT video_id FROM videos WHERE status = 'gone' AND NOT ({BURIED}) AND indexed_at <= $when ORDER BY 1",
+        {"when": when},
+    ).fetchall()
+    return [video_id for (video_id,) in rows]
+
+
+def still_gone(connection: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> list[str]:
+    """Those of the videos that have not come back to the bucket."""
+    rows = connection.execute(
+        "SELECT video_id FROM videos WHERE status = 'gone' AND video_id IN (SELECT unnest($ids)) ORDER BY 1",
+        {"ids": list(ids)},
+    ).fetchall()
+    return [video_id for (video_id,) in rows]
+
+
+# -- rows and files ----------------------------------------------------------------------------------------------------
+
+
+def _remove(lake: Lake, name: str, predicate: str, done: Erased) -> None:
+    rows, files = delete_rows(lake, name, predicate)
+    if rows:
+        done.rows[name] = done.rows.get(name, 0) + rows
+    if files:
+        done.files_rewritten[name] = done.files_rewritten.get(name, 0) + files
+
+
+def _not_newest(lake: Lake, ids: Sequence[str]) -> str:
+    """The condition for all but the newest row of each."""
+    rows = (
+        connect(lake)
+        .execute("SELECT video_id, generation FROM videos WHERE video_id IN (SELECT unnest($ids))", {"ids": list(ids)})
+        .fetchall()
+    )
+    newest = ", ".join(f"'{video_id}/{generation}'" for video_id, generation in rows) or "''"
+    return f"video_id || '/' || CAST(generation AS STRING) NOT IN ({newest})"
+
+
+def _vacuum_dead(lake: Lake, name: str) -> list[str]:
+    """Remove the files that the log calls removed. Those of writers who have not committed yet are not among them."""
+    time.sleep(0.002)  # what was removed in this millisecond is too young
+    files: list[str] = retry_commit(
+        lambda: lake.table(name).vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False, full=False),
+        what=f"vacuum of {name}",
+    )
+    return files
+
+
+# -- proof -------------------------------------------------------------------------------------------------------------
+
+
+def verify(lake: Lake, known: Known, done: Erased) -> None:
+    """Look into every file of the lake's tables, live or not, for rows of the videos; what is found goes to `left`."""
+    connection = connect(lake)
+    ids = {"ids": list(known.ids)}
+    for name in OF_VIDEOS:
+        row = connection.execute(
+            f"SELECT count(*) FROM _{name} WHERE video_id IN (SELECT unnest($ids))", ids
+        ).fetchone()
+        if row and row[0]:
+            done.left.append(f"{row[0]} rows of {name}: a run has written them meanwhile.")
+    row = connection.execute(
+        f"SELECT count(*) FROM _videos WHERE video_id IN (SELECT unnest($ids)) AND NOT ({BURIED})", ids
+    ).fetchone()
+    if row and row[0]:
+        done.left.append(f"{row[0]} rows of videos: a run has written them meanwhile.")
+    for name in TABLES:
+        live = {file.rsplit("/", 1)[-1] for file in lake.files(name)}
+        done.checked_files += len(live)
+        strange = 0
+        for path in table_files(lake, name):
+            if path.rsplit("/", 1)[-1] not in live:
+                done.checked_files += 1
+                strange += _has(lake, name, path, known, connection)
+        if strange:
+            done.left.append(
+                f"{strange} files of {name} that no commit names: of a run under way, or of one that was killed. They are "
+                "removed when they are older than sweep_grace_h."
+            )
+
+
+def _has(lake: Lake, name: str, path: str, known: Known, connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a file may have something of the videos; one that is not whole may."""
+    if not path.endswith(".parquet"):
+        return STAGED in path.rsplit("/", 1)[-1]
+    import io
+
+    import pyarrow.parquet as pq
+
+    try:
+        data = read_bytes(lake, path)
+    except FileNotFoundError:
+        return False
+    try:
+        file = pq.ParquetFile(io.BytesIO(data))
+        if "video_id" in TABLES[name]:
+            return bool(pc.any(pc.is_in(file.read(["video_id"])["video_id"], value_set=pa.array(known.ids))).as_py())
+        if "report_json" in TABLES[name]:
+            texts = file.read(["report_json"])["report_json"].to_pylist()
+            return any(cleaned(text, known.marks) != text for text in texts if text)
+        if "word" in TABLES[name]:  # of whomever: words that the vocabulary has not may be theirs
+            own = connection.cursor()
+            own.register("strange", file.read(["language", "word"]))
+            return bool(own.execute("FROM strange ANTI JOIN _vocabulary USING (language, word) LIMIT 1").fetchall())
+    except pa.ArrowException:
+        return True
+    return False

@@ -1,0 +1,1 @@
+"""Which models are used, at which commit, and how they are loaded."""

@@ -1,0 +1,1 @@
+"""What a run does: finds what is due, estimates it, does it and reports it."""

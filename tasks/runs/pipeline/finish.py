@@ -1,0 +1,187 @@
+"""Finish: words from the decoders, all other stages from them, rows of all of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from tasks.errors import DecoderDied, ObjectChanged, Permanent, Transient, Unexpected, foreseen
+from tasks.records import Outcome, Result, Word
+from tasks.runs.pipeline.known import Known, load_current, made_from
+from tasks.runs.pipeline.listen import hear, listen
+from tasks.runs.pipeline.making import Making
+from tasks.runs.pipeline.prepare import read_next
+from tasks.runs.pipeline.run_stages import run_stages
+from tasks.runs.pipeline.state import Batch, Item, Pipeline
+from tasks.speech.pool import gather
+from tasks.stages.base import Input
+from tasks.stages.recipes import beside
+from tasks.stages.registry import STAGES
+from tasks.stages.words.rows import word_rows
+
+CLEARLY = 0.8  # of the words of the better of two sounds: one that has more of them is as good
+
+
+def finish(run: Pipeline, batch: Batch) -> Batch:
+    """Collect words, and make the stages that stand on them; afterwards every item has its result.
+
+    Raises:
+        DecoderDied: a beam search process was killed; the next try listens to the batch again.
+    """
+    if not batch.heard:
+        listen(run, batch)
+    known = _known(run, batch)
+    for item in batch.items:
+        if item.result is None:
+            started = time.monotonic()
+            try:
+                with foreseen():
+                    if item.work.is_heard:
+                        item.result = _with_words(run, item, _heard(run, item), started)
+                    else:
+                        item.result = _beside_words(run, item, known)
+            except DecoderDied:
+                batch.heard = False
+                raise
+            except (Permanent, Transient, Unexpected) as error:
+                if item.work.is_heard:
+                    item.seconds["words"] = time.monotonic() - started
+                item.result = run.failed(item, error)
+        elif item.making is None and item.result.status == "no_audio":
+            item.making = _making(item, item.result)
+        if item.making is None or item.making.input.sound is None:
+            discard(item)
+    for item in batch.items:
+        old = known.get(item.work.video_id)
+        if old is not None and item.making is not None:
+            item.making.there |= old.there - set(item.work.stages)
+    run_stages(run, [item.making for item in batch.items if item.making is not None])
+    for item in batch.items:
+        discard(item)
+        assert item.result is not None
+        item.result = _whole(run, item, item.result, known.get(item.work.video_id))
+    return batch
+
+
+def _known(run: Pipeline, batch: Batch) -> dict[str, Known]:
+    """What the lake has of the videos of which only some stages are made."""
+    ids = [item.work.video_id for item in batch.items if not item.work.whole]
+    if not ids:
+        return {}
+    stages = made_from(name for item in batch.items if not item.work.is_heard for name in item.work.stages)
+    return run.seen.read(lambda lake: load_current(lake, ids, stages))
+
+
+def _whole(run: Pipeline, item: Item, result: Result, old: Known | None) -> Result:
+    """The result with its stages; of some stages only, beside what the lake has."""
+    if item.making is None:
+        return result
+    seconds = {name: spent for name, spent in item.seconds.items() if name not in item.making.outcomes}
+    result = replace(result, outcomes=item.making.outcomes, seconds=seconds)
+    if old is None:
+        return result
+    heard = item.work.is_heard
+    made = item.work.stages if heard else tuple(item.making.outcomes)
+    return replace(
+        result,
+        recipes=beside(run.recipes, {name: one["recipe"] for name, one in old.runs.items()}, made),
+        beside=old.beside(new_metadata=heard, new_transcript=heard),
+    )
+
+
+def discard(item: Item) -> None:
+    """Let go of what an item holds in memory and in scratch."""
+    for hearing in item.hearings:
+        hearing.futures = []
+        Path(hearing.audio.path).unlink(missing_ok=True)
+
+
+def _heard(run: Pipeline, item: Item) -> tuple[Word, ...]:
+    """The words of a video. Of rivals the better is kept; while there is no word, the next sound is heard."""
+    words = [gather(hearing.futures) for hearing in item.hearings]
+    first = item.hearings[0]
+    while not any(words) and item.sources:
+        discard(item)
+        read_next(run, item)
+        hear(run, [item])
+        words = [gather(hearing.futures) for hearing in item.hearings]
+        if not any(words) and not item.sources:  # what the row names is what was chosen first
+            discard(item)
+            item.hearings, words = [first], [()]
+    worth = [sum(word.confidence**2 for word in said) for said in words]
+    best = worth.index(max(worth))
+    if len(words) > 1 and min(worth) > CLEARLY * max(worth):
+        best = 0
+        channels = ", ".join(str(hearing.audio.channels[0]) for hearing in item.hearings)
+        item.note = (
+            f"Channels {channels} are different programmes; the first was heard. Set audio_channels for another."
+        )
+    item.hearings.insert(0, item.hearings.pop(best))
+    assert item.probe is not None
+    item.probe = item.probe.seen_with(item.hearings[0].audio.track)
+    return words[best]
+
+
+def _with_words(run: Pipeline, item: Item, words: tuple[Word, ...], started: float) -> Result:
+    hearing, probed = item.hearings[0], item.probe
+    audio = hearing.audio
+    assert probed is not None
+    length_ms = audio.end_ms
+    if audio.clock != "jumps" and (probed.exact or (length_ms is None and probed.video_stream is not None)):
+        length_ms = probed.duration_ms  # a picture may go on after the sound
+    result = replace(
+        run.result(item, "indexed" if words else "no_speech"),
+        reason="truncated" if audio.incomplete else None,
+        error=audio.incomplete or item.note,
+        duration_ms=max(audio.duration_ms, length_ms or 0),
+        words=words,
+        speech_ms=round(hearing.speech_frames * run.acoustic.frame_ms),
+    )
+    item.making = _making(item, result)
+    item.making.there |= {"emissions", *(["words"] if words else [])}
+    item.making.outcomes["emissions"] = Outcome(seconds=item.seconds.get("emissions", 0.0))
+    item.making.outcomes["words"] = Outcome({"words": word_rows(words)}, time.monotonic() - started)
+    return result
+
+
+def _beside_words(run: Pipeline, item: Item, known: Mapping[str, Known]) -> Result:
+    """A video of which stages are made of the object, and its words stay."""
+    old = known.get(item.work.video_id)
+    if old is None:
+        raise ObjectChanged("What the lake had of it has gone since the scan.")
+    result = replace(
+        run.result(item, old.video["status"]),
+        metadata=old.metadata,
+        duration_ms=old.video["duration_ms"],
+        language=old.video["language"],
+        spoken=(old.video["n_words"], old.video["confidence"]),
+    )
+    item.making = _making(item, result)
+    item.making.tries = old.tries
+    item.making.input = replace(item.making.input, words=old.words, rows=old.rows)
+    return result
+
+
+def _making(item: Item, result: Result) -> Making:
+    """The stages of an item, with what it has itself: its metadata, and its sound where one is decoded."""
+    sound = item.hearings[0].audio if item.hearings else None
+    kept = sound if STAGES.needing("sound", [name for name in item.work.stages if STAGES[name].load]) else None
+    input = Input(
+        video_id=result.work.video_id,
+        duration_ms=result.duration_ms or 0,
+        language=result.language,
+        metadata=result.metadata,
+        words=result.words,
+        sound=kept,
+    )
+    making = Making(input, item.work.stages, {"metadata", *(["sound"] if sound else [])})
+    if not sound:
+        making.outcomes = {name: Outcome() for name in item.work.stages if "sound" in STAGES[name].needs}
+    return making
+
+
+def commit_batch(run: Pipeline, batch: Batch) -> list[Result]:
+    """Write the batch's results; the last step."""
+    return run.commit([item.result for item in batch.items if item.result is not None])

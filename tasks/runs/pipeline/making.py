@@ -1,0 +1,21 @@
+"""A video of which stages are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tasks.records import Outcome
+from tasks.stages.base import Input
+
+
+@dataclass
+class Making:
+    """A video of which stages are made. `there` are the sources and stages that have something, `tries` how often a stage
+    failed before; `outcomes` grow."""
+
+    input: Input
+    wanted: Sequence[str]
+    there: set[str]
+    tries: Mapping[str, int] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)

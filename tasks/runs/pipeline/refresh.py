@@ -1,0 +1,163 @@
+"""Make stages of videos from what the lake already has: new cue rules, a new topic model, new metadata. No object is read,
+and only the rows of these stages are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import duckdb
+
+from tasks.errors import BadSidecar, ObjectChanged, Permanent
+from tasks.records import Metadata, Outcome, Result, Work
+from tasks.runs.pipeline.known import Known, Pair, load_current, load_known, made_from
+from tasks.runs.pipeline.making import Making
+from tasks.runs.pipeline.run_stages import run_stages
+from tasks.runs.pipeline.state import Pipeline
+from tasks.sources.metadata import make_metadata, parse_sidecar, title_of
+from tasks.stages.base import Input
+from tasks.stages.recipes import beside
+from tasks.stages.registry import STAGES
+
+
+def refresh(pipeline: Pipeline, work: Sequence[Work]) -> list[Result]:
+    """New results for videos whose words stay, or are those of the same content under another name; the caller commits
+    them.
+
+    A video whose rows have gone since the scan is left out: it is due again.
+    """
+    copies = [item for item in work if item.source_id is not None]
+    own = [item for item in work if item.source_id is None]
+    sources = {source for item in copies if (source := _source(item)) is not None}
+    read = made_from(name for item in own for name in item.stages)
+    of_copies = pipeline.seen.read(lambda lake: load_known(lake, sources, STAGES.names))
+    current = pipeline.seen.read(lambda lake: load_current(lake, [item.video_id for item in own], read))
+    results, makings = [], []
+    for item in work:
+        source = _source(item)
+        old = current.get(item.video_id) if source is None else of_copies.get(source)
+        if old is not None:
+            result, making = _again(pipeline, item, old) if source is None else _copied(pipeline, item, old)
+            results.append(result)
+            makings.append(making)
+    run_stages(pipeline, makings)
+    return [replace(result, outcomes=making.outcomes) for result, making in zip(results, makings, strict=True)]
+
+
+def take_over(
+    connection: duckdb.DuckDBPyConnection, pipeline: Pipeline, work: Work, metadata: Metadata
+) -> tuple[Result, Making] | None:
+    """The result of a video of which the lake has the same content as `work.source_id`, and the stages of it that are still to
+    be made; None when it has not any more."""
+    source = _source(work)
+    known = load_known(connection, {source} if source else set(), STAGES.names)
+    return _copied(pipeline, work, known[source], metadata) if source in known else None
+
+
+def _source(work: Work) -> Pair | None:
+    """Video and generation whose words a copy takes over."""
+    if work.source_id is None or work.source_generation is None:
+        return None
+    return work.source_id, work.source_generation
+
+
+def _again(pipeline: Pipeline, work: Work, old: Known) -> tuple[Result, Making]:
+    """The stages of `work` anew, beside all others."""
+    metadata, warning = _metadata_again(pipeline, work, old) if work.why == "metadata" else (old.metadata, None)
+    video = old.video
+    result = replace(
+        _result(pipeline, work, old, metadata),
+        recipes=beside(pipeline.recipes, {name: run["recipe"] for name, run in old.runs.items()}, work.stages),
+        sidecar_error=warning,
+        attempts=video["attempts"],
+        language=video["language"],
+        taken_from=video["taken_from"],
+        spoken=(video["n_words"], video["confidence"]),
+        beside=old.beside(new_metadata=work.why == "metadata"),
+    )
+    there = old.there - set(work.stages)
+    return result, Making(_input(result, old), work.stages, there, old.tries)
+
+
+def _copied(pipeline: Pipeline, work: Work, old: Known, metadata: Metadata | None = None) -> tuple[Result, Making]:
+    """A video with the words of another one. Stages that stand on its own metadata are made unless that is the same, and so are
+    those of another recipe than today's."""
+    warning = None
+    if metadata is None:
+        metadata, warning = _metadata_of_copy(pipeline, work, old)
+    result = replace(
+        _result(pipeline, work, old, metadata),
+        sidecar_error=warning,
+        attempts=1,
+        language=metadata.language or pipeline.models.language,
+        taken_from=old.video["video_id"],
+        words=old.words,
+    )
+    own = () if metadata == old.metadata else STAGES.after(["metadata"])
+    taken: dict[str, Outcome] = {}
+    for stage in STAGES:
+        run = old.runs.get(stage.name)
+        whole = all(one.name in taken for one in STAGES.stages_before(stage) if one.name in old.runs)
+        if run and whole and stage.name not in own and run["recipe"] == pipeline.recipes.hashes.get(stage.name):
+            rows = {table.name: old.rows.get(table.name, []) for table in stage.tables}
+            taken[stage.name] = Outcome(rows, None if stage.tables else 0.0)
+    there = {"metadata", *(name for name in taken if old.runs[name]["status"] == "done")}
+    return result, Making(_input(result, old), work.stages, there, outcomes=taken)
+
+
+def _result(pipeline: Pipeline, work: Work, old: Known, metadata: Metadata) -> Result:
+    video = old.video
+    return Result(
+        work=work,
+        bucket=pipeline.bucket.bucket_id,
+        bucket_uri=pipeline.bucket.uri,
+        status=video["status"],
+        metadata=metadata,
+        recipes=pipeline.recipes,
+        reason=video["reason"],
+        error=video["error"],
+        probe=old.probe,
+        duration_ms=video["duration_ms"],
+        audio_track=video["audio_track"],
+        audio_heard=tuple(video["audio_heard"] or ()),
+        clock=video["clock"],
+        speech_ms=video["speech_ms"],
+        content_sha256=video["content_sha256"],
+    )
+
+
+def _input(result: Result, old: Known) -> Input:
+    return Input(
+        video_id=result.work.video_id,
+        duration_ms=result.duration_ms or 0,
+        language=result.language,
+        metadata=result.metadata,
+        words=old.words,
+        rows=old.rows,
+    )
+
+
+def _metadata_again(pipeline: Pipeline, work: Work, old: Known) -> tuple[Metadata, str | None]:
+    """Metadata from the sidecar as it is now; what the container said is taken from the old row."""
+    if work.sidecar_key is None:
+        return make_metadata(work.key, {}, {}), None
+    try:
+        found = parse_sidecar(pipeline.bucket.sidecar(work.sidecar_key), work.sidecar_key)
+    except (BadSidecar, Permanent, ObjectChanged) as error:
+        return old.metadata, f"{error} The metadata stay as they were."
+    return make_metadata(work.key, found, {}), None
+
+
+def _metadata_of_copy(pipeline: Pipeline, work: Work, old: Known) -> tuple[Metadata, str | None]:
+    if work.sidecar_key is None:
+        if old.video["sidecar_fingerprint"] is None:
+            # What did not come from its name came from within the file, and is the same here.
+            named = old.metadata.title == title_of(old.video["key"])
+            return replace(old.metadata, title=title_of(work.key) if named else old.metadata.title, language=None), None
+        return make_metadata(work.key, {}, {}), None
+    try:
+        found = parse_sidecar(pipeline.bucket.sidecar(work.sidecar_key), work.sidecar_key)
+    except (BadSidecar, Permanent, ObjectChanged) as error:
+        return make_metadata(work.key, {}, {}), f"{error} The video was indexed without it."
+    return make_metadata(work.key, found, {}), None

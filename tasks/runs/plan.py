@@ -1,0 +1,131 @@
+"""What a run would do, and how long it would take: hours of media from a sample of the files, speed from past runs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import NightscribeError
+from tasks.lake.views import connect
+from tasks.media import probe
+from tasks.records import Work
+from tasks.runs.costs import estimate, ledger_recipe, media_hours
+from tasks.runs.session import Session
+from tasks.runs.stage_costs import StageEstimate, estimate_stages
+
+if TYPE_CHECKING:
+    import duckdb
+
+SAMPLE = 25
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Counts by reason, media hours and machine hours, with what they were estimated from."""
+
+    files: dict[str, int]
+    gone: int
+    stale: int
+    bytes: int
+    media_hours: float
+    machine_hours: float
+    cost: float | None
+    currency: str
+    assumptions: list[str]
+    first_keys: list[str]
+    stages: list[StageEstimate] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"estimate": asdict(self)}
+
+    def text(self, *more: str, notes: Sequence[str] = (), begins: bool = False) -> str:
+        """The plan for people, with `more` lines and `notes` on what was left out; its last one says that nothing was done,
+        unless the work `begins`."""
+        if not self.files and not self.gone:
+            stale = f" {self.stale} videos were made by an older recipe: --refresh." if self.stale else ""
+            return "\n".join([f"Nothing to do.{stale}", *notes])
+        lines = [f"{n:>8} {why}" for why, n in self.files.items()]
+        if self.gone:
+            lines.append(f"{self.gone:>8} gone from the bucket")
+        lines += [
+            "",
+            f"{sum(self.files.values())} files, {self.bytes / 1e9:.2f} GB, about {self.media_hours:.2f} hours of media: "
+            f"about {self.machine_hours:.2f} hours of a machine"
+            + ("." if self.cost is None else f", {self.cost:.2f} {self.currency}."),
+            *(_line(one, self.currency) for one in self.stages),
+            *self.assumptions,
+            "First: " + ", ".join(self.first_keys),
+            *more,
+            *notes,
+            *(() if begins else ("Nothing was done. Without --plan this is carried out.",)),
+        ]
+        return "\n".join(lines)
+
+
+def _line(one: StageEstimate, currency: str) -> str:
+    """`  topics     120 videos, about 0.02 hours, 0.01 USD`."""
+    spent = "not measured yet" if one.seconds is None else f"about {one.seconds / 3600:.2f} hours"
+    money = "" if one.cost is None else f", {one.cost:.2f} {currency}"
+    return f"  {one.stage:<12} {one.videos} video{'s' * (one.videos != 1)}, {spent}{money}"
+
+
+def make_plan(session: Session) -> Plan:
+    """Estimate a session's work without doing any of it."""
+    files: dict[str, int] = {}
+    for item in session.work:
+        why = "taken over" if item.source_id else _WHY.get(item.why, item.why)
+        files[why] = files.get(why, 0) + 1
+    heard = [item for item in session.fresh() if item.is_heard]
+    connection = connect(session.lake, lean=True, history=False) if session.lake.exists() else None
+    hours, by = _media_hours(session, heard, connection)
+    costs = estimate(
+        connection,
+        session.settings,
+        media_hours=hours,
+        recipe=ledger_recipe(session.recipes["emissions"], session.recipes["words"]),
+    )
+    stages = estimate_stages(connection, session.settings, session.recipes, session.work, media_hours=hours)
+    # What is heard goes by whole runs, start and end included; what is made beside it by its own stages.
+    beside = [item for item in session.work if not item.is_heard and item.source_id is None]
+    again = estimate_stages(connection, session.settings, session.recipes, beside, media_hours=0.0)
+    more_s = sum(one.seconds or 0.0 for one in again)
+    more_cost = sum(one.cost or 0.0 for one in again)
+    return Plan(
+        stages=stages,
+        files=files,
+        gone=len(session.scan.gone),
+        stale=session.scan.stale,
+        bytes=sum(item.size_bytes for item in heard),
+        media_hours=round(hours, 4),
+        machine_hours=round(costs.machine_hours + more_s / 3600, 4),
+        cost=None if costs.cost is None else round(costs.cost + more_cost, 6),
+        currency=costs.currency,
+        assumptions=[by, *costs.assumptions],
+        first_keys=[item.key for item in session.work[:5]],
+    )
+
+
+_WHY = {"failed": "retried stages", "missing": "missing stages"}
+
+
+def _media_hours(
+    session: Session, work: Sequence[Work], connection: duckdb.DuckDBPyConnection | None
+) -> tuple[float, str]:
+    """Hours by the seconds a byte of a sample of local files; a remote bucket is not read for a plan."""
+    total = sum(item.size_bytes for item in work)
+    readable = work if session.bucket.local else ()
+    sample = random.Random(0).sample(readable, min(SAMPLE, len(readable)))
+    seconds, size = 0.0, 0
+    for item in sample:
+        try:
+            path = session.bucket.local_path(item.key)
+            assert path is not None
+            seconds += (probe(path, session.settings).duration_ms or 0) / 1000
+        except (NightscribeError, OSError):
+            pass  # broken files take no time to transcribe
+        size += item.size_bytes
+    if not size or not seconds:
+        return media_hours(connection, ((item.key, item.size_bytes) for item in work))
+    return total * seconds / size / 3600, f"Length: by {len(sample)} files that were looked into."
