@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Status = Literal["indexed", "no_speech", "no_audio", "failed", "gone", "forgotten"]
 # Of a whole video: new, changed, retried. Of stages of a video that is indexed: made by another recipe or of something older
@@ -247,9 +247,18 @@ class Beside:
     new_transcript: bool = False
 
 
+class Shared(NamedTuple):
+    """Rows that another video has: whose, of which generation, and how many."""
+
+    video_id: str
+    generation: int
+    rows: int
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a stage of a video: rows of its tables without their keys, or the `reason` for which there are none."""
+    """What came of a stage of a video: rows of its tables without their keys, the rows of another video with the same content
+    (`shared`), or the `reason` for which there are none."""
 
     rows: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     seconds: float | None = None
@@ -257,6 +266,12 @@ class Outcome:
     error: str | None = None
     attempts: int = 1
     next_try_at: datetime | None = None
+    shared: Shared | None = None
+
+    @property
+    def count(self) -> int:
+        """How many rows there are, in all tables."""
+        return self.shared.rows if self.shared else sum(len(rows) for rows in self.rows.values())
 
 
 @dataclass(frozen=True, slots=True)

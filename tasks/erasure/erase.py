@@ -23,7 +23,7 @@ from tasks.erasure.log_texts import clean_log
 from tasks.erasure.note_texts import clean_notes
 from tasks.erasure.traces import clean_reports, cleaned, drop_words, restore_words, said_elsewhere, vanishing
 from tasks.lake.commit import new_generation
-from tasks.lake.copies import content_name, veiled
+from tasks.lake.copies import content_name, sharing, veiled
 from tasks.lake.files import read_bytes, table_files
 from tasks.lake.maintain import STAGED, delete_rows, vacuum
 from tasks.lake.rewrite import among, each, rewrite
@@ -295,6 +295,8 @@ def verify(lake: Lake, known: Known, done: Erased) -> None:
     ).fetchone()
     if row and row[0]:
         done.left.append(f"{row[0]} rows of videos: a run has written them meanwhile.")
+    if shared := sharing(connection, known.ids):
+        done.left.append(f"{shared} stage runs share its rows: a run has written them meanwhile.")
     for name in TABLES:
         live = {file.rsplit("/", 1)[-1] for file in lake.files(name)}
         done.checked_files += len(live)

@@ -27,7 +27,7 @@ from tasks.erasure.erase import (
     still_gone,
 )
 from tasks.errors import Misconfigured, NightscribeError
-from tasks.lake.copies import CONTENT_NAME
+from tasks.lake.copies import CONTENT_NAME, hand_over
 from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
@@ -59,6 +59,7 @@ class Certificate(Erased):
     caches: int = 0
     search: dict[str, Any] | None = None
     same_content: list[str] = field(default_factory=list)
+    handed_over: list[str] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
@@ -90,6 +91,10 @@ class Certificate(Erased):
         ]
         if self.same_content:
             lines.append(f"Same content {', '.join(self.same_content)}: these videos are not forgotten.")
+        if self.handed_over:
+            lines.append(
+                f"Handed over  to {', '.join(self.handed_over)}, which shared its rows and now have their own."
+            )
         lines += ["Not covered  " + "; ".join(NOT_COVERED) + "."]
         lines.append("Complete." if self.complete else "Not complete: run the same command again.")
         return "\n".join(lines)
@@ -133,6 +138,7 @@ def _forget(
 ) -> None:
     certificate.same_content += _same_content(lake, known)
     bury(lake, known, status)
+    certificate.handed_over += hand_over(lake, known.ids)
     subtitles, stuck = _subtitles(lake, known, folders, certificate)
     certificate.subtitles += subtitles
     if stuck:
@@ -181,7 +187,10 @@ def _subtitles(lake: Lake, known: Known, folders: Sequence[str], certificate: Ce
     every = connection.execute("SELECT video_id, max(key) FROM _videos WHERE key <> '' GROUP BY ALL").fetchall()
     cues: dict[str, list[str]] = {}
     for video_id, text in connection.execute(
-        "SELECT video_id, text FROM _cues WHERE video_id IN (SELECT unnest($ids))", {"ids": list(known.ids)}
+        "SELECT video_id, text FROM _cues WHERE video_id IN (SELECT unnest($ids)) UNION ALL SELECT s.video_id, c.text "
+        "FROM _cues c JOIN shared_runs s ON s.stage = 'cues' AND c.video_id = s.taken_from AND c.generation = s.taken_generation "
+        "WHERE s.video_id IN (SELECT unnest($ids))",
+        {"ids": list(known.ids)},
     ).fetchall():
         cues.setdefault(video_id, []).append(text)
     noted = connection.execute("SELECT DISTINCT folder, host FROM subtitle_folders ORDER BY ALL").fetchall()

@@ -91,7 +91,10 @@ def _mentions(text: str, mark: str) -> bool:
 # Words of all passages but those of some videos, in a language, or by videos whose language is not known yet.
 _OTHERS = """
 SELECT DISTINCT word FROM (
-    SELECT unnest(string_split(trim(p.text), ' ')) AS word FROM _passages p
+    SELECT unnest(string_split(trim(p.text), ' ')) AS word FROM (
+        SELECT video_id, text FROM _passages
+        UNION ALL SELECT s.video_id, t.text FROM _passages t JOIN shared_runs s
+        ON s.stage = 'passages' AND t.video_id = s.taken_from AND t.generation = s.taken_generation) p
     LEFT JOIN (SELECT DISTINCT video_id, language FROM _videos WHERE language IS NOT NULL) v USING (video_id)
     WHERE p.video_id NOT IN (SELECT unnest($ids)) AND (v.language IS NULL OR v.language IN (SELECT unnest($raw::VARCHAR[])))
 )

@@ -63,6 +63,30 @@ def commit(
     return results
 
 
+def unshared(lake: Lake, results: Sequence[Result]) -> list[Result]:
+    """Those of committed results that share rows which nobody else has any more: what they were taken from has been expired or
+    forgotten meanwhile, and its rows may be gone. Once a result is committed, its rows stay as long as it is there."""
+    shared = [
+        (r.work.video_id, r.generation, name, one.shared.video_id, one.shared.generation)
+        for r in results
+        for name, one in r.outcomes.items()
+        if one.shared
+    ]
+    if not shared:
+        return []
+    connection = connect(lake, Snapshot({"stage_runs": tuple(lake.files("stage_runs"))}, 0), lean=True, history=False)
+    columns = [list(column) for column in zip(*shared, strict=True)]
+    lost = connection.execute(
+        "SELECT DISTINCT video_id FROM (SELECT unnest($ids) AS video_id, unnest($generations) AS generation, unnest($stages) AS stage, "
+        "unnest($sources) AS rows_of, unnest($at) AS rows_generation) s WHERE NOT EXISTS (FROM every_run r WHERE r.stage = s.stage "
+        "AND coalesce(r.taken_from, r.video_id) = s.rows_of AND coalesce(r.taken_generation, r.generation) = s.rows_generation "
+        "AND (r.video_id <> s.video_id OR r.generation <> s.generation))",
+        dict(zip(("ids", "generations", "stages", "sources", "at"), columns, strict=True)),
+    ).fetchall()
+    ids = {video_id for (video_id,) in lost}
+    return [result for result in results if result.work.video_id in ids]
+
+
 def forgotten_meanwhile(lake: Lake, results: Sequence[Result], *, copies: bool = True) -> set[str]:
     """Videos that were forgotten since their work was found, with `copies` also those whose words are taken from such a
     one: nothing may be written of them."""
@@ -108,7 +132,7 @@ def run_rows(result: Result) -> list[dict[str, Any]]:
         {
             "video_id": video_id,
             "stage": name,
-            "occasion": "later" if beside else "visit",
+            "occasion": "copy" if outcome.shared else "later" if beside else "visit",
             "generation": generation,
             "object_generation": beside.object_generation if beside else generation,
             "recipe": result.recipes[name],
@@ -119,9 +143,11 @@ def run_rows(result: Result) -> list[dict[str, Any]]:
             "error": outcome.error,
             "attempts": outcome.attempts,
             "next_try_at": outcome.next_try_at,
-            "rows": sum(len(rows) for rows in outcome.rows.values()),
+            "rows": outcome.count,
             "units": (result.duration_ms or 0) / 1000 if STAGES[name].unit == "media_s" else result.n_words,
             "seconds": None if outcome.seconds is None else round(outcome.seconds, 3),
+            "taken_from": outcome.shared.video_id if outcome.shared else None,
+            "taken_generation": outcome.shared.generation if outcome.shared else None,
         }
         for name, (status, outcome) in found.items()
     ]
@@ -160,7 +186,7 @@ def status_of(stage: Stage, outcome: Outcome) -> str:
     what it needs was not there."""
     if outcome.reason is not None:
         return "failed"
-    return "done" if any(outcome.rows.values()) or (not stage.tables and outcome.seconds is not None) else "empty"
+    return "done" if outcome.count or (not stage.tables and outcome.seconds is not None) else "empty"
 
 
 def video_row(result: Result, *, run_id: str, now: datetime) -> dict[str, Any]:

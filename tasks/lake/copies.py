@@ -1,4 +1,5 @@
-"""The same content under another name: a renamed or copied object takes over the words that the lake has of it.
+"""The same content under another name: a renamed or copied object shares the rows that the lake has of it, until what they
+were made of first is forgotten: then it gets rows of its own.
 
 Two objects are the same when they have the same size, and
 
@@ -18,15 +19,22 @@ import contextlib
 import hashlib
 import re
 import threading
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
+from tasks.lake.rewrite import among, each, rewrite
+from tasks.lake.schema import KEY, arrow_schema
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.records import Recipes, Work
+from tasks.stages.registry import STAGES
 
+AT_ONCE = 200  # videos that get rows of their own together
 _ETAG = "[0-9a-f]{32}(-[0-9]+)?"
 _S3 = "s3a?://.*"
 _SHA = "sha256-"
@@ -130,3 +138,46 @@ def _copy_of(contents: Contents, work: Work, sha256: str, recipes: Recipes) -> C
         .fetchone()
     )
     return None if row is None else Copy(*row)
+
+
+def hand_over(lake: Lake, ids: Sequence[str]) -> list[str]:
+    """Give rows of their own to all videos that share those of `ids`, and are not among them; returns them.
+
+    Content first, then in one commit their runs say that it is theirs: until then readers see the rows that are shared.
+    """
+    connection = connect(lake)
+    connection.execute(
+        "CREATE TABLE handed AS FROM shared_runs WHERE taken_from IN (SELECT unnest($ids)) AND video_id NOT IN (SELECT unnest($ids))",
+        {"ids": list(ids)},
+    )
+    videos = [
+        video_id for (video_id,) in connection.execute("SELECT DISTINCT video_id FROM handed ORDER BY 1").fetchall()
+    ]
+    for start in range(0, len(videos), AT_ONCE):
+        chunk = videos[start : start + AT_ONCE]
+        for name, (stage, _) in STAGES.tables.items():
+            columns = ", ".join(f"t.{column}" for column in arrow_schema(name).names if column not in KEY)
+            found: Any = connection.sql(
+                f"SELECT h.video_id, h.generation, {columns} FROM _{name} t JOIN handed h ON t.video_id = h.taken_from "
+                f"AND t.generation = h.taken_generation WHERE h.stage = '{stage.name}' AND h.video_id IN (SELECT unnest($chunk)) "
+                f"AND NOT EXISTS (FROM _{name} o WHERE o.video_id = h.video_id AND o.generation = h.generation)",
+                params={"chunk": chunk},
+            )
+            lake.append(name, found.to_arrow_table(), batch_id=f"handed-{uuid.uuid4().hex}")
+        rewrite(lake, "stage_runs", among("video_id", chunk), each("stage_runs", lambda run: _own(run, ids)))
+    return videos
+
+
+def _own(run: dict[str, Any], ids: Sequence[str]) -> dict[str, Any]:
+    if run["taken_from"] not in ids:
+        return run
+    return run | {"occasion": "visit", "taken_from": None, "taken_generation": None}
+
+
+def sharing(connection: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> int:
+    """How many runs of other videos share rows of `ids`."""
+    row = connection.execute(
+        "SELECT count(*) FROM shared_runs WHERE taken_from IN (SELECT unnest($ids)) AND video_id NOT IN (SELECT unnest($ids))",
+        {"ids": list(ids)},
+    ).fetchone()
+    return int(row[0]) if row else 0

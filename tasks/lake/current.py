@@ -49,6 +49,8 @@ def define_current(connection: duckdb.DuckDBPyConnection, *, older: bool, lean: 
     connection.execute(f"CREATE VIEW every_run AS {runs}")
     connection.execute(f"CREATE TABLE current_videos AS {_CURRENT_VIDEOS}")
     connection.execute(f"CREATE TABLE later_runs AS {_LATER}")
+    connection.execute(f"CREATE TABLE shared_runs AS {_SHARED}")
+    shared = {stage for (stage,) in connection.execute("SELECT DISTINCT stage FROM shared_runs").fetchall()}
     later = {stage for (stage,) in connection.execute("SELECT DISTINCT stage FROM later_runs").fetchall()}
     for stage in STAGES:
         if stage.bound and later & set(stage.needs):
@@ -59,29 +61,29 @@ def define_current(connection: duckdb.DuckDBPyConnection, *, older: bool, lean: 
     connection.execute(f"CREATE VIEW video_rows AS {_facts('_videos')}")
     connection.execute(f"CREATE VIEW video_versions AS {_VERSIONS}")
     connection.execute(f"CREATE VIEW stage_runs AS {_STAGE_RUNS}")
-    _define(connection, "", "shown_")
+    _define(connection, "", "shown_", shared)
     if history:
         connection.execute(f"CREATE VIEW every_video AS {_EVERY_VIDEO}")
         connection.execute(f"CREATE VIEW video_facts_all AS {_facts_at_each_version()}")
         for stage in STAGES:
             connection.execute(f"CREATE VIEW every_{stage.name} AS {_made(stage)}")
-        _define(connection, "_all", "every_")
+        _define(connection, "_all", "every_", shared)
         for suffix, made in (("", "current_"), ("_all", "every_")):
             connection.execute(f"CREATE VIEW videos_and_runs{suffix} AS {_videos(suffix, made)}")
-            connection.execute(f"CREATE VIEW words_and_cues{suffix} AS {_words(suffix, made)}")
+            connection.execute(f"CREATE VIEW words_and_cues{suffix} AS {_words(suffix, made, shared)}")
     for view in LEAN:
         if history or not view.endswith("_all"):
             connection.execute(f"CREATE VIEW {view} AS FROM {(LEAN if lean else WHOLE)[view]}")
 
 
-def _define(connection: duckdb.DuckDBPyConnection, suffix: str, made: str) -> None:
+def _define(connection: duckdb.DuckDBPyConnection, suffix: str, made: str, shared: Collection[str]) -> None:
     if not suffix:
         connection.execute(
             f"CREATE VIEW video_facts AS {_facts('_videos SEMI JOIN current_videos USING (video_id, generation)')}"
         )
-    for name, (stage, _) in STAGES.tables.items():
+    for name in STAGES.tables:
         view = f"{name}{suffix}"
-        connection.execute(f"CREATE VIEW {LEAN.get(view, view)} AS {_shown(name, made + stage.name)}")
+        connection.execute(f"CREATE VIEW {LEAN.get(view, view)} AS {_shown(name, made, shared)}")
     connection.execute(f"CREATE VIEW transcripts{suffix} AS {_TRANSCRIPTS.format(suffix)}")
 
 
@@ -110,6 +112,8 @@ SELECT r.stage, r.video_id, r.generation, r.inputs FROM (FROM every_run WHERE oc
 JOIN current_videos v ON v.video_id = r.video_id AND v.object_generation = r.object_generation
 WHERE r.status IN {MADE} AND v.shown
 """
+# Runs whose rows are those of another video with the same content.
+_SHARED = "SELECT stage, video_id, generation, taken_from, taken_generation FROM every_run WHERE occasion = 'copy'"
 _CURRENT = f"""
 SELECT m.*, r.status, r.rows, r.recipe FROM shown_{{0}} m
 JOIN every_run r ON r.stage = '{{0}}' AND r.video_id = m.video_id AND r.generation = m.run_generation AND r.status IN {MADE}
@@ -163,18 +167,33 @@ SELECT video_id, generation, unnest(run) FROM (SELECT video_id, generation, arg_
 """
 
 
-def _shown(name: str, made: str) -> str:
-    """The rows of a table that count, under the video and the generation that they are shown with."""
-    columns = ", ".join(f"t.{column}" for column in CONTENT[name] if column not in KEY)
-    return (
-        f"SELECT t.video_id, m.generation, {columns} FROM _{name} t JOIN {made} m "
+def _shown(name: str, made: str, shared: Collection[str], legacy: str = "") -> str:
+    """The rows of a table that count, under the video and the generation that they are shown with; `legacy` columns besides.
+
+    They lie under the video itself and the generation of its run; rows that it shares lie under another video.
+    """
+    stage = STAGES.tables[name][0].name
+    columns = ", ".join(f"t.{column}" for column in CONTENT[name] if column not in KEY) + legacy
+    this = f"s.stage = '{stage}' AND s.video_id = m.video_id AND s.generation = m.run_generation"
+    own = f"{made}{stage} m"
+    if stage in shared:  # a run that is about to get rows of its own shows the others until it has them all
+        own = f"(FROM {own} ANTI JOIN shared_runs s ON {this}) m"
+    sql = (
+        f"SELECT t.video_id, m.generation, {columns} FROM _{name} t JOIN {own} "
         "ON t.video_id = m.video_id AND t.generation = m.run_generation"
+    )
+    if stage not in shared:
+        return sql
+    others = f"SELECT m.video_id, m.generation, s.taken_from, s.taken_generation FROM {made}{stage} m JOIN shared_runs s ON {this}"
+    return (
+        f"{sql} UNION ALL SELECT m.video_id, m.generation, {columns} FROM _{name} t JOIN ({others}) m "
+        "ON t.video_id = m.taken_from AND t.generation = m.taken_generation"
     )
 
 
-def _words(suffix: str, made: str) -> str:
+def _words(suffix: str, made: str, shared: Collection[str]) -> str:
     """Words with the number of their cue. Those of older lakes have it; cues that were cut since name their words instead."""
-    words = _shown("words", f"{made}words").replace(" FROM", ", t.cue_no AS old_cue FROM", 1)
+    words = _shown("words", made, shared, legacy=", t.cue_no AS old_cue")
     return f"""
 SELECT w.* EXCLUDE (old_cue), coalesce(c.cue_no, w.old_cue) AS cue_no
 FROM ({words}) w

@@ -64,7 +64,7 @@ class _Sums:
         return sum(
             n
             for (name, occasion, status, _), n in self.runs.items()
-            if (name, occasion) == (stage, "visit") and status in statuses
+            if name == stage and occasion != "later" and status in statuses
         )
 
 

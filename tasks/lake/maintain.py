@@ -99,9 +99,9 @@ def sweep(lake: Lake, grace_h: float, keep: int = 1) -> dict[str, int]:
     connection = connect(lake)
     for name, (stage, _) in STAGES.tables.items():
         orphans = connection.execute(
-            f"SELECT video_id, generation, count(*) FROM _{name} ANTI JOIN (SELECT coalesce(taken_from, video_id) AS video_id, "
-            "coalesce(taken_generation, generation) AS generation FROM every_run WHERE stage = $stage) USING (video_id, generation) "
-            "WHERE generation < $before GROUP BY ALL",
+            f"SELECT video_id, generation, count(*) FROM _{name} ANTI JOIN (SELECT video_id, generation FROM every_run "
+            "WHERE stage = $stage UNION ALL SELECT taken_from, taken_generation FROM shared_runs WHERE stage = $stage) "
+            "USING (video_id, generation) WHERE generation < $before GROUP BY ALL",
             {"before": before, "stage": stage.name},
         ).fetchall()
         swept[name] = sum(n for *_, n in orphans)
@@ -126,6 +126,12 @@ def _sweep_runs(lake: Lake, those: str, keep: int) -> int:
     for stage, group in itertools.groupby(rows, key=lambda row: row[0]):
         _delete(lake, "stage_runs", [row[1:] for row in group], f"stage = '{stage}' AND ")
     return len(rows)
+
+
+def withdraw(lake: Lake, pairs: Sequence[tuple[str, int]]) -> None:
+    """Take generations of videos back. Rows that they have of their own go with the next sweep."""
+    for name in ("videos", "stage_runs"):
+        _delete(lake, name, pairs)
 
 
 def _delete(lake: Lake, name: str, pairs: Sequence[tuple[str, int]], those: str = "") -> None:
@@ -229,7 +235,8 @@ def check(lake: Lake) -> list[str]:
         if len(stage.tables) == 1:
             queries[f"generation {{1}}: its run says {{2}} {name}, there are {{3}}"] = (
                 f"SELECT r.video_id, r.generation, r.rows, coalesce(c.n, 0) FROM every_run r LEFT JOIN ({counted}) c "
-                f"USING (video_id, generation) WHERE r.stage = '{stage.name}' AND r.taken_from IS NULL AND r.rows <> coalesce(c.n, 0)"
+                "ON c.video_id = coalesce(r.taken_from, r.video_id) AND c.generation = coalesce(r.taken_generation, r.generation) "
+                f"WHERE r.stage = '{stage.name}' AND r.rows <> coalesce(c.n, 0)"
             )
         for sentence, fault in table.faults.items():
             queries[f"generation {{1}}, {sentence}"] = fault.format(rows=f"{name}_all")

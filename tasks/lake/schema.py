@@ -63,7 +63,8 @@ VIDEOS = {
 }
 
 # One row for each time that a stage was made of a video: the commit of its rows. `occasion` is `visit` where that was when the
-# object was first read, and `later` else: readers of an archive in which nothing was made later need not look at any of them.
+# object was first read, `copy` where it shares the rows of another video then, and `later` else: readers of an archive in which
+# nothing was made later, or shared, need not look at any of these.
 # `object_generation` is the object it was made
 # from, as in `videos`; `inputs` has the generation of every stage and of the metadata that it was made from, `rows` how many rows
 # it wrote, `units` how much it had to read (seconds of media, words), `taken_*` whose rows it has, where those of the same content

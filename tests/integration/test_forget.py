@@ -13,9 +13,9 @@ from conftest import REPO, command_environment
 from forgotten import EARLIER, ID, KEY, NOW, SECRETS, found, nothing_is_left, rows, settings  # noqa: F401
 from search_server.fixtures import index_prefix, search_client, search_server  # noqa: F401
 
+from tasks.erasure import log_texts, traces
 from tasks.erasure.forget import find_videos, forget
 from tasks.errors import Misconfigured
-from tasks.erasure import log_texts, traces
 from tasks.lake.commit import commit
 from tasks.lake.copies import veiled
 from tasks.lake.maintain import expire

@@ -11,9 +11,9 @@ import pytest
 from deltalake import WriterProperties
 from forgotten import EARLIER, ID, KEY, NOW, SECRETS, Killed, found, nothing_is_left, rows, settings  # noqa: F401
 
+from tasks.erasure import erase, traces
 from tasks.erasure import forget as forgetting
 from tasks.erasure.forget import find_videos, forget
-from tasks.erasure import erase, traces
 from tasks.lake.maintain import check, compact
 from tasks.lake.schema import TABLES
 from tasks.machine.scratch import cache_name

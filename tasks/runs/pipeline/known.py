@@ -22,8 +22,9 @@ Pair = tuple[str, int]  # a video and a generation of it
 
 @dataclass(frozen=True)
 class Known:
-    """A video at one of its generations. `runs` are those of each stage that is shown (`run_generation`, `status`, `recipe`),
-    `tries` how often one failed since; `rows` are there of the stages that were asked for."""
+    """A video at one of its generations. `runs` are those of each stage that is shown: `run_generation`, `status`, `recipe`,
+    `rows`, and where these lie (`rows_of`, `rows_generation`). `tries` is how often one failed since; `rows` are there of the
+    stages that were asked for."""
 
     video: Mapping[str, Any]
     runs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -75,6 +76,10 @@ class Known:
             new_metadata=new_metadata,
             new_transcript=new_transcript,
         )
+
+
+def pair_of(known: Known) -> Pair:
+    return known.video["video_id"], known.video["generation"]
 
 
 class Seen:
@@ -158,7 +163,12 @@ def _load(
     facts = f"SELECT * FROM video_facts{suffix} {those}"
     known = {(row["video_id"], row["generation"]): Known(row) for row in rows(facts)}
     for name in STAGES.names:
-        for row in rows(f"SELECT video_id, generation, run_generation, status, recipe FROM {made}{name} {those}"):
+        runs = (
+            "SELECT m.*, coalesce(s.taken_from, m.video_id) AS rows_of, coalesce(s.taken_generation, m.run_generation) "
+            f"AS rows_generation FROM (SELECT video_id, generation, run_generation, status, recipe, rows FROM {made}{name} {those}) m "
+            f"LEFT JOIN shared_runs s ON s.stage = '{name}' AND s.video_id = m.video_id AND s.generation = m.run_generation"
+        )
+        for row in rows(runs):
             known[row["video_id"], row["generation"]].runs[name] = row
     tries = (
         f"SELECT v.video_id, v.generation, r.stage, arg_max(r.attempts, r.generation) AS attempts, max(r.generation) AS last "

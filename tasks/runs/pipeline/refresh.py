@@ -10,8 +10,8 @@ from dataclasses import replace
 import duckdb
 
 from tasks.errors import BadSidecar, ObjectChanged, Permanent
-from tasks.records import Metadata, Outcome, Result, Work
-from tasks.runs.pipeline.known import Known, Pair, load_current, load_known, made_from
+from tasks.records import Metadata, Outcome, Result, Shared, Work
+from tasks.runs.pipeline.known import Known, Pair, load_current, load_known, made_from, pair_of
 from tasks.runs.pipeline.making import Making
 from tasks.runs.pipeline.run_stages import run_stages
 from tasks.runs.pipeline.state import Pipeline
@@ -19,6 +19,7 @@ from tasks.sources.metadata import make_metadata, parse_sidecar, title_of
 from tasks.stages.base import Input
 from tasks.stages.recipes import beside
 from tasks.stages.registry import STAGES
+from tasks.text.stemming import stem_language
 
 
 def refresh(pipeline: Pipeline, work: Sequence[Work]) -> list[Result]:
@@ -27,22 +28,35 @@ def refresh(pipeline: Pipeline, work: Sequence[Work]) -> list[Result]:
 
     A video whose rows have gone since the scan is left out: it is due again.
     """
-    copies = [item for item in work if item.source_id is not None]
     own = [item for item in work if item.source_id is None]
-    sources = {source for item in copies if (source := _source(item)) is not None}
+    sources = {source for item in work if (source := _source(item)) is not None}
     read = made_from(name for item in own for name in item.stages)
-    of_copies = pipeline.seen.read(lambda lake: load_known(lake, sources, STAGES.names))
+    of_copies = pipeline.seen.read(lambda lake: load_known(lake, sources, ()))
     current = pipeline.seen.read(lambda lake: load_current(lake, [item.video_id for item in own], read))
-    results, makings = [], []
+    results: list[Result] = []
+    makings: list[Making] = []
+    copies: dict[int, Known] = {}  # by their place among the results
     for item in work:
         source = _source(item)
         old = current.get(item.video_id) if source is None else of_copies.get(source)
         if old is not None:
             result, making = _again(pipeline, item, old) if source is None else _copied(pipeline, item, old)
+            if source is not None:
+                copies[len(results)] = old
             results.append(result)
             makings.append(making)
-    run_stages(pipeline, makings)
-    return [replace(result, outcomes=making.outcomes) for result, making in zip(results, makings, strict=True)]
+    wanted = {at: stages for at, old in copies.items() if (stages := _to_read(results[at], makings[at], old))}
+    stages = set().union(*wanted.values())
+    pairs = {pair_of(copies[at]) for at in wanted}
+    full = pipeline.seen.read(lambda lake: load_known(lake, pairs, stages))
+    lost = {at for at in wanted if pair_of(copies[at]) not in full}
+    for at in wanted.keys() - lost:
+        known = full[pair_of(copies[at])]
+        results[at] = replace(results[at], words=known.words)
+        makings[at].input = _input(results[at], known)
+    run_stages(pipeline, [making for at, making in enumerate(makings) if at not in lost])
+    done = zip(results, makings, strict=True)
+    return [replace(result, outcomes=making.outcomes) for at, (result, making) in enumerate(done) if at not in lost]
 
 
 def take_over(
@@ -51,8 +65,17 @@ def take_over(
     """The result of a video of which the lake has the same content as `work.source_id`, and the stages of it that are still to
     be made; None when it has not any more."""
     source = _source(work)
-    known = load_known(connection, {source} if source else set(), STAGES.names)
-    return _copied(pipeline, work, known[source], metadata) if source in known else None
+    known = load_known(connection, {source} if source else set(), ())
+    if source not in known:
+        return None
+    result, making = _copied(pipeline, work, known[source], metadata)
+    if stages := _to_read(result, making, known[source]):
+        full = load_known(connection, {source}, stages).get(source)
+        if full is None:
+            return None
+        result = replace(result, words=full.words)
+        making.input = _input(result, full)
+    return result, making
 
 
 def _source(work: Work) -> Pair | None:
@@ -81,7 +104,7 @@ def _again(pipeline: Pipeline, work: Work, old: Known) -> tuple[Result, Making]:
 
 
 def _copied(pipeline: Pipeline, work: Work, old: Known, metadata: Metadata | None = None) -> tuple[Result, Making]:
-    """A video with the words of another one. Stages that stand on its own metadata are made unless that is the same, and so are
+    """A video that shares the rows of another one. Stages that stand on its own metadata are made unless that is the same, and so are
     those of another recipe than today's."""
     warning = None
     if metadata is None:
@@ -92,7 +115,7 @@ def _copied(pipeline: Pipeline, work: Work, old: Known, metadata: Metadata | Non
         attempts=1,
         language=metadata.language or pipeline.models.language,
         taken_from=old.video["video_id"],
-        words=old.words,
+        spoken=(old.video["n_words"], old.video["confidence"]),
     )
     own = () if metadata == old.metadata else STAGES.after(["metadata"])
     taken: dict[str, Outcome] = {}
@@ -100,10 +123,18 @@ def _copied(pipeline: Pipeline, work: Work, old: Known, metadata: Metadata | Non
         run = old.runs.get(stage.name)
         whole = all(one.name in taken for one in STAGES.stages_before(stage) if one.name in old.runs)
         if run and whole and stage.name not in own and run["recipe"] == pipeline.recipes.hashes.get(stage.name):
-            rows = {table.name: old.rows.get(table.name, []) for table in stage.tables}
-            taken[stage.name] = Outcome(rows, None if stage.tables else 0.0)
+            lies = Shared(run["rows_of"], run["rows_generation"], run["rows"] or 0)
+            taken[stage.name] = Outcome(shared=lies) if stage.tables else Outcome(seconds=0.0)
     there = {"metadata", *(name for name in taken if old.runs[name]["status"] == "done")}
     return result, Making(_input(result, old), work.stages, there, outcomes=taken)
+
+
+def _to_read(result: Result, making: Making, old: Known) -> set[str]:
+    """The stages whose rows are read of a content that is shared: those that others are made from; and the words, where they
+    count for another language now."""
+    due = [name for name in making.wanted if name not in making.outcomes]
+    other = stem_language(result.language) != stem_language(old.video["language"])
+    return made_from(due) | ({"words"} if other else set())
 
 
 def _result(pipeline: Pipeline, work: Work, old: Known, metadata: Metadata) -> Result:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.errors import NightscribeError, Transient, Unexpected
-from tasks.lake.commit import commit, forgotten_meanwhile
+from tasks.lake.commit import commit, forgotten_meanwhile, unshared
+from tasks.lake.maintain import withdraw
 from tasks.lake.store import Lake
 from tasks.machine.hardware import hardware_of
 from tasks.machine.scratch import Room
@@ -178,11 +179,18 @@ class Pipeline:
         forgotten = forgotten_meanwhile(self.lake, kept)
         kept = [result for result in kept if result.work.video_id not in forgotten]
         rows = self._commit(kept) if kept else []
-        # Whoever was forgotten after that look may have come back by these rows; later ones are seen by who forgets.
-        late = forgotten_meanwhile(self.lake, kept, copies=False)
+        # Whoever was forgotten after that look may have come back by these rows; later ones are seen by who forgets. So it is
+        # with rows that are shared: from now on they stay, but they may have gone before.
+        late = forgotten_meanwhile(self.lake, kept)
         if late:
             self._forget(sorted(late))
             rows = [result for result in rows if result.work.video_id not in late]
+        if lost := unshared(self.lake, rows):
+            withdraw(self.lake, [(result.work.video_id, result.generation) for result in lost])
+            log.warning(
+                "What %d videos are copies of was removed while they were taken over: they are due again.", len(lost)
+            )
+            rows = [result for result in rows if result not in lost]
         return [*rows, *(result for result in results if _failed_redo(result))]
 
     def _forget(self, ids: Sequence[str]) -> None:
