@@ -17,15 +17,15 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.server import is_away
 from flows.tasks import (
     commit_batch,
+    emissions_of_batch,
     finish_batch,
-    listen_batch,
     mark_gone,
     prepare_batch,
     refresh_videos,
     sync_search,
 )
-from tasks.errors import NightscribeError, OrchestrationUnavailable, Unexpected, first_line, foreseen
-from tasks.machine.scratch import going_first, run_folder
+from tasks.errors import NightscribeError, OrchestrationUnavailable, Unexpected, first_line, translate_errors
+from tasks.machine.scratch import run_folder, with_priority
 from tasks.runs.pipeline import Batch
 from tasks.runs.report import RunReport
 from tasks.runs.session import Session, cut_refreshed, open_session
@@ -83,11 +83,11 @@ def reported(session: Session) -> dict[str, Any]:
 
 def run(session: Session) -> RunReport:
     """All of a session: its work, then Elasticsearch (not after a slice: a backfill syncs once), and its row of `runs`."""
-    first = nullcontext() if session.pipeline.last else going_first(session.settings.scratch, session.run_id)
+    first = nullcontext() if session.pipeline.low_priority else with_priority(session.settings.scratch, session.run_id)
     with run_folder(session.settings.scratch, session.run_id), first:
         try:
             work_through(session)
-            if not session.pipeline.last:
+            if not session.pipeline.low_priority:
                 session.let_search_follow(sync_search)
             outcome = "done"
         except BaseException as error:
@@ -107,43 +107,43 @@ def work_through(session: Session) -> None:
     for part in cut_refreshed(session.refreshed()):
         session.committed(refresh_videos(session, part))
 
-    through(session, session.batches())
-    through(session, session.late_batches())
+    run_batches(session, session.batches())
+    run_batches(session, session.late_batches())
 
 
-def through(session: Session, batches: Iterable[Batch]) -> None:
+def run_batches(session: Session, batches: Iterable[Batch]) -> None:
     """Keep a few batches under way until all are committed."""
     under_way: deque[tuple[Batch, Steps]] = deque()
     for batch in batches:
-        under_way.append((batch, begin(session, batch)))
+        under_way.append((batch, submit_steps(session, batch)))
         if len(under_way) >= session.settings.look_ahead:
-            collect(session, *under_way.popleft())
+            await_batch(session, *under_way.popleft())
     while under_way:
-        collect(session, *under_way.popleft())
+        await_batch(session, *under_way.popleft())
 
 
-def begin(session: Session, batch: Batch) -> Steps:
+def submit_steps(session: Session, batch: Batch) -> Steps:
     """Start the steps of a batch, each when the one before is done."""
     ready = prepare_batch.submit(session, batch)
-    heard = listen_batch.submit(session, ready)  # type: ignore[call-overload]
+    heard = emissions_of_batch.submit(session, ready)  # type: ignore[call-overload]
     finished = finish_batch.submit(session, heard)
     return ready, heard, finished, commit_batch.submit(session, finished)  # type: ignore[call-overload]
 
 
-def collect(session: Session, batch: Batch, steps: Steps) -> None:
+def await_batch(session: Session, batch: Batch, steps: Steps) -> None:
     """Wait for a batch. One that failed over one of its videos is done again, each video alone."""
     try:
-        with foreseen():
+        with translate_errors():
             # All of them: after a step that failed, Prefect knows of the later ones only that they never began.
             *_, results = [step.result() for step in steps]
     except NightscribeError as error:
         if isinstance(error, Unexpected) and is_away(error):
             raise _went_away(session, error.__cause__ or error) from error
-        singles = session.apart(batch, error)
+        singles = session.split_batch(batch, error)
         for single in singles:
-            collect(session, single, begin(session, single))
+            await_batch(session, single, submit_steps(session, single))
         if not singles:
-            session.lost(batch, error)
+            session.give_up(batch, error)
     else:
         session.committed(results)
 

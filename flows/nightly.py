@@ -11,7 +11,7 @@ from prefect.states import Completed
 
 from flows.index import run_session
 from tasks.errors import ClaimedElsewhere, Misconfigured
-from tasks.lake.claims import claimed, of_bucket
+from tasks.lake.claims import claim_name, claimed
 from tasks.lake.store import Lake
 from tasks.runs.backfill.state import leave_to_backfill, yet_to_do
 from tasks.runs.session import open_session
@@ -42,7 +42,7 @@ def nightly(
         raise Misconfigured("No bucket is set for the nights.", next='Set bucket = "s3://..." in nightscribe.toml.')
     kept, bucket_id = Lake(settings.lake), open_bucket(where, settings).bucket_id
     try:
-        with claimed(kept, of_bucket("nightly", bucket_id), silence_s=settings.silence_s) as claim:
+        with claimed(kept, claim_name("nightly", bucket_id), silence_s=settings.silence_s) as claim:
             planned = yet_to_do(kept, bucket_id)
             session = open_session(where, settings, retry_failed=retry_failed, sync=sync)
             session.listeners.append(claim.still_ours)

@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import exponential_backoff
 
 from tasks.errors import Transient
-from tasks.records import Result, Work
+from tasks.records import Result, VideoTask
 from tasks.runs import pipeline
 from tasks.runs.pipeline import Batch
 from tasks.runs.session import Session
@@ -46,10 +46,10 @@ def prepare_batch(session: Session, batch: Batch) -> Batch:
     return pipeline.prepare(session.pipeline, batch)
 
 
-@task(name="listen", task_run_name="listen {batch}", **_POLICY)
-def listen_batch(session: Session, batch: Batch) -> Batch:
+@task(name="emissions", task_run_name="emissions {batch}", **_POLICY)
+def emissions_of_batch(session: Session, batch: Batch) -> Batch:
     """Emissions, in the lane of the device."""
-    return pipeline.listen(session.pipeline, batch)
+    return pipeline.compute_emissions(session.pipeline, batch)
 
 
 @task(name="finish", task_run_name="finish {batch}", **_POLICY)
@@ -65,7 +65,7 @@ def commit_batch(session: Session, batch: Batch) -> list[Result]:
 
 
 @task(name="refresh", **_POLICY)
-def refresh_videos(session: Session, work: Sequence[Work]) -> list[Result]:
+def refresh_videos(session: Session, work: Sequence[VideoTask]) -> list[Result]:
     """New cues, topics or metadata from the words there are, committed."""
     return session.pipeline.commit(pipeline.refresh(session.pipeline, work))
 

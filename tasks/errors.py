@@ -246,7 +246,7 @@ def refuse_password(uri: str, what: str) -> None:
 
 
 @contextlib.contextmanager
-def foreseen() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Only errors of the tree above leave this context: an OSError becomes `StorageBusy`, any other `Unexpected`.
 
     The traceback is a debug message.

@@ -26,7 +26,7 @@ class Object:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class VideoTask:
     """A video that has something to be done, why, and the stages to be made."""
 
     video_id: str
@@ -51,7 +51,7 @@ class Work:
         return self.why in ("new", "changed", "retried")
 
     @property
-    def is_heard(self) -> bool:
+    def is_transcribed(self) -> bool:
         """Whether its words are made of its sound."""
         return self.source_id is None and "words" in self.stages
 
@@ -279,7 +279,7 @@ class Result:
     """Everything the lake keeps of one visit to a video. `outcomes` are those of the stages that were made; `beside` is there
     where these are not all: what they were made from."""
 
-    work: Work
+    work: VideoTask
     bucket: str
     bucket_uri: str
     status: Status

@@ -21,7 +21,7 @@ from tasks.lake.commit import commit
 from tasks.lake.create import create_lake
 from tasks.lake.maintain import check
 from tasks.lake.store import MARKER, Lake
-from tasks.records import Cue, Metadata, Outcome, Recipes, Result, Topic, Word, Work
+from tasks.records import Cue, Metadata, Outcome, Recipes, Result, Topic, VideoTask, Word
 from tasks.stages.registry import STAGES
 from tasks.stages.transcript import outcomes
 
@@ -183,7 +183,7 @@ def result() -> Callable[..., Result]:
         if words:
             said = " ".join(word.word for word in words)
             cues = (Cue(words[0].start_ms, words[-1].end_ms, said, confidence, 0, len(words) - 1),)
-        work = Work(
+        work = VideoTask(
             video_id, key, 1, fingerprint, None, None, None, "new", STAGES.names, last_generation=last_generation
         )
         topics = (Topic("video", 0, 1000, 1, topic, 0.9, "test"),) if topic else ()

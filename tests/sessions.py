@@ -47,7 +47,7 @@ def session_on(bucket: Path, tmp_path: Path, **options) -> Iterator[Session]:
     asked = {name: options.pop(name) for name in ("retry_failed", "refresh", "stages", "only") if name in options}
     settings = Settings(catalog=REPO / "data/models/catalog.toml", **(given | options))
     session = open_session(str(bucket), settings, **asked)
-    session.pipeline.hears_all = True  # many clips of tests are the same
+    session.pipeline.final_pass = True  # many clips of tests are the same
     with run_folder(settings.scratch, session.run_id):
         try:
             yield session
@@ -57,12 +57,12 @@ def session_on(bucket: Path, tmp_path: Path, **options) -> Iterator[Session]:
 
 def through(session: Session, batch: Batch) -> Batch:
     run = session.pipeline
-    return pipeline.finish(run, pipeline.listen(run, pipeline.prepare(run, batch)))
+    return pipeline.finish(run, pipeline.compute_emissions(run, pipeline.prepare(run, batch)))
 
 
 def work_through(session: Session) -> RunReport:
     """The steps of a run as its flow takes them; returns its report."""
-    session.pipeline.hears_all = False
+    session.pipeline.final_pass = False
     if session.scan.gone:
         session.committed(session.pipeline.commit(session.pipeline.gone(session.scan.gone)))
     if again := session.refreshed():

@@ -21,7 +21,7 @@ from dashboards.serve import make_server
 from tasks.lake.commit import commit
 from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
-from tasks.records import AudioTrack, Cue, Metadata, Probe, Result, Topic, Word, Work
+from tasks.records import AudioTrack, Cue, Metadata, Probe, Result, Topic, VideoTask, Word
 from tasks.runs.report import RunReport
 from tasks.settings import Settings
 from tasks.stages.registry import STAGES
@@ -74,7 +74,7 @@ def video(
     )
     options = {"emissions": {"model": "asr-test"}, "words": {"lm": "lm-test"}, "topics": {"model": "t"}}
     return Result(
-        work=Work(video_id, key, 1, "1-1", None, None, None, "new", STAGES.names),
+        work=VideoTask(video_id, key, 1, "1-1", None, None, None, "new", STAGES.names),
         bucket=bucket.as_uri(),
         bucket_uri=bucket.as_uri(),
         status="indexed",

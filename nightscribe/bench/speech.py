@@ -16,7 +16,7 @@ from nightscribe.bench.table import Table
 from tasks.arrays import Array
 from tasks.lake.store import Lake
 from tasks.models.catalog import find_set
-from tasks.records import Audio, Work
+from tasks.records import Audio, VideoTask
 from tasks.runs import pipeline
 from tasks.runs.pipeline import Batch, Pipeline
 from tasks.settings import Settings
@@ -101,7 +101,7 @@ def _ours(video: Path, model: str, precision: str, folder: Path) -> float:
     settings = Settings(scratch=folder, scratch_free_gb=0.0, lake=str(folder / "lake"))
     chosen = find_set(settings)
     info = video.stat()
-    work = Work(
+    work = VideoTask(
         "0" * 20, video.name, info.st_size, f"{info.st_size}-{info.st_mtime_ns}", None, None, None, "new", STAGES.names
     )
 
@@ -128,7 +128,7 @@ def _ours(video: Path, model: str, precision: str, folder: Path) -> float:
     timed.pool().submit([]).result()  # the decoders are started once a run
     worker.infer(np.zeros((1, worker.geometry.samples(worker.geometry.window)), np.float32))
     started = time.monotonic()
-    done = pipeline.finish(timed, pipeline.listen(timed, pipeline.prepare(timed, Batch(1, [work]))))
+    done = pipeline.finish(timed, pipeline.compute_emissions(timed, pipeline.prepare(timed, Batch(1, [work]))))
     spent = time.monotonic() - started
     assert done.items[0].result is not None
     assert done.items[0].result.outcomes["cues"].rows["cues"], "there must be subtitles"

@@ -15,7 +15,7 @@ from nightscribe.bench.table import Table
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.models.catalog import find_set
-from tasks.records import Outcome, Result, Topic, Work
+from tasks.records import Outcome, Result, Topic, VideoTask
 from tasks.runs.pipeline import Pipeline, refresh
 from tasks.runs.pipeline.known import load_current
 from tasks.runs.session import cut_refreshed
@@ -81,24 +81,24 @@ def _pipeline(lake: Lake, folder: Path) -> Pipeline:
     return pipeline
 
 
-def _work(video_id: str, key: str, why: Any, stages: tuple[str, ...], sidecar: str | None = None) -> Work:
-    return Work(
+def _work(video_id: str, key: str, why: Any, stages: tuple[str, ...], sidecar: str | None = None) -> VideoTask:
+    return VideoTask(
         video_id, key, 2_000_000, "1-1", None, sidecar, "2-2" if sidecar else None, why, stages, reads_object=False
     )
 
 
-def _edited(folder: Path, video_id: str, key: str) -> Work:
+def _edited(folder: Path, video_id: str, key: str) -> VideoTask:
     (folder / "bucket" / f"{key}.json").write_text(json.dumps({"title": f"Another title of {key}"}))
     return _work(video_id, key, "metadata", STAGES.to_make(["metadata"]), f"{key}.json")
 
 
-def _refreshed(pipeline: Pipeline, work: Sequence[Work]) -> None:
+def _refreshed(pipeline: Pipeline, work: Sequence[VideoTask]) -> None:
     for part in cut_refreshed(work):
         done = pipeline.commit(refresh(pipeline, part))
         assert len(done) == len(part)
 
 
-def _rewritten(pipeline: Pipeline, work: Sequence[Work]) -> None:
+def _rewritten(pipeline: Pipeline, work: Sequence[VideoTask]) -> None:
     connection = connect(pipeline.lake)
     for part in cut_refreshed(work):
         known = load_current(connection, [item.video_id for item in part], STAGES.names)

@@ -45,7 +45,7 @@ def command(bucket: str, lake: str | None, models: str | None, plan: bool, at_on
       nightscribe backfill s3://archive/talks --plan
     """
     from nightscribe.prefect_env import server_that_is_set
-    from tasks.lake.claims import claimed, of_bucket
+    from tasks.lake.claims import claim_name, claimed
     from tasks.lake.store import Lake
     from tasks.runs.backfill.state import find
     from tasks.sources.bucket import open_bucket
@@ -70,7 +70,7 @@ def command(bucket: str, lake: str | None, models: str | None, plan: bool, at_on
             return _call_off(job, settings)
         PrefectFleet(kept.uri, "")  # says what is missing before anything is written
         # One call at a time for a bucket: two would plan the same videos into slices of their own.
-        with claimed(kept, of_bucket("backfill", bucket_id), silence_s=settings.silence_s):
+        with claimed(kept, claim_name("backfill", bucket_id), silence_s=settings.silence_s):
             job = job or find(kept, bucket_id)
             if job is None:
                 from tasks.runs.backfill.state import begin

@@ -62,7 +62,7 @@ def asr(
 ) -> int:
     """Word and character error on the clips of MANIFEST (CSV, TSV or Parquet of path and text).
 
-    The clips are heard as `index` hears them, greedily and with the beam search. Errors are summed over the set, after
+    The clips are transcribed as `index` does it, greedily and with the beam search. Errors are summed over the set, after
     a named normalisation and without any; intervals are by bootstrap over clips. A row for the set and for each group
     goes into the lake's table `evaluations`.
 

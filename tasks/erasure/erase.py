@@ -23,7 +23,7 @@ from tasks.erasure.log_texts import clean_log
 from tasks.erasure.note_texts import clean_notes
 from tasks.erasure.traces import clean_reports, cleaned, drop_words, restore_words, said_elsewhere, vanishing
 from tasks.lake.commit import new_generation
-from tasks.lake.copies import content_name, sharing, veiled
+from tasks.lake.copies import content_name, hashed, sharing
 from tasks.lake.files import read_bytes, table_files
 from tasks.lake.maintain import STAGED, delete_rows, vacuum
 from tasks.lake.rewrite import among, each, rewrite
@@ -39,7 +39,7 @@ UNFINISHED = "unfinished"  # the reason of a bare row, as long as something may 
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownVideos:
     """What the lake knows of videos before they are forgotten; little where an earlier try came far."""
 
     ids: tuple[str, ...]
@@ -63,7 +63,7 @@ class Known:
         return tuple(sorted(f"{stem}{suffix}" for stem in stems for suffix in SIDECAR_SUFFIXES))
 
     @property
-    def marks(self) -> tuple[str, ...]:
+    def identifiers(self) -> tuple[str, ...]:
         """By what a report is known to name one of them: ids, and keys as JSON writes them."""
         return (
             *self.ids,
@@ -102,7 +102,7 @@ class Erased:
         self.left += other.left
 
 
-def known_of(lake: Lake, ids: Sequence[str], names: Sequence[str] = ()) -> Known:
+def known_of(lake: Lake, ids: Sequence[str], names: Sequence[str] = ()) -> KnownVideos:
     """Everything that rows of `videos` say of these videos, history included. Of `names` that are keys of videos which are
     forgotten already, what follows from them."""
     connection = connect(lake)
@@ -119,12 +119,12 @@ def known_of(lake: Lake, ids: Sequence[str], names: Sequence[str] = ()) -> Known
         {"ids": list(ids)},
     )
     columns = [column[0] for column in found.description or ()]
-    return Known(
+    return KnownVideos(
         tuple(ids), tuple(dict(zip(columns, row, strict=True)) for row in found.fetchall()), tuple(map(tuple, given))
     )
 
 
-def bury(lake: Lake, known: Known, status: Status) -> None:
+def write_tombstones(lake: Lake, known: KnownVideos, status: Status) -> None:
     """Give each video its bare row. A video that has one as its newest row keeps it."""
     newest = dict(
         connect(lake)
@@ -162,8 +162,8 @@ def _bare_row(video_id: str, last: int, status: Status, row: dict[str, Any], now
         "attempts": 0,
         "n_words": 0,
         # By these a copy under another name is known, and nothing else.
-        "fingerprint": veiled(name_of(row)) if status == "forgotten" else None,
-        "content_sha256": veiled(row.get("content_sha256")) if status == "forgotten" else None,
+        "fingerprint": hashed(name_of(row)) if status == "forgotten" else None,
+        "content_sha256": hashed(row.get("content_sha256")) if status == "forgotten" else None,
         "size_bytes": row.get("size_bytes") if status == "forgotten" else None,
         "indexed_at": now,
     }
@@ -174,16 +174,16 @@ def name_of(row: dict[str, Any]) -> str | None:
     return content_name(row.get("bucket_uri") or "", row.get("fingerprint") or "")
 
 
-def erase(lake: Lake, known: Known, *, grace_h: float) -> Erased:
+def erase(lake: Lake, known: KnownVideos, *, grace_h: float) -> Erased:
     """Remove everything but the bare rows. Afterwards no file of the lake has a word of them, unless `left` says so.
 
     Files that no snapshot names any more go at once: a query that is under way on an older snapshot may fail.
     """
     done = Erased()
     connection = connect(lake)
-    reports = clean_reports(lake, connection, known.marks)
+    reports = clean_reports(lake, connection, known.identifiers)
     done.reports = sum(reports.values()) + clean_notes(
-        lake, (*known.keys, *known.sidecars), lambda text: cleaned(text, known.marks)
+        lake, (*known.keys, *known.sidecars), lambda text: cleaned(text, known.identifiers)
     )
     words = vanishing(connection, known.ids)
     drop_words(lake, words)
@@ -209,7 +209,7 @@ def erase(lake: Lake, known: Known, *, grace_h: float) -> Erased:
     return done
 
 
-def settle(lake: Lake, known: Known) -> None:
+def mark_erased(lake: Lake, known: KnownVideos) -> None:
     """Say in the bare rows that nothing is left; the last step."""
     rewrite(
         lake,
@@ -219,7 +219,7 @@ def settle(lake: Lake, known: Known) -> None:
     )
 
 
-def half_forgotten(connection: duckdb.DuckDBPyConnection) -> list[tuple[Status, list[str]]]:
+def erasure_pending(connection: duckdb.DuckDBPyConnection) -> list[tuple[Status, list[str]]]:
     """Videos whose bare row is not settled, or has older rows beside it, by status: of them something was left."""
     return connection.execute(
         f"SELECT status, list(video_id ORDER BY video_id) FROM videos WHERE {BURIED} AND (reason = '{UNFINISHED}' OR video_id IN "
@@ -280,7 +280,7 @@ def _vacuum_dead(lake: Lake, name: str) -> list[str]:
 # -- proof -------------------------------------------------------------------------------------------------------------
 
 
-def verify(lake: Lake, known: Known, done: Erased) -> None:
+def verify(lake: Lake, known: KnownVideos, done: Erased) -> None:
     """Look into every file of the lake's tables, live or not, for rows of the videos; what is found goes to `left`."""
     connection = connect(lake)
     ids = {"ids": list(known.ids)}
@@ -312,7 +312,7 @@ def verify(lake: Lake, known: Known, done: Erased) -> None:
             )
 
 
-def _has(lake: Lake, name: str, path: str, known: Known, connection: duckdb.DuckDBPyConnection) -> bool:
+def _has(lake: Lake, name: str, path: str, known: KnownVideos, connection: duckdb.DuckDBPyConnection) -> bool:
     """Whether a file may have something of the videos; one that is not whole may."""
     if not path.endswith(".parquet"):
         return STAGED in path.rsplit("/", 1)[-1]
@@ -330,7 +330,7 @@ def _has(lake: Lake, name: str, path: str, known: Known, connection: duckdb.Duck
             return bool(pc.any(pc.is_in(file.read(["video_id"])["video_id"], value_set=pa.array(known.ids))).as_py())
         if "report_json" in TABLES[name]:
             texts = file.read(["report_json"])["report_json"].to_pylist()
-            return any(cleaned(text, known.marks) != text for text in texts if text)
+            return any(cleaned(text, known.identifiers) != text for text in texts if text)
         if "word" in TABLES[name]:  # of whomever: words that the vocabulary has not may be theirs
             own = connection.cursor()
             own.register("strange", file.read(["language", "word"]))

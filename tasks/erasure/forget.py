@@ -16,15 +16,15 @@ from typing import Any
 from tasks.erasure.erase import (
     ID_OF,
     Erased,
-    Known,
-    bury,
+    KnownVideos,
     erase,
+    erasure_pending,
     gone_before,
-    half_forgotten,
     known_of,
+    mark_erased,
     name_of,
-    settle,
     still_gone,
+    write_tombstones,
 )
 from tasks.errors import Misconfigured, NightscribeError
 from tasks.lake.copies import CONTENT_NAME, hand_over
@@ -131,13 +131,13 @@ def forget(
 def _forget(
     lake: Lake,
     settings: Settings,
-    known: Known,
+    known: KnownVideos,
     status: Status,
     folders: Sequence[str],
     certificate: Certificate,
 ) -> None:
     certificate.same_content += _same_content(lake, known)
-    bury(lake, known, status)
+    write_tombstones(lake, known, status)
     certificate.handed_over += hand_over(lake, known.ids)
     subtitles, stuck = _subtitles(lake, known, folders, certificate)
     certificate.subtitles += subtitles
@@ -155,12 +155,12 @@ def _forget(
     if settings.elasticsearch_url:
         _search(lake, settings, known.ids, certificate)
     if len(certificate.left) == elsewhere:
-        settle(lake, known)
+        mark_erased(lake, known)
     certificate.videos += known.ids
     certificate.generations += len(known.rows)
 
 
-def _same_content(lake: Lake, known: Known) -> list[str]:
+def _same_content(lake: Lake, known: KnownVideos) -> list[str]:
     """Other videos with the same bytes, by what the lake knows of them."""
     rows = (
         connect(lake)
@@ -179,7 +179,7 @@ def _same_content(lake: Lake, known: Known) -> list[str]:
     return [video_id for (video_id,) in rows]
 
 
-def _subtitles(lake: Lake, known: Known, folders: Sequence[str], certificate: Certificate) -> tuple[int, int]:
+def _subtitles(lake: Lake, known: KnownVideos, folders: Sequence[str], certificate: Certificate) -> tuple[int, int]:
     videos = known.objects
     if not videos:
         return 0, 0
@@ -247,7 +247,7 @@ def find_videos(lake: Lake, names: Sequence[str]) -> list[str]:
 def overdue(lake: Lake, settings: Settings, *, now: datetime | None = None) -> Iterator[tuple[str, Status, list[str]]]:
     """What is to be forgotten by itself, as reason, status of what stays, and ids."""
     connection = connect(lake)
-    for status, ids in half_forgotten(connection):
+    for status, ids in erasure_pending(connection):
         yield "finishing what was begun", status, ids
     if settings.forget_gone_days is None:
         return

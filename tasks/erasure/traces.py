@@ -24,14 +24,14 @@ REPORTS = {"runs": "run_id", "syncs": "sync_id", "evaluations": "evaluation_id"}
 # -- reports -----------------------------------------------------------------------------------------------------------
 
 
-def clean_reports(lake: Lake, connection: duckdb.DuckDBPyConnection, marks: Sequence[str]) -> dict[str, int]:
+def clean_reports(lake: Lake, connection: duckdb.DuckDBPyConnection, identifiers: Sequence[str]) -> dict[str, int]:
     """Take what names the videos out of the reports of runs, syncs and evaluations; returns how many had something."""
     counts = {}
     for name, key in REPORTS.items():
         found = [
             identity
             for identity, text in connection.execute(f"SELECT {key}, report_json FROM _{name}").fetchall()
-            if text and cleaned(unquoted(text), marks) != text
+            if text and cleaned(unquoted(text), identifiers) != text
         ]
         if found:
             rewrite(
@@ -39,19 +39,23 @@ def clean_reports(lake: Lake, connection: duckdb.DuckDBPyConnection, marks: Sequ
                 name,
                 among(key, found),
                 each(
-                    name, lambda row: {**row, "report_json": cleaned(unquoted(row["report_json"] or "") or None, marks)}
+                    name,
+                    lambda row: {
+                        **row,
+                        "report_json": cleaned(unquoted(row["report_json"] or "") or None, identifiers),
+                    },
                 ),
             )
         counts[name] = len(found)
     return counts
 
 
-def cleaned(text: str | None, marks: Sequence[str]) -> str | None:
+def cleaned(text: str | None, identifiers: Sequence[str]) -> str | None:
     """A report without the entries that name one of the videos; their number stays."""
-    if text is None or not any(mark in text for mark in marks):
+    if text is None or not any(mark in text for mark in identifiers):
         return text
     report = json.loads(text)
-    plain = {json.loads(f'"{mark}"') for mark in marks}
+    plain = {json.loads(f'"{mark}"') for mark in identifiers}
     for name, value in list(report.items()):
         if isinstance(value, list):
             kept = [entry for entry in value if not _names(entry, plain)]
@@ -63,21 +67,21 @@ def cleaned(text: str | None, marks: Sequence[str]) -> str | None:
     return text if report == json.loads(text) else json.dumps(report)
 
 
-def _without(value: Any, marks: Iterable[str]) -> Any:
+def _without(value: Any, identifiers: Iterable[str]) -> Any:
     """The same with other sentences for those that name one of the videos: readers find every field that they ask for."""
     if isinstance(value, dict):
-        return {name: _without(one, marks) for name, one in value.items()}
+        return {name: _without(one, identifiers) for name, one in value.items()}
     if isinstance(value, list):
-        return [_without(one, marks) for one in value]
-    return "It named a video that is forgotten." if _names(value, marks) else value
+        return [_without(one, identifiers) for one in value]
+    return "It named a video that is forgotten." if _names(value, identifiers) else value
 
 
-def _names(value: Any, marks: Iterable[str]) -> bool:
+def _names(value: Any, identifiers: Iterable[str]) -> bool:
     if isinstance(value, dict):
-        return any(_names(one, marks) for one in value.values())
+        return any(_names(one, identifiers) for one in value.values())
     if isinstance(value, list):
-        return any(_names(one, marks) for one in value)
-    return isinstance(value, str) and any(_mentions(value, mark) for mark in marks)
+        return any(_names(one, identifiers) for one in value)
+    return isinstance(value, str) and any(_mentions(value, mark) for mark in identifiers)
 
 
 def _mentions(text: str, mark: str) -> bool:

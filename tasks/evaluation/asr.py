@@ -37,7 +37,7 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class Heard:
+class Transcribed:
     """A clip with what the decoder made of it, and what each frame's best token alone makes."""
 
     clip: Clip
@@ -80,18 +80,18 @@ def hear(
     scratch: Path,
     problems: Problems,
     on_clip: Callable[[int], None] = lambda done: None,
-) -> Iterator[Heard]:
+) -> Iterator[Transcribed]:
     """Each clip with its transcripts, in order; one whose sound cannot be read is added to `problems`."""
     model = acoustic_of(chosen, settings)
     pool = pool_of(chosen, settings, model)
     waiting: deque[tuple[Clip, Audio, str, Future[list[list[Word]]]]] = deque()
     done = 0
 
-    def ready(most: int) -> Iterator[Heard]:
+    def ready(most: int) -> Iterator[Transcribed]:
         nonlocal done
         while len(waiting) > most:
             clip, audio, greedy, future = waiting.popleft()
-            yield Heard(clip, _text(gather([future])), greedy, audio.duration_ms)
+            yield Transcribed(clip, _text(gather([future])), greedy, audio.duration_ms)
             on_clip(done := done + 1)
 
     try:
@@ -138,7 +138,9 @@ def _text(words: Iterable[Word]) -> str:
     return " ".join(word.word for word in words)
 
 
-def report(heard: Sequence[Heard], group_by: Sequence[str], chosen: ModelSet, settings: Settings) -> dict[str, Any]:
+def report(
+    heard: Sequence[Transcribed], group_by: Sequence[str], chosen: ModelSet, settings: Settings
+) -> dict[str, Any]:
     """What `evaluate asr --json` prints (see the docs).
 
     Raises:
@@ -178,7 +180,7 @@ def heard_with(chosen: ModelSet, settings: Settings) -> dict[str, Any]:
     return {"models": models, "recipe": made["words"]}
 
 
-def _scores(heard: Sequence[Heard], language: str) -> dict[str, Any]:
+def _scores(heard: Sequence[Transcribed], language: str) -> dict[str, Any]:
     true = [normalised(h.clip.text, language) for h in heard]
     words = [word_errors(t, normalised(h.said, language)) for t, h in zip(true, heard, strict=True)]
     characters = [character_errors(t, normalised(h.said, language)) for t, h in zip(true, heard, strict=True)]

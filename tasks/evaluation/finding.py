@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import Misconfigured
-from tasks.evaluation.asr import Heard, heard_with
+from tasks.evaluation.asr import Transcribed, heard_with
 from tasks.evaluation.scores import normalised
 from tasks.lake.commit import commit
 from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
 from tasks.models.catalog import ModelSet
-from tasks.records import Cue, Metadata, Recipes, Result, Word, Work
+from tasks.records import Cue, Metadata, Recipes, Result, VideoTask, Word
 from tasks.search.answer import duck, suggestions
 from tasks.search.engine import Engine
 from tasks.search.otherwise import written_otherwise
@@ -80,7 +80,9 @@ def questions(texts: Sequence[str], most: int, seed: int = 0) -> list[Question]:
     return made
 
 
-def report(heard: Sequence[Heard], chosen: ModelSet, settings: Settings, scratch: Path, most: int) -> dict[str, Any]:
+def report(
+    heard: Sequence[Transcribed], chosen: ModelSet, settings: Settings, scratch: Path, most: int
+) -> dict[str, Any]:
     """What `evaluate search --json` prints (see the docs): shares of questions whose recording is among the first.
 
     Raises:
@@ -141,7 +143,7 @@ def _archive(folder: Path, texts: Sequence[str], language: str) -> Engine:
 
 def _video(number: int, text: str, language: str) -> Result:
     words = tuple(Word(word, 400 * n, 400 * n + 300, 1.0) for n, word in enumerate(text.split()))
-    work = Work(f"{number:020}", str(number), 0, "", None, None, None, "new")
+    work = VideoTask(f"{number:020}", str(number), 0, "", None, None, None, "new")
     empty = Result(
         work,
         "evaluate",

@@ -55,7 +55,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Held:
+class ClaimState:
     """A claim as it was read: `beat` is None when nobody ever held it."""
 
     number: int = 0
@@ -86,19 +86,19 @@ class Watch:
         return now - known[1] >= self.silence_s
 
 
-def held(lake: Lake, name: str) -> Held:
+def held(lake: Lake, name: str) -> ClaimState:
     """How a claim stands now."""
     notes = Notes(lake, f"_claims/{name}")
     numbers = notes.names()
     if not numbers:
-        return Held()
+        return ClaimState()
     found = notes.get(numbers[-1])
     if found is None:  # replaced since the listing
         return held(lake, name)
-    return Held(int(numbers[-1]), found["beat"], found["done"], found["owner"])
+    return ClaimState(int(numbers[-1]), found["beat"], found["done"], found["owner"])
 
 
-def of_bucket(what: str, bucket_id: str) -> str:
+def claim_name(what: str, bucket_id: str) -> str:
     """The name of a claim that an archive has once, whatever characters its own name has."""
     return f"{what}-{hashlib.sha256(bucket_id.encode()).hexdigest()[:12]}"
 
@@ -125,7 +125,7 @@ def claimed(lake: Lake, name: str, *, silence_s: float, **about: Any) -> Iterato
 
 def _take(lake: Lake, name: str, silence_s: float, owner: dict[str, Any]) -> Claim:
     notes, watch = Notes(lake, f"_claims/{name}"), Watch(silence_s)
-    first: Held | None = None
+    first: ClaimState | None = None
     while True:
         now = held(lake, name)
         if now.free or watch.silent(name, (now.number, now.beat)):

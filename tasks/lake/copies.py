@@ -31,7 +31,7 @@ from tasks.lake.rewrite import among, each, rewrite
 from tasks.lake.schema import KEY, arrow_schema
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.records import Recipes, Work
+from tasks.records import Recipes, VideoTask
 from tasks.stages.registry import STAGES
 
 AT_ONCE = 200  # videos that get rows of their own together
@@ -46,7 +46,7 @@ CONTENT_NAME = (
 )
 
 
-def heard(videos: str) -> str:
+def with_recipes(videos: str) -> str:
     """Rows of `videos`, which SQL chooses, beside the recipes that they were heard by."""
     runs = "(SELECT video_id, generation, recipe FROM every_run WHERE stage = '{}' AND video_id IN (SELECT video_id FROM chosen))"
     return (
@@ -81,7 +81,7 @@ def content_name(bucket_uri: str, fingerprint: str) -> str | None:
     return None
 
 
-def veiled(content: str | None) -> str | None:
+def hashed(content: str | None) -> str | None:
     """A content's name from which nothing follows but that another is the same."""
     return None if content is None else hashlib.sha256(content.encode()).hexdigest()
 
@@ -108,7 +108,7 @@ class Contents:
             return self._connection.cursor()
 
 
-def copy_of(contents: Contents, work: Work, sha256: str, recipes: Recipes) -> Copy | None:
+def copy_of(contents: Contents, work: VideoTask, sha256: str, recipes: Recipes) -> Copy | None:
     """What the lake has of the same content by its hash: that it is forgotten, else the newest words of it.
 
     `Contents` whose files have gone meanwhile know of nothing.
@@ -118,18 +118,18 @@ def copy_of(contents: Contents, work: Work, sha256: str, recipes: Recipes) -> Co
     return None
 
 
-def _copy_of(contents: Contents, work: Work, sha256: str, recipes: Recipes) -> Copy | None:
+def _copy_of(contents: Contents, work: VideoTask, sha256: str, recipes: Recipes) -> Copy | None:
     row = (
         contents.cursor()
         .execute(
             "SELECT video_id, generation, status = 'forgotten' "
-            f"FROM {heard('SELECT * FROM video_rows WHERE size_bytes = $size')} WHERE "
+            f"FROM {with_recipes('SELECT * FROM video_rows WHERE size_bytes = $size')} WHERE "
             f"((content_sha256 = $sha256 AND {USABLE}) OR (content_sha256 = $veiled AND status = 'forgotten' "
             "AND video_id <> $id)) ORDER BY status = 'forgotten' DESC, generation DESC LIMIT 1",
             {
                 "size": work.size_bytes,
                 "sha256": sha256,
-                "veiled": veiled(sha256),
+                "veiled": hashed(sha256),
                 "id": work.video_id,
                 "emissions": recipes["emissions"],
                 "words": recipes["words"],

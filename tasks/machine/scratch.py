@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from tasks.errors import ScratchFull
 
 
-class Room:
+class ByteBudget:
     """Bounds what the copies of objects take at one time: whoever wants more waits until others are removed.
 
     One that is larger than all the room has it alone.
@@ -130,7 +130,7 @@ def run_folder(scratch: Path, run_id: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def going_first(scratch: Path, run_id: str) -> Iterator[None]:
+def with_priority(scratch: Path, run_id: str) -> Iterator[None]:
     """While the context lasts, slices of a backfill on this machine leave the devices to this run."""
     path = scratch / f"first-{run_id}.lock"
     with FileLock(path):
@@ -140,7 +140,7 @@ def going_first(scratch: Path, run_id: str) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def someone_first(scratch: Path) -> bool:
+def priority_taken(scratch: Path) -> bool:
     """Whether a living run goes first here."""
     return any(_lives(path) for path in scratch.glob("first-*.lock"))
 

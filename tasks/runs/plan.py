@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import NightscribeError
 from tasks.lake.views import connect
 from tasks.media import probe
-from tasks.records import Work
+from tasks.records import VideoTask
 from tasks.runs.costs import estimate, ledger_recipe, media_hours
 from tasks.runs.session import Session
 from tasks.runs.stage_costs import StageEstimate, estimate_stages
@@ -77,7 +77,7 @@ def make_plan(session: Session) -> Plan:
     for item in session.work:
         why = "taken over" if item.source_id else _WHY.get(item.why, item.why)
         files[why] = files.get(why, 0) + 1
-    heard = [item for item in session.fresh() if item.is_heard]
+    heard = [item for item in session.fresh() if item.is_transcribed]
     connection = connect(session.lake, lean=True, history=False) if session.lake.exists() else None
     hours, by = _media_hours(session, heard, connection)
     costs = estimate(
@@ -88,7 +88,7 @@ def make_plan(session: Session) -> Plan:
     )
     stages = estimate_stages(connection, session.settings, session.recipes, session.work, media_hours=hours)
     # What is heard goes by whole runs, start and end included; what is made beside it by its own stages.
-    beside = [item for item in session.work if not item.is_heard and item.source_id is None]
+    beside = [item for item in session.work if not item.is_transcribed and item.source_id is None]
     again = estimate_stages(connection, session.settings, session.recipes, beside, media_hours=0.0)
     more_s = sum(one.seconds or 0.0 for one in again)
     more_cost = sum(one.cost or 0.0 for one in again)
@@ -111,7 +111,7 @@ _WHY = {"failed": "retried stages", "missing": "missing stages"}
 
 
 def _media_hours(
-    session: Session, work: Sequence[Work], connection: duckdb.DuckDBPyConnection | None
+    session: Session, work: Sequence[VideoTask], connection: duckdb.DuckDBPyConnection | None
 ) -> tuple[float, str]:
     """Hours by the seconds a byte of a sample of local files; a remote bucket is not read for a plan."""
     total = sum(item.size_bytes for item in work)

@@ -12,7 +12,7 @@ from typing import Any
 from tasks.errors import NightscribeError
 from tasks.lake.commit import status_of
 from tasks.machine.hardware import hardware_of
-from tasks.records import Recipes, Result, Work
+from tasks.records import Recipes, Result, VideoTask
 from tasks.runs.costs import ledger_recipe, price_of
 from tasks.runs.scan import Scan
 from tasks.settings import Settings
@@ -75,7 +75,7 @@ class RunReport:
                 continue
             self.done[result.status] += 1
             self.media_ms += result.duration_ms or 0
-            if result.status != "failed" and result.work.is_heard:
+            if result.status != "failed" and result.work.is_transcribed:
                 self.heard_ms += result.duration_ms or 0
             self.words += result.n_words
             if result.work.source_id:
@@ -117,7 +117,7 @@ class RunReport:
                     }
                 )
 
-    def lose(self, work: Sequence[Work], error: NightscribeError) -> None:
+    def lose(self, work: Sequence[VideoTask], error: NightscribeError) -> None:
         """Count videos that got no row because their batch failed."""
         self.lost += len(work)
         for item in work:

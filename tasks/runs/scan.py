@@ -13,11 +13,11 @@ from typing import Any
 import duckdb
 
 from tasks.errors import StorageBusy
-from tasks.lake.copies import CONTENT_NAME, USABLE, heard
+from tasks.lake.copies import CONTENT_NAME, USABLE, with_recipes
 from tasks.lake.current import GENERATIONS
 from tasks.lake.due import INDEXED, REFRESHED, find_due
 from tasks.lake.views import NOTHING, define_views
-from tasks.records import Object, Recipes, Work
+from tasks.records import Object, Recipes, VideoTask
 from tasks.settings import Settings
 from tasks.sources.bucket import Bucket
 from tasks.sources.left_out import LeftOut
@@ -31,8 +31,8 @@ class Scan:
 
     scanned: int
     unchanged: int
-    gone: list[Work]
-    work: list[Work]
+    gone: list[VideoTask]
+    work: list[VideoTask]
     stale: int
     warnings: list[str] = field(default_factory=list)
     left_out: LeftOut = field(default_factory=LeftOut)
@@ -102,7 +102,7 @@ def scan(
         "SELECT count(*) FROM video_facts WHERE bucket = $b AND status NOT IN ('gone', 'forgotten')",
         {"b": bucket.bucket_id},
     )
-    gone: list[Work] = []
+    gone: list[VideoTask] = []
     if complete and known and not count:
         warnings.append(f"{bucket.uri} lists no video, but the lake knows {known}: nothing is marked as gone.")
     elif complete and not only:
@@ -116,9 +116,9 @@ def scan(
     return Scan(count, count - len(work), gone, work, stale, warnings, left_out)
 
 
-def _work(on: Sequence[str], *row: Any) -> Work:
+def _work(on: Sequence[str], *row: Any) -> VideoTask:
     """A row of `_WORK`, which has the stages that were asked for, with all that these entail."""
-    found = Work(*row)
+    found = VideoTask(*row)
     if found.whole:
         return replace(found, stages=tuple(on))
     # Who hears a video again reads its metadata again too.
@@ -131,9 +131,9 @@ def _work(on: Sequence[str], *row: Any) -> Work:
     )
 
 
-def _gone(connection: duckdb.DuckDBPyConnection, bucket: Bucket, listing: Listing) -> tuple[list[Work], list[str]]:
+def _gone(connection: duckdb.DuckDBPyConnection, bucket: Bucket, listing: Listing) -> tuple[list[VideoTask], list[str]]:
     """Videos of the lake that the bucket has no more, and the keys of those that it may have: where nothing was seen."""
-    missing = [Work(*row) for row in connection.execute(_GONE, {"bucket": bucket.bucket_id}).fetchall()]
+    missing = [VideoTask(*row) for row in connection.execute(_GONE, {"bucket": bucket.bucket_id}).fetchall()]
     missing = [item for item in missing if listing.candidates is None or not listing.candidates.left_out(item.key)]
     if not missing or not _one(connection, "SELECT count(*) FROM unseen"):
         return missing, []
@@ -215,7 +215,7 @@ WHERE content IS NULL OR why NOT IN ('new', 'changed', 'retried') OR video_id IN
     OR key IN (SELECT unnest($remember::VARCHAR[]))
     OR sha256(content) NOT IN (SELECT fingerprint FROM video_facts WHERE status = 'forgotten' AND fingerprint IS NOT NULL)
 """
-_HEARD = heard(
+_HEARD = with_recipes(
     "SELECT * FROM video_rows SEMI JOIN (SELECT size_bytes FROM due WHERE why IN ('new', 'changed', 'retried')) USING (size_bytes)"
 )
 _WORK = f"""

@@ -11,13 +11,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tasks.errors import DecoderDied, Misconfigured, NightscribeError, RunStopped, StorageBusy, Unexpected, foreseen
+from tasks.errors import (
+    DecoderDied,
+    Misconfigured,
+    NightscribeError,
+    RunStopped,
+    StorageBusy,
+    Unexpected,
+    translate_errors,
+)
 from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.models.catalog import ModelSet, find_set
-from tasks.records import Object, Recipes, Result, Work
-from tasks.runs.pipeline import Batch, Item, Pipeline, discard
+from tasks.records import Object, Recipes, Result, VideoTask
+from tasks.runs.pipeline import Batch, Pipeline, PreparedVideo, discard
 from tasks.runs.report import RunReport
 from tasks.runs.scan import Scan, scan
 from tasks.settings import Settings
@@ -45,7 +53,7 @@ class Session:
     models: ModelSet
     recipes: Recipes
     scan: Scan
-    work: list[Work]
+    work: list[VideoTask]
     report: RunReport
     pipeline: Pipeline
     listeners: list[Callable[[Sequence[Result]], None]] = field(default_factory=list)
@@ -63,17 +71,17 @@ class Session:
     def has_work(self) -> bool:
         return bool(self.work or self.scan.gone)
 
-    def fresh(self) -> list[Work]:
+    def fresh(self) -> list[VideoTask]:
         """Videos whose object must be read: to hear its words, or for another stage."""
         return [item for item in self.work if item.reads_object]
 
-    def refreshed(self) -> list[Work]:
+    def refreshed(self) -> list[VideoTask]:
         """Videos of which the lake has all that is needed, itself or under another name."""
         return [item for item in self.work if not item.reads_object]
 
     def warm_up(self) -> None:
         """Load what the fresh work will need, if there is any."""
-        if any(item.is_heard for item in self.fresh()):
+        if any(item.is_transcribed for item in self.fresh()):
             self.pipeline.warm_up()
 
     def batches(self) -> Iterator[Batch]:
@@ -86,7 +94,7 @@ class Session:
     def late_batches(self) -> Iterator[Batch]:
         """When all other batches are in the lake: the videos whose content one of those had too. They take over its words, and
         are heard where it has none."""
-        self.pipeline.hears_all = True
+        self.pipeline.final_pass = True
         late = [item.work for item in self.pipeline.waiting.values()]
         return (Batch(n, chunk) for n, chunk in enumerate(cut_batches(late, self.settings)))
 
@@ -102,7 +110,7 @@ class Session:
         for listener in self.listeners:
             listener(results)
 
-    def apart(self, batch: Batch, error: NightscribeError) -> list[Batch]:
+    def split_batch(self, batch: Batch, error: NightscribeError) -> list[Batch]:
         """The videos of a batch as batches of their own, if one of them may be to blame for its error."""
         if len(batch.work) == 1 or not _blames_a_video(error):
             return []
@@ -114,7 +122,7 @@ class Session:
             single.items = [item] if item else []
         return singles
 
-    def lost(self, batch: Batch, error: NightscribeError) -> None:
+    def give_up(self, batch: Batch, error: NightscribeError) -> None:
         """A batch that failed for good: its videos are due again in the next run, and one to blame gets its row.
 
         Raises:
@@ -126,11 +134,11 @@ class Session:
         for item in batch.items:
             discard(item)
         if len(batch.work) == 1 and _blames_a_video(error):
-            item = Item(batch.work[0], make_metadata(batch.work[0].key, {}, {}))
+            item = PreparedVideo(batch.work[0], make_metadata(batch.work[0].key, {}, {}))
             self.pipeline.waiting.pop(item.work.video_id, None)
             self.report.add(self.pipeline.commit([self.pipeline.failed(item, error)]))
         else:
-            late = () if self.pipeline.hears_all else self.pipeline.waiting
+            late = () if self.pipeline.final_pass else self.pipeline.waiting
             self.report.lose([work for work in batch.work if work.video_id not in late], error)
         self.lost_in_a_row += 1
         if self.lost_in_a_row >= GIVE_UP_AFTER:
@@ -149,7 +157,7 @@ class Session:
             self.report.left_behind()
             return
         try:
-            with foreseen():
+            with translate_errors():
                 self.report.searchable(sync(self.lake.uri, self.settings))
         except NightscribeError as error:
             self.report.not_searchable(error)
@@ -179,19 +187,19 @@ def _blames_a_video(error: NightscribeError) -> bool:
     return isinstance(error, (DecoderDied, Unexpected))
 
 
-def cut_refreshed(work: Sequence[Work]) -> Iterator[list[Work]]:
+def cut_refreshed(work: Sequence[VideoTask]) -> Iterator[list[VideoTask]]:
     """Parts whose words can be in memory together, in the order in which the lake keeps them."""
     in_order = sorted(work, key=lambda item: item.source_id or item.video_id)
     return _cut(in_order, REFRESHED_VIDEOS, REFRESHED_S)
 
 
-def cut_batches(work: Sequence[Work], settings: Settings) -> Iterator[list[Work]]:
+def cut_batches(work: Sequence[VideoTask], settings: Settings) -> Iterator[list[VideoTask]]:
     """At most `batch_videos` videos, and about `batch_media_s` seconds by their sizes."""
     return _cut(work, settings.batch_videos, settings.batch_media_s)
 
 
-def _cut(work: Sequence[Work], videos: int, media_s: float) -> Iterator[list[Work]]:
-    chunk: list[Work] = []
+def _cut(work: Sequence[VideoTask], videos: int, media_s: float) -> Iterator[list[VideoTask]]:
+    chunk: list[VideoTask] = []
     seconds = 0.0
     for item in work:
         length = item.size_bytes / BYTES_PER_S

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.records import Recipes, Work
+from tasks.records import Recipes, VideoTask
 from tasks.runs.costs import price_of
 from tasks.settings import Settings
 from tasks.stages.registry import STAGES
@@ -31,7 +31,7 @@ def estimate_stages(
     connection: duckdb.DuckDBPyConnection | None,
     settings: Settings,
     recipes: Recipes,
-    work: Sequence[Work],
+    work: Sequence[VideoTask],
     *,
     media_hours: float,
 ) -> list[StageEstimate]:

@@ -11,7 +11,7 @@ from tasks.errors import SearchUnavailable
 from tasks.lake.store import Lake
 from tasks.search.engine import Engine, EngineName
 from tasks.search.otherwise import written_otherwise
-from tasks.search.query import Query, Slot, make_query, synonyms_of
+from tasks.search.query import Query, Term, make_query, synonyms_of
 from tasks.settings import Settings
 from tasks.text.stemming import forgives
 
@@ -131,7 +131,7 @@ def _bare(query: Query) -> Query:
     return Query(query.text, query.slots, query.mode, stems=query.stems, typos=query.typos, languages=query.languages)
 
 
-def _corrected(slot: Slot, query: Query, engine: Engine) -> Slot:
+def _corrected(slot: Term, query: Query, engine: Engine) -> Term:
     """The slot, or where its word was never said, that word written otherwise, or the most frequent one that a typo leads to
     it from."""
     word = slot.said[0][0]
@@ -144,7 +144,7 @@ def _corrected(slot: Slot, query: Query, engine: Engine) -> Slot:
     if other := written_otherwise(alone, engine):
         return other.query.slots[0]
     others = (near for near in engine.near(word) if letters and near != word)
-    return next((Slot(((word,),)) for word in others), slot)
+    return next((Term(((word,),)) for word in others), slot)
 
 
 def _typed(query: Query) -> str:

@@ -11,8 +11,8 @@ import duckdb
 from tasks.lake.views import quoted
 from tasks.lake.vocabulary import languages_of, near_words, said_words, spoken_languages, stem_mates
 from tasks.search.filters import LANGUAGE, Filters
-from tasks.search.moments import Heard, moment_of
-from tasks.search.query import Query, Saying, Slot
+from tasks.search.moments import PassageWords, moment_of
+from tasks.search.query import Query, Term, Variant
 from tasks.search.shown import SHOWN_TOPICS, iso
 from tasks.text.folding import words_of
 from tasks.text.stemming import forgives
@@ -137,7 +137,7 @@ class Conditions:
     def __init__(self, connection: duckdb.DuckDBPyConnection, query: Query) -> None:
         self._connection = connection
         self._query = query
-        self._near: dict[Slot, tuple[list[str], dict[str, list[str]]]] = {}
+        self._near: dict[Term, tuple[list[str], dict[str, list[str]]]] = {}
         self.parameters: dict[str, Any] = {}
 
     def sql(self) -> str:
@@ -166,7 +166,7 @@ class Conditions:
         anywhere = [f"({own} OR {carried})" for own, carried in zip(here, before, strict=True)]
         return " AND ".join([*anywhere, f"({' OR '.join(here)})"])
 
-    def _slot(self, slot: Slot, text: str) -> str:
+    def _slot(self, slot: Term, text: str) -> str:
         """That a slot is heard in `p.text` or `p.carried`."""
         if slot.prefix:
             return f"contains({text}, {self._value(' ' + slot.said[0][0])})"
@@ -184,7 +184,7 @@ class Conditions:
             ways.append(f"({self._any_word(text, stemmed)} AND {spoken})")
         return f"({' OR '.join(ways)})"
 
-    def _alike(self, slot: Slot) -> tuple[list[str], dict[str, list[str]]]:
+    def _alike(self, slot: Term) -> tuple[list[str], dict[str, list[str]]]:
         """Single words that a slot matches in any language, and by language those that have its stem there only."""
         if slot in self._near:
             return self._near[slot]
@@ -206,7 +206,7 @@ class Conditions:
         pattern = " (?:" + "|".join(re.escape(word) for word in words) + ") "
         return f"regexp_matches({text}, {self._value(pattern)})"
 
-    def _ends_here(self, saying: Saying) -> str:
+    def _ends_here(self, saying: Variant) -> str:
         """That the words are said one after the other, the last of them in the passage."""
         needle = self._value(_spaced(saying))
         if len(saying) == 1:
@@ -231,7 +231,7 @@ class Conditions:
         return f"${name}"
 
 
-def _spaced(saying: Saying) -> str:
+def _spaced(saying: Variant) -> str:
     return f" {' '.join(saying)} "
 
 
@@ -271,6 +271,6 @@ def _moments(connection: duckdb.DuckDBPyConnection, query: Query, ids: list[str]
     ).fetchall()
     out: dict[str, list[dict[str, Any]]] = {}
     for video_id, together, *heard in rows:
-        moment = moment_of(query, Heard(*heard))
+        moment = moment_of(query, PassageWords(*heard))
         out.setdefault(video_id, []).append({**moment, "together": together} if query.spread else moment)
     return out

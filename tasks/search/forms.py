@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from tasks.search.query import MAX_WORDS, Query, Saying, number_sayings
+from tasks.search.query import MAX_WORDS, Query, Variant, number_sayings
 from tasks.search.units import Way, numbered
 from tasks.text.folding import typed_parts
 from tasks.text.stemming import stem, stem_language
@@ -35,7 +35,7 @@ class Rewriting:
     ways: tuple[Way, ...]
 
     @property
-    def said(self) -> tuple[Saying, ...]:
+    def said(self) -> tuple[Variant, ...]:
         """All that is said for it."""
         return tuple(dict.fromkeys(itertools.chain(*(way.said for way in self.ways))))
 
@@ -166,11 +166,11 @@ def _apart(at: int, word: str, known: set[str], alike: _Alike) -> Iterator[Rewri
         yield Rewriting(at, at + 1, (Way(parts, tuple(said)),))
 
 
-def _cut(word: str, known: set[str], lasts: dict[str, list[str]]) -> list[Saying]:
+def _cut(word: str, known: set[str], lasts: dict[str, list[str]]) -> list[Variant]:
     """A word in parts that the archive has, at most one of them a single letter."""
     ends = len(word)
 
-    def cut(at: int, room: int, letter: bool) -> Iterator[Saying]:
+    def cut(at: int, room: int, letter: bool) -> Iterator[Variant]:
         if at and lasts[word[at:]] and not (letter and ends - at == 1):
             yield (word[at:],)
         for end in range(at + 1, ends if room > 1 else 0):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.search.query import Query, Saying, Slot
+from tasks.search.query import Query, Term, Variant
 from tasks.text.stemming import forgives, one_typo, stem, stem_language
 
 BEFORE, AFTER = 8, 14  # words of a snippet around the first and after the last mark
@@ -14,7 +14,7 @@ LONGEST = 40  # words between its first mark and the last that it shows
 
 
 @dataclass(frozen=True)
-class Heard:
+class PassageWords:
     """The words of a passage, the `carried` ones first; `folded` by `fold_word`, times in ms."""
 
     language: str | None
@@ -26,7 +26,7 @@ class Heard:
     carried: int
 
 
-def moment_of(query: Query, heard: Heard) -> dict[str, Any]:
+def moment_of(query: Query, heard: PassageWords) -> dict[str, Any]:
     """What `search --json` prints of a moment (see the docs). `times` has the start of every mark."""
     runs = _runs(query, heard)
     if not runs:  # an engine that is of another mind than `matches`: show the passage, mark nothing
@@ -49,7 +49,7 @@ def moment_of(query: Query, heard: Heard) -> dict[str, Any]:
     }
 
 
-def _runs(query: Query, heard: Heard) -> list[tuple[int, int]]:
+def _runs(query: Query, heard: PassageWords) -> list[tuple[int, int]]:
     """First and last position of everything that matched, in order.
 
     What ends in the carried words belongs to the passage before, unless only there a word of the query is said.
@@ -72,7 +72,7 @@ def _runs(query: Query, heard: Heard) -> list[tuple[int, int]]:
     return sorted({(position[first], position[last]) for first, last in runs})
 
 
-def _of_slot(query: Query, slot: Slot, terms: Sequence[str], language: str | None) -> Iterator[tuple[int, int]]:
+def _of_slot(query: Query, slot: Term, terms: Sequence[str], language: str | None) -> Iterator[tuple[int, int]]:
     alone = {saying[0] for saying in slot.said if len(saying) == 1}
     for n, word in enumerate(terms):
         if word in alone or _alike(query, slot, word, language):
@@ -82,7 +82,7 @@ def _of_slot(query: Query, slot: Slot, terms: Sequence[str], language: str | Non
             yield from _sayings(saying, terms)
 
 
-def _alike(query: Query, slot: Slot, word: str, language: str | None) -> bool:
+def _alike(query: Query, slot: Term, word: str, language: str | None) -> bool:
     """Whether a word matches a slot by its beginning, its stem, or but for one typo."""
     if slot.prefix:
         return word.startswith(slot.said[0][0])
@@ -94,7 +94,7 @@ def _alike(query: Query, slot: Slot, word: str, language: str | None) -> bool:
     return query.typos and forgives(typed) and one_typo(typed, word)
 
 
-def _sayings(saying: Saying, terms: Sequence[str]) -> Iterator[tuple[int, int]]:
+def _sayings(saying: Variant, terms: Sequence[str]) -> Iterator[tuple[int, int]]:
     length = len(saying)
     for first in range(len(terms) - length + 1):
         if terms[first] == saying[0] and tuple(terms[first : first + length]) == saying:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from tasks.search.engine import Engine
 from tasks.search.forms import Rewriting, rewritings
-from tasks.search.query import MAX_PHRASES, MAX_WORDS, Query, Saying, Slot
+from tasks.search.query import MAX_PHRASES, MAX_WORDS, Query, Term, Variant
 from tasks.text.folding import typed_parts
 
 MOST_STEPS = 20_000  # in looking for the ways to say a phrase
@@ -73,7 +73,7 @@ class _Attempt:
         """Where any word is enough: of every place the likeliest that is found."""
         chosen: list[Rewriting] = []
         for one in self._rewritings:
-            alone = replace(self._query, slots=(Slot(one.said),))
+            alone = replace(self._query, slots=(Term(one.said),))
             if not any(one.overlaps(other) for other in chosen) and self._finds(alone):
                 chosen.append(one)
         return chosen
@@ -97,13 +97,13 @@ class _Attempt:
             return None
         if self._query.mode == "phrase":
             said = tuple(itertools.islice(self._phrases(chosen), MAX_PHRASES))
-            return replace(self._query, slots=(Slot(said),)) if said else None
+            return replace(self._query, slots=(Term(said),)) if said else None
         slots = tuple(self._only(chosen) if only else self._also(chosen))
         if sum(len(slot.said[0]) for slot in slots) > MAX_WORDS:  # more than can be typed
             return None
         return replace(self._query, slots=slots)
 
-    def _also(self, chosen: Sequence[Rewriting]) -> Iterator[Slot]:
+    def _also(self, chosen: Sequence[Rewriting]) -> Iterator[Term]:
         """Every slot, with the rewritings that begin in it or go on over it: one of several words counts for each of them."""
         at = 0
         for slot in self._query.slots:
@@ -111,19 +111,19 @@ class _Attempt:
             yield replace(slot, said=tuple(dict.fromkeys((*slot.said, *more))))
             at += len(slot.said[0])
 
-    def _only(self, chosen: Sequence[Rewriting]) -> Iterator[Slot]:
+    def _only(self, chosen: Sequence[Rewriting]) -> Iterator[Term]:
         at = 0
         for slot in self._query.slots:
             inside = [one for one in chosen if one.start <= at < one.end]
             if not inside:
                 yield slot
             elif inside[0].start == at:
-                yield Slot(inside[0].said)
+                yield Term(inside[0].said)
             at += len(slot.said[0])
 
-    def _phrases(self, chosen: Sequence[Rewriting]) -> Iterator[Saying]:
+    def _phrases(self, chosen: Sequence[Rewriting]) -> Iterator[Variant]:
         """Whole phrases, the likelier first: of every place what was typed, if the archive has its words, or a rewriting."""
-        steps: dict[int, list[tuple[int, Saying]]] = {}
+        steps: dict[int, list[tuple[int, Variant]]] = {}
         at = 0
         for slot in self._query.slots:
             end = at + len(slot.said[0])
@@ -131,7 +131,7 @@ class _Attempt:
             at = end
         for one in chosen:
             steps.setdefault(one.start, []).extend((one.end, saying) for saying in one.said)
-        ready: list[tuple[int, int, int, Saying]] = [(0, 0, 0, ())]
+        ready: list[tuple[int, int, int, Variant]] = [(0, 0, 0, ())]
         for number in range(1, MOST_STEPS):
             if not ready:
                 return

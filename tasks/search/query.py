@@ -22,15 +22,15 @@ SHORTEST_PREFIX = 2
 _QUOTES = '"“”„«»'
 
 Mode = Literal["words", "any", "phrase"]
-Saying = tuple[str, ...]
-Synonyms = Mapping[Saying, Sequence[Saying]]
+Variant = tuple[str, ...]
+Synonyms = Mapping[Variant, Sequence[Variant]]
 
 
 @dataclass(frozen=True)
-class Slot:
+class Term:
     """A word of the query. `said` are the ways to say it, as typed first; with `prefix`, words that begin with it count."""
 
-    said: tuple[Saying, ...]
+    said: tuple[Variant, ...]
     prefix: bool = False
 
     @property
@@ -52,7 +52,7 @@ class Query:
     """
 
     text: str
-    slots: tuple[Slot, ...]
+    slots: tuple[Term, ...]
     mode: Mode = "words"
     stems: bool = True
     typos: bool = False
@@ -70,13 +70,13 @@ class Query:
     languages: tuple[str, ...] = ("en",)
 
     @property
-    def phrases(self) -> tuple[Saying, ...]:
+    def phrases(self) -> tuple[Variant, ...]:
         """Every way to say the slots one after the other, as typed first."""
         ways = (tuple(itertools.chain(*parts)) for parts in itertools.islice(self._combined(), MOST_COMBINED))
         fitting = (way for way in ways if len(way) <= MAX_WORDS)
         return tuple(dict.fromkeys(itertools.islice(fitting, MAX_PHRASES)))
 
-    def _combined(self) -> Iterator[tuple[Saying, ...]]:
+    def _combined(self) -> Iterator[tuple[Variant, ...]]:
         """A saying of each slot, the likelier ones of all slots before the unlikely ones of any."""
         for place in range(max(len(slot.said) for slot in self.slots)):
             choices = [range(min(place + 1, len(slot.said))) for slot in self.slots]
@@ -120,7 +120,7 @@ def make_query(
     return Query(text=text, slots=slots, mode=mode, languages=tuple(languages), **options)
 
 
-def query_slots(text: str, *, languages: Sequence[str] = ("en",), synonyms: Synonyms | None = None) -> tuple[Slot, ...]:
+def query_slots(text: str, *, languages: Sequence[str] = ("en",), synonyms: Synonyms | None = None) -> tuple[Term, ...]:
     """What a typed text asks for: its words, their synonyms, and numbers as they are read aloud in `languages`.
 
     Raises:
@@ -141,24 +141,24 @@ def query_slots(text: str, *, languages: Sequence[str] = ("en",), synonyms: Syno
     return tuple(slots)
 
 
-def _slot(words: Sequence[str], at: int, languages: Sequence[str], synonyms: Synonyms) -> tuple[int, Slot]:
+def _slot(words: Sequence[str], at: int, languages: Sequence[str], synonyms: Synonyms) -> tuple[int, Term]:
     """The slot that begins with word `at`, and how many words it takes: the longest that has synonyms, else one."""
     word = words[at]
     if word.endswith("*"):
         if len(word) <= SHORTEST_PREFIX:
             raise BadQuery(f"{word!r} would begin too many words.", next=f"Give {SHORTEST_PREFIX} letters or more.")
-        return 1, Slot(((word[:-1],),), prefix=True)
+        return 1, Term(((word[:-1],),), prefix=True)
     longest = max(map(len, synonyms), default=0)
     for length in range(min(longest, len(words) - at), 0, -1):
         saying = tuple(words[at : at + length])
         if saying in synonyms:
-            return length, Slot((saying, *synonyms[saying]))
+            return length, Term((saying, *synonyms[saying]))
     if word[0].isdigit():
-        return 1, Slot(number_sayings(word, languages))
-    return 1, Slot(((word,),))
+        return 1, Term(number_sayings(word, languages))
+    return 1, Term(((word,),))
 
 
-def number_sayings(digits: str, languages: Sequence[str], *, figures: bool = True) -> tuple[Saying, ...]:
+def number_sayings(digits: str, languages: Sequence[str], *, figures: bool = True) -> tuple[Variant, ...]:
     """A number as written, and as it may be read aloud: as a year, as a count, and with `figures` one by one."""
     plain = without_commas(digits)
     ways = [(digits,), tuple(re.split(r"[.,]", digits)), (plain,)]
@@ -175,9 +175,9 @@ def number_sayings(digits: str, languages: Sequence[str], *, figures: bool = Tru
     return tuple(dict.fromkeys(way for way in ways if way and all(way)))
 
 
-def read_synonyms(lines: Sequence[str]) -> dict[Saying, list[Saying]]:
+def read_synonyms(lines: Sequence[str]) -> dict[Variant, list[Variant]]:
     """Synonyms as a file has them: sayings that mean the same in a line, with commas between; `#` begins a remark."""
-    found: dict[Saying, list[Saying]] = {}
+    found: dict[Variant, list[Variant]] = {}
     for line in lines:
         group = [tuple(words_of(part)) for part in line.split("#")[0].split(",")]
         group = list(dict.fromkeys(way for way in group if way))

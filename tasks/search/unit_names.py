@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from tasks.search.query import Saying
+from tasks.search.query import Variant
 
-Meaning = tuple[tuple[str, Saying], ...]  # the ways to say one thing, each with the code of its language
+Meaning = tuple[tuple[str, Variant], ...]  # the ways to say one thing, each with the code of its language
 
 # Of each unit its signs, then how it is said: what means the same is between commas, what means something else behind `;`,
 # in the same place in all languages.
@@ -170,9 +170,9 @@ def signs_of(codes: tuple[str, ...]) -> dict[str, list[Meaning]]:
 
 
 @cache
-def names_of(codes: tuple[str, ...]) -> dict[Saying, list[tuple[str, Meaning]]]:
+def names_of(codes: tuple[str, ...]) -> dict[Variant, list[tuple[str, Meaning]]]:
     """Of everything that a unit is called, signs too: a sign, and the ways to say it."""
-    found: dict[Saying, list[tuple[str, Meaning]]] = {}
+    found: dict[Variant, list[tuple[str, Meaning]]] = {}
     for sign, meanings in signs_of(codes).items():
         for meaning in meanings:
             for name in dict.fromkeys([*(name for _, name in meaning), (sign,)]):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from tasks.search.query import Saying, number_sayings
+from tasks.search.query import Variant, number_sayings
 from tasks.search.unit_names import BETWEEN, MONEY, ORDINALS, SIGNS, Meaning, names_of, signs_of
 from tasks.text.folding import fold
 from tasks.text.spoken import spoken_number
@@ -22,8 +22,8 @@ MOST_RUNS = 6  # of digits and of letters in one word
 class Way(NamedTuple):
     """Another way to write a few words: as somebody would type it, and all that is said for it."""
 
-    typed: Saying
-    said: tuple[Saying, ...]
+    typed: Variant
+    said: tuple[Variant, ...]
 
 
 class Numbered(NamedTuple):
@@ -139,9 +139,9 @@ def _spoken(words: Sequence[str], gaps: Sequence[str], at: int, codes: tuple[str
 
 
 @cache
-def _written(codes: tuple[str, ...]) -> dict[Saying, list[str]]:
+def _written(codes: tuple[str, ...]) -> dict[Variant, list[str]]:
     """How numbers, years and ordinals are written that are said so, as far as they are common."""
-    found: dict[Saying, list[str]] = {}
+    found: dict[Variant, list[str]] = {}
     for code in codes:
         for number in map(str, (*range(101), *range(1900, 2051))):
             texts = {spoken_number(number, code, count=count): number for count in (False, True)}
@@ -182,20 +182,20 @@ def _signs_between(words: Sequence[str], gaps: Sequence[str], at: int, codes: tu
     for code in codes:
         signs = BETWEEN.get(code, {})
         if all(gaps[n] in signs for n in range(at + 1, end)):
-            parts: list[tuple[Saying, ...]] = [((words[at],),)]
+            parts: list[tuple[Variant, ...]] = [((words[at],),)]
             for n in range(at + 1, end):
                 parts += [tuple((said,) for said in signs[gaps[n]]), ((words[n],),)]
             yield Numbered(at, end, tuple(Way(said, (said,)) for said in _said(parts)))
 
 
-def _said(parts: Sequence[Sequence[Saying]]) -> tuple[Saying, ...]:
+def _said(parts: Sequence[Sequence[Variant]]) -> tuple[Variant, ...]:
     """Every way to say parts one after the other, at most a hundred."""
     ways = (tuple(itertools.chain(*chosen)) for chosen in itertools.product(*parts))
     return tuple(dict.fromkeys(itertools.islice(ways, 100)))
 
 
 @lru_cache(maxsize=1000)
-def _numbers(number: str, codes: tuple[str, ...], figures: bool = True) -> tuple[Saying, ...]:
+def _numbers(number: str, codes: tuple[str, ...], figures: bool = True) -> tuple[Variant, ...]:
     """`number_sayings`, and of "3:30" its parts one after the other."""
     parts = re.split(r"[.,:]", number)
     ways = list(number_sayings(number, codes, figures=figures)) if ":" not in number else [(*parts,)]
@@ -205,7 +205,7 @@ def _numbers(number: str, codes: tuple[str, ...], figures: bool = True) -> tuple
     return tuple(dict.fromkeys(ways))
 
 
-def _ordinal(number: str, letters: str, codes: tuple[str, ...]) -> list[Saying]:
+def _ordinal(number: str, letters: str, codes: tuple[str, ...]) -> list[Variant]:
     """Of "21st" twenty first, of "1990s" nineteen nineties; nothing where the letters are neither."""
     found: list[str] = []
     if not re.fullmatch(r"\d{1,9}", number):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from tasks.errors import MediaTooLong, NightscribeError, TooBusy, foreseen
+from tasks.errors import MediaTooLong, NightscribeError, TooBusy, translate_errors
 from tasks.media import Sound, explain, input_arguments, probe
 from tasks.media.clock import beside, reading
 from tasks.media.parts import Stretch, even_pictures, parts_of
@@ -98,7 +98,7 @@ class Copies:
 
         try:
             told(0.0)
-            with foreseen():
+            with translate_errors():
                 source = local_file(original, self._fetched, self._settings, most_mb=self._settings.web_cache_mb // 4)
                 self._cache.get(
                     copy_name(original), lambda target: self._transcode(source, target, track, length_ms, jumps, told)

@@ -19,12 +19,12 @@ from sessions import cut as cut_clip
 from sessions import session_on
 
 from tasks.errors import DifferentRecipe, Misconfigured
-from tasks.lake.claims import Held
+from tasks.lake.claims import ClaimState
 from tasks.lake.maintain import check
 from tasks.lake.notes import Notes
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.records import Work
+from tasks.records import VideoTask
 from tasks.runs.backfill.drive import Judge, Run
 from tasks.runs.backfill.plan import between, cut, ordered
 from tasks.runs.backfill.state import begin, find, open_slice
@@ -112,8 +112,8 @@ def test_a_backfill_survives_a_killed_worker_a_restarted_server_and_its_own_end(
 # -- the parts --------------------------------------------------------------------------------------------------------
 
 
-def work(key: str, *, days: int = 0, size: int = 1) -> Work:
-    return Work(
+def work(key: str, *, days: int = 0, size: int = 1) -> VideoTask:
+    return VideoTask(
         key, key, size, "1", datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=days), None, None, "new", STAGES.names
     )
 
@@ -158,12 +158,12 @@ def test_order_and_bounds():
     assert [item.key for item in between(items, prefix="c/", since=None, until=None)] == ["c/x"]
 
 
-LIVING = Held(1, 7, False, {"host": "elsewhere", "pid": 1, "started": 0.0})
+LIVING = ClaimState(1, 7, False, {"host": "elsewhere", "pid": 1, "started": 0.0})
 
 
-def left_by(attempt: int) -> Held:
+def left_by(attempt: int) -> ClaimState:
     """The claim that a try at a slice left behind."""
-    return Held(attempt, 7, True, {**LIVING.owner, "attempt": attempt})
+    return ClaimState(attempt, 7, True, {**LIVING.owner, "attempt": attempt})
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_what_is_done_since_the_plan_is_not_done_again(planned, result):
 def test_a_slice_leaves_the_device_to_other_runs(planned, tmp_path):
     import threading
 
-    from tasks.machine.scratch import going_first
+    from tasks.machine.scratch import with_priority
     from tasks.runs.pipeline.lane import lane
 
     job, settings = planned
@@ -259,7 +259,7 @@ def test_a_slice_leaves_the_device_to_other_runs(planned, tmp_path):
         with lane(session.pipeline):
             got.set()
 
-    with going_first(settings.scratch, "night"):
+    with with_priority(settings.scratch, "night"):
         thread = threading.Thread(target=work_on)
         thread.start()
         assert not got.wait(1.2)

@@ -10,7 +10,7 @@ import pytest
 from sessions import session_on
 
 from tasks.errors import DecoderDied, RunStopped
-from tasks.lake.claims import Held, claimed
+from tasks.lake.claims import ClaimState, claimed
 from tasks.lake.commit import commit
 from tasks.lake.notes import Notes
 from tasks.runs.backfill.drive import REFUSED, WITHDRAWN, Judge, Pace, Run, drive
@@ -18,7 +18,7 @@ from tasks.runs.backfill.plan import cut
 from tasks.runs.backfill.report import report_of
 from tasks.runs.backfill.state import begin, find, open_slice
 
-DEAD = Held(1, 7, False, {"host": "", "pid": 1, "started": 0.0, "attempt": 1})
+DEAD = ClaimState(1, 7, False, {"host": "", "pid": 1, "started": 0.0, "attempt": 1})
 
 
 @pytest.fixture
@@ -122,8 +122,8 @@ def test_a_lower_limit_takes_back_what_has_not_begun_and_costs_no_try(many):
     assert fleet.handed_out[6:] == [(1, 2), (2, 2), (3, 2), (5, 2)], "the first had not to wait"
     judge = Judge(60, 1)
     for attempt in range(1, 5):
-        assert judge.decide(0, Run("r", 0, attempt, "SCHEDULED"), Held) == "wait"
-        assert judge.decide(0, Run("r", 0, attempt, "CANCELLED", name=WITHDRAWN), Held) == "submit"
+        assert judge.decide(0, Run("r", 0, attempt, "SCHEDULED"), ClaimState) == "wait"
+        assert judge.decide(0, Run("r", 0, attempt, "CANCELLED", name=WITHDRAWN), ClaimState) == "submit"
 
 
 def test_with_a_limit_the_next_slice_does_not_wait_for_the_next_look(many, monkeypatch):
@@ -218,7 +218,7 @@ def test_a_backfill_that_every_machine_refuses_ends(planned):
 
 def test_refusals_do_not_end_a_backfill_that_somebody_works_on():
     judge = Judge(60, 3)
-    living = Held(1, 7, False, {"host": "elsewhere", "attempt": 1})
+    living = ClaimState(1, 7, False, {"host": "elsewhere", "attempt": 1})
     for attempt in range(1, 30):
         assert judge.decide(1, Run("r", 1, attempt, "FAILED", name=REFUSED), lambda: living) == "submit"
         assert judge.decide(0, Run("a", 0, 1, "RUNNING"), lambda: living) == "wait"
@@ -234,7 +234,7 @@ def test_a_claim_that_the_last_try_left_behind_does_not_bury_the_next(monkeypatc
 
 
 def test_a_pod_that_waits_for_its_machine_is_not_taken_for_dead():
-    judge, nobody = Judge(0.2, 3), Held()
+    judge, nobody = Judge(0.2, 3), ClaimState()
     waited = time.monotonic()
     while judge.decide(0, Run("a", 0, 1, "PENDING"), lambda: nobody) == "wait":
         time.sleep(0.05)
@@ -253,7 +253,7 @@ def test_a_slice_that_lost_videos_is_not_done(planned, monkeypatch):
     def run(session):
         first, *_ = session.batches()
         session.settings = settings
-        session.lost(replace_work(first, 2), DecoderDied("killed"))
+        session.give_up(replace_work(first, 2), DecoderDied("killed"))
         return session.report
 
     def replace_work(batch, n):

@@ -108,12 +108,12 @@ def test_a_run_whose_batches_all_fail_ends_early_and_says_what_is_kept(bucket, t
     with session_on(bucket, tmp_path, batch_videos=1) as session:
         batches = list(session.batches())
         for batch in batches[:2]:
-            session.lost(batch, StorageBusy("no answer"))
+            session.give_up(batch, StorageBusy("no answer"))
         session.committed(pipeline.commit_batch(session.pipeline, through(session, batches[2])))
         for batch in batches[:2]:
-            session.lost(batch, StorageBusy("no answer"))
+            session.give_up(batch, StorageBusy("no answer"))
         with pytest.raises(RunStopped, match="1 videos of it are in the lake"):
-            session.lost(batches[3], StorageBusy("no answer"))
+            session.give_up(batches[3], StorageBusy("no answer"))
         assert session.report.exit_code == 1
 
 
@@ -157,7 +157,7 @@ def test_a_decoder_that_is_killed_is_replaced_and_no_word_is_lost(bucket, tmp_pa
         killer = threading.Timer(0.05, os.kill, (victim, signal.SIGKILL))
         killer.start()
         with contextlib.suppress(DecoderDied):
-            pipeline.finish(run, pipeline.listen(run, batch))
+            pipeline.finish(run, pipeline.compute_emissions(run, batch))
         killer.join()
         time.sleep(0.5)
         # As the flow tries again: what was heard is heard once more where it was lost.

@@ -17,7 +17,7 @@ from tasks.erasure import log_texts, traces
 from tasks.erasure.forget import find_videos, forget
 from tasks.errors import Misconfigured
 from tasks.lake.commit import commit
-from tasks.lake.copies import veiled
+from tasks.lake.copies import hashed
 from tasks.lake.maintain import expire
 from tasks.lake.vocabulary import add_words
 from tasks.records import Result
@@ -78,7 +78,7 @@ def test_a_video_that_had_gone_before_is_known_again_by_its_bytes(lake, result, 
     gone: Result = result("", key=KEY, video_id=ID, status="gone", last_generation=heard.generation)
     commit(lake, [gone], run_id="r", device="cpu")
     forget(lake, settings, [ID])
-    assert rows(lake, "SELECT status, content_sha256, size_bytes FROM videos") == [("forgotten", veiled("ab" * 32), 1)]
+    assert rows(lake, "SELECT status, content_sha256, size_bytes FROM videos") == [("forgotten", hashed("ab" * 32), 1)]
 
 
 def test_reports_keep_the_fields_that_their_readers_ask_for(lake, say, settings):

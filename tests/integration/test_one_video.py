@@ -183,10 +183,10 @@ def test_topics_that_fail_for_one_video_cost_that_video_its_topics_alone(bucket,
 def test_a_batch_that_one_video_brings_down_is_done_video_by_video(bucket, tmp_path):
     with session_on(bucket, tmp_path) as session:
         batch = Batch(0, session.work)
-        assert session.apart(batch, StorageBusy("no answer")) == []
-        singles = session.apart(batch, DecoderDied("killed"))
+        assert session.split_batch(batch, StorageBusy("no answer")) == []
+        singles = session.split_batch(batch, DecoderDied("killed"))
         assert [[work.key for work in single.work] for single in singles] == [[w.key] for w in session.work]
-        session.lost(singles[0], DecoderDied("A beam search process was killed."))
+        session.give_up(singles[0], DecoderDied("A beam search process was killed."))
         index(session, *singles[1:])
     culprit = singles[0].work[0].key
     found = rows(tmp_path, "SELECT key, status, reason, next_try_at IS NULL FROM videos ORDER BY key")
@@ -198,14 +198,14 @@ FAULTY = """
 import sys
 from tasks.runs import pipeline
 
-real = pipeline.listen
+real = pipeline.compute_emissions
 
-def listen(run, batch):
+def dying(run, batch):
     if any(work.key == "b.wav" for work in batch.work):
         raise RuntimeError("b.wav was too much")
     return real(run, batch)
 
-pipeline.listen = listen
+pipeline.compute_emissions = dying
 from nightscribe.cli import run
 run(sys.argv[1:])
 """

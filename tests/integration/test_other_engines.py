@@ -5,21 +5,29 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 from conftest import REPO
 
+from tasks.lake.commit import commit
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
+from tasks.records import Outcome, Shared
 
+VIDEO = b"a.mp4".hex()[:20].ljust(20, "0")
 PAGE = (REPO / "docs" / "operations.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
-def spoken_lake(lake, say, tmp_path):
+def spoken_lake(lake, say, result, tmp_path):
     say("hello there", key="a.mp4")
     say("something else", key="b.mp4")
-    say("hello again friends", key="a.mp4")
+    generation = say("hello again friends", key="a.mp4")
+    copy = result("", video_id="c" * 20, key="copy.mp4")
+    rows = {"words": 3, "cues": 1, "passages": 1}
+    shared = {name: Outcome(shared=Shared(VIDEO, generation, n)) for name, n in rows.items()}
+    commit(lake, [replace(copy, outcomes={**copy.outcomes, **shared}, spoken=(3, 0.9))], run_id="r", device="cpu")
     # Polars and Spark's SQL do not find every path that needs escaping.
     return Lake(str(shutil.copytree(lake.uri, tmp_path / "plain")))
 
@@ -30,9 +38,7 @@ def expected(lake):
 
 def test_polars_sees_the_current_words(spoken_lake):
     pl = pytest.importorskip("polars")
-    code = re.search(r"    import polars as pl\n(.*?)\n\n", PAGE.replace("\n\n    videos", "\n    videos"), re.DOTALL)[
-        0
-    ]
+    [code] = re.findall(r"(    import polars as pl\n.*?)\n\nIn Spark", PAGE, re.DOTALL)
     code = re.sub(r"^    ", "", code, flags=re.MULTILINE).replace("s3://archive-lake/lake", spoken_lake.uri)
     names = {}
     exec(code, names)

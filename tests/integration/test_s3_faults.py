@@ -10,7 +10,7 @@ from s3_server import Cut, Refuse, faulty, s3  # noqa: F401
 from sessions import session_on, through
 
 from tasks.errors import ObjectChanged, ScratchFull, StorageBusy
-from tasks.machine.scratch import Room
+from tasks.machine.scratch import ByteBudget
 from tasks.settings import Settings
 from tasks.sources.bucket import open_bucket
 
@@ -151,7 +151,7 @@ def test_without_room_for_a_whole_object_none_of_it_is_fetched(archive, faulty, 
 
 
 def test_copies_never_take_more_than_their_room():
-    room, held, most = Room(10), [0], [0]
+    room, held, most = ByteBudget(10), [0], [0]
     lock = threading.Lock()
 
     def hold(size: int) -> None:

@@ -26,7 +26,7 @@ from tasks.lake.commit import commit
 from tasks.lake.maintain import compact, maintain
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
-from tasks.search.elastic.documents import Wanted, current, documents
+from tasks.search.elastic.documents import PendingVideo, current, documents
 from tasks.search.elastic.index import read_state
 from tasks.search.elastic.push import push, send
 from tasks.search.elastic.rebuild import rebuild
@@ -108,7 +108,7 @@ def test_a_log_that_no_longer_reaches_back_means_a_full_comparison(lake, say, se
 # -- old and new --------------------------------------------------------------------------------------------------------
 
 
-def made_of(lake: Lake) -> list[tuple[Wanted, dict, list[dict]]]:
+def made_of(lake: Lake) -> list[tuple[PendingVideo, dict, list[dict]]]:
     connection = connect(lake, Snapshot.of(lake))
     return list(documents(connection, list(current(connection))))
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from tasks.errors import OrchestrationUnavailable, RunStopped, StorageBusy
-from tasks.lake.claims import Held, Watch, held
+from tasks.lake.claims import ClaimState, Watch, held
 from tasks.runs.backfill.plan import VIDEO_S
 from tasks.runs.backfill.state import Backfill
 
@@ -97,7 +97,7 @@ class Judge:
         self.start = Watch(self.silence_s * PATIENCE_AT_THE_START)
         self.end = Watch(min(PATIENCE_AT_THE_END_S, self.silence_s * PATIENCE))
 
-    def decide(self, slice: int, run: Run | None, claim: Callable[[], Held]) -> Decision:
+    def decide(self, slice: int, run: Run | None, claim: Callable[[], ClaimState]) -> Decision:
         """What to do about a slice that is not done."""
         if run is None:
             return "submit"
@@ -127,7 +127,7 @@ class Judge:
             return "give up" if run.attempt - self.first[slice] + 1 >= self.tries else "submit"
         return "wait"
 
-    def dead(self, run: Run, now: Held) -> bool | None:
+    def dead(self, run: Run, now: ClaimState) -> bool | None:
         """Whether a run at work that nobody waits for, and that should end by itself, is dead; None: not known yet."""
         look = (now.number, now.beat)
         if _died(run, now) or (self.end if now.free else self.watch).silent(run.id, (run.state, look)):
@@ -135,7 +135,7 @@ class Judge:
         return None if now.done or self.looks.setdefault(run.id, look) == look else False
 
 
-def _died(run: Run, now: Held) -> bool:
+def _died(run: Run, now: ClaimState) -> bool:
     # What an earlier try left behind says nothing of this one.
     return now.beat is not None and not now.done and now.free and now.owner.get("attempt") == run.attempt
 

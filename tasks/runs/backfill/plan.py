@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from tasks.errors import Misconfigured
-from tasks.records import Work
+from tasks.records import VideoTask
 from tasks.runs.costs import media_hours
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ class Slice:
     """Some of the work. `media_s` is an estimate."""
 
     number: int
-    work: tuple[Work, ...]
+    work: tuple[VideoTask, ...]
     media_s: float
 
 
-def ordered(work: Iterable[Work], order: Order) -> list[Work]:
+def ordered(work: Iterable[VideoTask], order: Order) -> list[VideoTask]:
     """By the time of the objects or by their keys; what has no time comes last."""
     if order == "key":
         return sorted(work, key=lambda item: item.key)
@@ -41,7 +41,9 @@ def ordered(work: Iterable[Work], order: Order) -> list[Work]:
     return sorted(work, key=lambda item: (item.modified_at or _EARLIEST, item.key), reverse=True)
 
 
-def between(work: Iterable[Work], *, prefix: str, since: datetime | None, until: datetime | None) -> Iterator[Work]:
+def between(
+    work: Iterable[VideoTask], *, prefix: str, since: datetime | None, until: datetime | None
+) -> Iterator[VideoTask]:
     """Only objects under a prefix, and of a time from `since` on and before `until`."""
     for item in work:
         when = item.modified_at or _EARLIEST
@@ -49,7 +51,7 @@ def between(work: Iterable[Work], *, prefix: str, since: datetime | None, until:
             yield item
 
 
-def cut(work: Sequence[Work], lengths: Sequence[float], hours: float | None) -> list[Slice]:
+def cut(work: Sequence[VideoTask], lengths: Sequence[float], hours: float | None) -> list[Slice]:
     """Slices of `hours` of media, one after the other; every one has a video at least.
 
     Without `hours`: two, or as many as it takes to have no more than 2,000 slices.
@@ -88,7 +90,7 @@ def cut(work: Sequence[Work], lengths: Sequence[float], hours: float | None) -> 
     ]
 
 
-def lengths(work: Sequence[Work], total_hours: float, connection: duckdb.DuckDBPyConnection | None) -> list[float]:
+def lengths(work: Sequence[VideoTask], total_hours: float, connection: duckdb.DuckDBPyConnection | None) -> list[float]:
     """Seconds of each video by size and extension, as in this lake, scaled so that all of them are `total_hours`."""
     rate: dict[str, float] = {}
     found = []
@@ -96,6 +98,6 @@ def lengths(work: Sequence[Work], total_hours: float, connection: duckdb.DuckDBP
         extension = PurePosixPath(item.key).suffix.lower()
         if extension not in rate:
             rate[extension] = media_hours(connection, [(f"x{extension}", 10**9)])[0]
-        found.append(item.size_bytes * rate[extension] if item.is_heard else 0.0)
+        found.append(item.size_bytes * rate[extension] if item.is_transcribed else 0.0)
     scale = 3600 * total_hours / (sum(found) or 1)
     return [length * scale for length in found]

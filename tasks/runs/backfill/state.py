@@ -201,7 +201,7 @@ def open_slice(lake: Lake, id: str, slice: int, settings: Settings) -> tuple[Bac
     # What somebody indexed since the plan was made, or marked as gone, is newer than the plan.
     planned = dict(zip(*job.planned(slice).to_pydict().values(), strict=True))
     session.work = [w for w in session.work if w.last_generation <= planned[w.key]]
-    session.pipeline.last = True
+    session.pipeline.low_priority = True
     return job, session
 
 

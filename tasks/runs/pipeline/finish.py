@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.errors import DecoderDied, ObjectChanged, Permanent, Transient, Unexpected, foreseen
+from tasks.errors import DecoderDied, ObjectChanged, Permanent, Transient, Unexpected, translate_errors
 from tasks.records import Outcome, Result, Word
-from tasks.runs.pipeline.known import Known, load_current, made_from
-from tasks.runs.pipeline.listen import hear, listen
+from tasks.runs.pipeline.emissions import compute_emissions, transcribe
+from tasks.runs.pipeline.known import KnownVideo, load_current, made_from
 from tasks.runs.pipeline.making import Making
 from tasks.runs.pipeline.prepare import read_next
 from tasks.runs.pipeline.run_stages import run_stages
-from tasks.runs.pipeline.state import Batch, Item, Pipeline
+from tasks.runs.pipeline.state import Batch, Pipeline, PreparedVideo
 from tasks.speech.pool import gather
 from tasks.stages.base import Input
 from tasks.stages.recipes import beside
@@ -31,14 +31,14 @@ def finish(run: Pipeline, batch: Batch) -> Batch:
         DecoderDied: a beam search process was killed; the next try listens to the batch again.
     """
     if not batch.heard:
-        listen(run, batch)
+        compute_emissions(run, batch)
     known = _known(run, batch)
     for item in batch.items:
         if item.result is None:
             started = time.monotonic()
             try:
-                with foreseen():
-                    if item.work.is_heard:
+                with translate_errors():
+                    if item.work.is_transcribed:
                         item.result = _with_words(run, item, _heard(run, item), started)
                     else:
                         item.result = _beside_words(run, item, known)
@@ -46,7 +46,7 @@ def finish(run: Pipeline, batch: Batch) -> Batch:
                 batch.heard = False
                 raise
             except (Permanent, Transient, Unexpected) as error:
-                if item.work.is_heard:
+                if item.work.is_transcribed:
                     item.seconds["words"] = time.monotonic() - started
                 item.result = run.failed(item, error)
         elif item.making is None and item.result.status == "no_audio":
@@ -65,16 +65,16 @@ def finish(run: Pipeline, batch: Batch) -> Batch:
     return batch
 
 
-def _known(run: Pipeline, batch: Batch) -> dict[str, Known]:
+def _known(run: Pipeline, batch: Batch) -> dict[str, KnownVideo]:
     """What the lake has of the videos of which only some stages are made."""
     ids = [item.work.video_id for item in batch.items if not item.work.whole]
     if not ids:
         return {}
-    stages = made_from(name for item in batch.items if not item.work.is_heard for name in item.work.stages)
+    stages = made_from(name for item in batch.items if not item.work.is_transcribed for name in item.work.stages)
     return run.seen.read(lambda lake: load_current(lake, ids, stages))
 
 
-def _whole(run: Pipeline, item: Item, result: Result, old: Known | None) -> Result:
+def _whole(run: Pipeline, item: PreparedVideo, result: Result, old: KnownVideo | None) -> Result:
     """The result with its stages; of some stages only, beside what the lake has."""
     if item.making is None:
         return result
@@ -82,7 +82,7 @@ def _whole(run: Pipeline, item: Item, result: Result, old: Known | None) -> Resu
     result = replace(result, outcomes=item.making.outcomes, seconds=seconds)
     if old is None:
         return result
-    heard = item.work.is_heard
+    heard = item.work.is_transcribed
     made = item.work.stages if heard else tuple(item.making.outcomes)
     return replace(
         result,
@@ -91,21 +91,21 @@ def _whole(run: Pipeline, item: Item, result: Result, old: Known | None) -> Resu
     )
 
 
-def discard(item: Item) -> None:
+def discard(item: PreparedVideo) -> None:
     """Let go of what an item holds in memory and in scratch."""
     for hearing in item.hearings:
         hearing.futures = []
         Path(hearing.audio.path).unlink(missing_ok=True)
 
 
-def _heard(run: Pipeline, item: Item) -> tuple[Word, ...]:
+def _heard(run: Pipeline, item: PreparedVideo) -> tuple[Word, ...]:
     """The words of a video. Of rivals the better is kept; while there is no word, the next sound is heard."""
     words = [gather(hearing.futures) for hearing in item.hearings]
     first = item.hearings[0]
     while not any(words) and item.sources:
         discard(item)
         read_next(run, item)
-        hear(run, [item])
+        transcribe(run, [item])
         words = [gather(hearing.futures) for hearing in item.hearings]
         if not any(words) and not item.sources:  # what the row names is what was chosen first
             discard(item)
@@ -124,7 +124,7 @@ def _heard(run: Pipeline, item: Item) -> tuple[Word, ...]:
     return words[best]
 
 
-def _with_words(run: Pipeline, item: Item, words: tuple[Word, ...], started: float) -> Result:
+def _with_words(run: Pipeline, item: PreparedVideo, words: tuple[Word, ...], started: float) -> Result:
     hearing, probed = item.hearings[0], item.probe
     audio = hearing.audio
     assert probed is not None
@@ -146,7 +146,7 @@ def _with_words(run: Pipeline, item: Item, words: tuple[Word, ...], started: flo
     return result
 
 
-def _beside_words(run: Pipeline, item: Item, known: Mapping[str, Known]) -> Result:
+def _beside_words(run: Pipeline, item: PreparedVideo, known: Mapping[str, KnownVideo]) -> Result:
     """A video of which stages are made of the object, and its words stay."""
     old = known.get(item.work.video_id)
     if old is None:
@@ -164,7 +164,7 @@ def _beside_words(run: Pipeline, item: Item, known: Mapping[str, Known]) -> Resu
     return result
 
 
-def _making(item: Item, result: Result) -> Making:
+def _making(item: PreparedVideo, result: Result) -> Making:
     """The stages of an item, with what it has itself: its metadata, and its sound where one is decoded."""
     sound = item.hearings[0].audio if item.hearings else None
     kept = sound if STAGES.needing("sound", [name for name in item.work.stages if STAGES[name].load]) else None

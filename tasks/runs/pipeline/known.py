@@ -21,7 +21,7 @@ Pair = tuple[str, int]  # a video and a generation of it
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownVideo:
     """A video at one of its generations. `runs` are those of each stage that is shown: `run_generation`, `status`, `recipe`,
     `rows`, and where these lie (`rows_of`, `rows_generation`). `tries` is how often one failed since; `rows` are there of the
     stages that were asked for."""
@@ -78,7 +78,7 @@ class Known:
         )
 
 
-def pair_of(known: Known) -> Pair:
+def pair_of(known: KnownVideo) -> Pair:
     return known.video["video_id"], known.video["generation"]
 
 
@@ -122,7 +122,7 @@ def made_from(stages: Iterable[str]) -> set[str]:
 
 def load_current(
     connection: duckdb.DuckDBPyConnection, ids: Collection[str], stages: Collection[str]
-) -> dict[str, Known]:
+) -> dict[str, KnownVideo]:
     """Videos as they are now, with the rows of these stages. Those that have gone are not among them."""
     known = _load(connection, "", "video_id BETWEEN $first AND $last", _these(ids), stages)
     return {video_id: one for (video_id, _), one in known.items()}
@@ -130,7 +130,7 @@ def load_current(
 
 def load_known(
     connection: duckdb.DuckDBPyConnection, pairs: Collection[Pair], stages: Collection[str]
-) -> dict[Pair, Known]:
+) -> dict[Pair, KnownVideo]:
     """Videos at these generations, likewise."""
     asked = sorted(f"{v}/{g}" for v, g in pairs)
     parameters = _these({video_id for video_id, _ in pairs}) | {"asked": asked}
@@ -148,7 +148,7 @@ def _load(
     condition: str,
     parameters: dict[str, Any],
     stages: Collection[str],
-) -> dict[Pair, Known]:
+) -> dict[Pair, KnownVideo]:
     if not parameters["ids"]:
         return {}
     those = f"WHERE video_id IN (SELECT unnest($ids)) AND {condition}"
@@ -161,7 +161,7 @@ def _load(
             yield from (dict(zip(names, row, strict=True)) for row in some)
 
     facts = f"SELECT * FROM video_facts{suffix} {those}"
-    known = {(row["video_id"], row["generation"]): Known(row) for row in rows(facts)}
+    known = {(row["video_id"], row["generation"]): KnownVideo(row) for row in rows(facts)}
     for name in STAGES.names:
         runs = (
             "SELECT m.*, coalesce(s.taken_from, m.video_id) AS rows_of, coalesce(s.taken_generation, m.run_generation) "

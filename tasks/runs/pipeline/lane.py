@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from filelock import FileLock, Timeout
 
 from tasks.errors import RunStopped
-from tasks.machine.scratch import someone_first
+from tasks.machine.scratch import priority_taken
 from tasks.runs.pipeline.state import Pipeline
 
 
@@ -22,7 +22,7 @@ def lane(run: Pipeline) -> Iterator[None]:
     while True:
         if run.stopped.is_set():
             raise RunStopped("The run was ended while it waited for another one.")
-        if run.last and someone_first(run.settings.scratch):
+        if run.low_priority and priority_taken(run.settings.scratch):
             run.stopped.wait(0.5)
             continue
         with contextlib.suppress(Timeout):

@@ -13,12 +13,12 @@ from typing import Any
 
 import duckdb
 
-from tasks.errors import BadSidecar, Forgotten, ObjectChanged, Permanent, Transient, Unexpected, foreseen
+from tasks.errors import BadSidecar, Forgotten, ObjectChanged, Permanent, Transient, Unexpected, translate_errors
 from tasks.lake.copies import Contents, Copy, copy_of, sha256_of
 from tasks.media import choose_sources, extract_audio, may_be_read, probe
-from tasks.records import Result, Source, Work
+from tasks.records import Result, Source, VideoTask
 from tasks.runs.pipeline.refresh import take_over
-from tasks.runs.pipeline.state import Batch, Hearing, Item, Pipeline
+from tasks.runs.pipeline.state import Batch, Hearing, Pipeline, PreparedVideo
 from tasks.sources.metadata import make_metadata, parse_sidecar
 from tasks.stages.registry import STAGES
 
@@ -30,39 +30,39 @@ def prepare(run: Pipeline, batch: Batch) -> Batch:
     ready = {item.work.video_id: item for item in batch.items if item.result or _has_audio(item)}
     contents = Contents(run.lake)
 
-    def item_of(work: Work) -> Item:
+    def item_of(work: VideoTask) -> PreparedVideo:
         return ready.get(work.video_id) or _waited(run, contents, work) or _prepare_one(run, contents, work)
 
     with ThreadPoolExecutor(THREADS) as threads:
         items = list(threads.map(item_of, batch.work))
-    batch.items = [item for item in items if not item.waits]
+    batch.items = [item for item in items if not item.waits_for_duplicate]
     for item in batch.items:
         run.waiting.pop(item.work.video_id, None)
-    run.waiting.update({item.work.video_id: item for item in items if item.waits})
+    run.waiting.update({item.work.video_id: item for item in items if item.waits_for_duplicate})
     return batch
 
 
-def _waited(run: Pipeline, contents: Contents, work: Work) -> Item | None:
+def _waited(run: Pipeline, contents: Contents, work: VideoTask) -> PreparedVideo | None:
     """A video that waited for another one's words, once they are in the lake: its object is not read again."""
     item = run.waiting.get(work.video_id)
     known = copy_of(contents, work, item.sha256, run.recipes) if item and item.sha256 else None
     if item is None or known is None or known.forgotten:
         return None
     item.result = _taken_over(run, item, contents, known)
-    item.waits = item.result is None
-    return None if item.waits else item
+    item.waits_for_duplicate = item.result is None
+    return None if item.waits_for_duplicate else item
 
 
-def _has_audio(item: Item) -> bool:
+def _has_audio(item: PreparedVideo) -> bool:
     return bool(item.hearings) and all(Path(hearing.audio.path).exists() for hearing in item.hearings)
 
 
-def _prepare_one(run: Pipeline, contents: Contents, work: Work) -> Item:
-    item = Item(work, make_metadata(work.key, {}, {}))
+def _prepare_one(run: Pipeline, contents: Contents, work: VideoTask) -> PreparedVideo:
+    item = PreparedVideo(work, make_metadata(work.key, {}, {}))
     with contextlib.ExitStack() as kept:
         for attempt in range(1, run.settings.attempts + 1):
             try:
-                with foreseen(), run.clock.working():
+                with translate_errors(), run.clock.working():
                     _read(run, item, contents, kept)
                 break
             except (Permanent, Unexpected) as error:
@@ -78,7 +78,7 @@ def _prepare_one(run: Pipeline, contents: Contents, work: Work) -> Item:
 
 
 @contextlib.contextmanager
-def _object(run: Pipeline, item: Item, kept: contextlib.ExitStack) -> Iterator[Path]:
+def _object(run: Pipeline, item: PreparedVideo, kept: contextlib.ExitStack) -> Iterator[Path]:
     """The object as a file. A copy stays until `kept` is closed: a second try does not fetch it again."""
     work, started = item.work, time.monotonic()
     fetched = run.bucket.fetched(work.key, work.fingerprint, run.scratch, run.settings.scratch_free_gb)
@@ -95,13 +95,13 @@ def _object(run: Pipeline, item: Item, kept: contextlib.ExitStack) -> Iterator[P
     yield item.copy
 
 
-def _read(run: Pipeline, item: Item, contents: Contents, kept: contextlib.ExitStack) -> None:
+def _read(run: Pipeline, item: PreparedVideo, contents: Contents, kept: contextlib.ExitStack) -> None:
     work = item.work
     with _object(run, item, kept) as path:
         started = time.monotonic()
         item.sha256 = sha256_of(path, work.fingerprint)
         item.seconds["fetch"] = item.seconds.get("fetch", 0.0) + time.monotonic() - started
-        compared = work.is_heard and (work.same_size or work.video_id in run.waiting)
+        compared = work.is_transcribed and (work.same_size or work.video_id in run.waiting)
         known = copy_of(contents, work, item.sha256, run.recipes) if compared else None
         if known and known.forgotten:
             raise Forgotten("Its content is that of a video that was forgotten, and is not indexed.")
@@ -112,11 +112,11 @@ def _read(run: Pipeline, item: Item, contents: Contents, kept: contextlib.ExitSt
         if known and (taken := _taken_over(run, item, contents, known)):
             item.result = taken
             return
-        item.waits = work.is_heard and run.is_second(work, item.sha256)
-        if item.waits:
+        item.waits_for_duplicate = work.is_transcribed and run.is_duplicate(work, item.sha256)
+        if item.waits_for_duplicate:
             return
         if not item.probe.tracks:
-            item.result = run.result(item, "no_audio") if work.is_heard else None
+            item.result = run.result(item, "no_audio") if work.is_transcribed else None
             return
         if not STAGES.needing("sound", work.stages):
             return
@@ -126,7 +126,7 @@ def _read(run: Pipeline, item: Item, contents: Contents, kept: contextlib.ExitSt
         item.seconds["audio"] = item.seconds.get("audio", 0.0) + time.monotonic() - started
 
 
-def read_next(run: Pipeline, item: Item) -> None:
+def read_next(run: Pipeline, item: PreparedVideo) -> None:
     """Decode the next sound of a video in which nothing was heard so far.
 
     Raises:
@@ -138,7 +138,7 @@ def read_next(run: Pipeline, item: Item) -> None:
         item.seconds["audio"] += time.monotonic() - started
 
 
-def _decode(run: Pipeline, item: Item, path: Path, sources: Sequence[Source], count: int) -> None:
+def _decode(run: Pipeline, item: PreparedVideo, path: Path, sources: Sequence[Source], count: int) -> None:
     """Decode the first `count` of some sounds; the others are left for later."""
     assert item.probe is not None
     item.sources, item.hearings = tuple(sources[count:]), []
@@ -155,7 +155,7 @@ def _decode(run: Pipeline, item: Item, path: Path, sources: Sequence[Source], co
     item.probe = item.probe.seen_with(item.hearings[0].audio.track)
 
 
-def _taken_over(run: Pipeline, item: Item, contents: Contents, known: Copy) -> Result | None:
+def _taken_over(run: Pipeline, item: PreparedVideo, contents: Contents, known: Copy) -> Result | None:
     """The words that the lake has of the same content; None when they have gone since. What is to be made comes with
     everybody's."""
     work = replace(item.work, source_id=known.video_id, source_generation=known.generation)
@@ -168,7 +168,7 @@ def _taken_over(run: Pipeline, item: Item, contents: Contents, known: Copy) -> R
     return replace(result, probe=item.probe, sidecar_error=item.warning, content_sha256=item.sha256)
 
 
-def _sidecar(run: Pipeline, item: Item) -> dict[str, Any]:
+def _sidecar(run: Pipeline, item: PreparedVideo) -> dict[str, Any]:
     """The sidecar's fields; one that cannot be read is a warning, and the video is indexed without it."""
     key = item.work.sidecar_key
     if key is None:

@@ -10,8 +10,8 @@ from dataclasses import replace
 import duckdb
 
 from tasks.errors import BadSidecar, ObjectChanged, Permanent
-from tasks.records import Metadata, Outcome, Result, Shared, Work
-from tasks.runs.pipeline.known import Known, Pair, load_current, load_known, made_from, pair_of
+from tasks.records import Metadata, Outcome, Result, Shared, VideoTask
+from tasks.runs.pipeline.known import KnownVideo, Pair, load_current, load_known, made_from, pair_of
 from tasks.runs.pipeline.making import Making
 from tasks.runs.pipeline.run_stages import run_stages
 from tasks.runs.pipeline.state import Pipeline
@@ -22,7 +22,7 @@ from tasks.stages.registry import STAGES
 from tasks.text.stemming import stem_language
 
 
-def refresh(pipeline: Pipeline, work: Sequence[Work]) -> list[Result]:
+def refresh(pipeline: Pipeline, work: Sequence[VideoTask]) -> list[Result]:
     """New results for videos whose words stay, or are those of the same content under another name; the caller commits
     them.
 
@@ -35,7 +35,7 @@ def refresh(pipeline: Pipeline, work: Sequence[Work]) -> list[Result]:
     current = pipeline.seen.read(lambda lake: load_current(lake, [item.video_id for item in own], read))
     results: list[Result] = []
     makings: list[Making] = []
-    copies: dict[int, Known] = {}  # by their place among the results
+    copies: dict[int, KnownVideo] = {}  # by their place among the results
     for item in work:
         source = _source(item)
         old = current.get(item.video_id) if source is None else of_copies.get(source)
@@ -60,7 +60,7 @@ def refresh(pipeline: Pipeline, work: Sequence[Work]) -> list[Result]:
 
 
 def take_over(
-    connection: duckdb.DuckDBPyConnection, pipeline: Pipeline, work: Work, metadata: Metadata
+    connection: duckdb.DuckDBPyConnection, pipeline: Pipeline, work: VideoTask, metadata: Metadata
 ) -> tuple[Result, Making] | None:
     """The result of a video of which the lake has the same content as `work.source_id`, and the stages of it that are still to
     be made; None when it has not any more."""
@@ -78,14 +78,14 @@ def take_over(
     return result, making
 
 
-def _source(work: Work) -> Pair | None:
+def _source(work: VideoTask) -> Pair | None:
     """Video and generation whose words a copy takes over."""
     if work.source_id is None or work.source_generation is None:
         return None
     return work.source_id, work.source_generation
 
 
-def _again(pipeline: Pipeline, work: Work, old: Known) -> tuple[Result, Making]:
+def _again(pipeline: Pipeline, work: VideoTask, old: KnownVideo) -> tuple[Result, Making]:
     """The stages of `work` anew, beside all others."""
     metadata, warning = _metadata_again(pipeline, work, old) if work.why == "metadata" else (old.metadata, None)
     video = old.video
@@ -103,7 +103,9 @@ def _again(pipeline: Pipeline, work: Work, old: Known) -> tuple[Result, Making]:
     return result, Making(_input(result, old), work.stages, there, old.tries)
 
 
-def _copied(pipeline: Pipeline, work: Work, old: Known, metadata: Metadata | None = None) -> tuple[Result, Making]:
+def _copied(
+    pipeline: Pipeline, work: VideoTask, old: KnownVideo, metadata: Metadata | None = None
+) -> tuple[Result, Making]:
     """A video that shares the rows of another one. Stages that stand on its own metadata are made unless that is the same, and so are
     those of another recipe than today's."""
     warning = None
@@ -129,7 +131,7 @@ def _copied(pipeline: Pipeline, work: Work, old: Known, metadata: Metadata | Non
     return result, Making(_input(result, old), work.stages, there, outcomes=taken)
 
 
-def _to_read(result: Result, making: Making, old: Known) -> set[str]:
+def _to_read(result: Result, making: Making, old: KnownVideo) -> set[str]:
     """The stages whose rows are read of a content that is shared: those that others are made from; and the words, where they
     count for another language now."""
     due = [name for name in making.wanted if name not in making.outcomes]
@@ -137,7 +139,7 @@ def _to_read(result: Result, making: Making, old: Known) -> set[str]:
     return made_from(due) | ({"words"} if other else set())
 
 
-def _result(pipeline: Pipeline, work: Work, old: Known, metadata: Metadata) -> Result:
+def _result(pipeline: Pipeline, work: VideoTask, old: KnownVideo, metadata: Metadata) -> Result:
     video = old.video
     return Result(
         work=work,
@@ -158,7 +160,7 @@ def _result(pipeline: Pipeline, work: Work, old: Known, metadata: Metadata) -> R
     )
 
 
-def _input(result: Result, old: Known) -> Input:
+def _input(result: Result, old: KnownVideo) -> Input:
     return Input(
         video_id=result.work.video_id,
         duration_ms=result.duration_ms or 0,
@@ -169,7 +171,7 @@ def _input(result: Result, old: Known) -> Input:
     )
 
 
-def _metadata_again(pipeline: Pipeline, work: Work, old: Known) -> tuple[Metadata, str | None]:
+def _metadata_again(pipeline: Pipeline, work: VideoTask, old: KnownVideo) -> tuple[Metadata, str | None]:
     """Metadata from the sidecar as it is now; what the container said is taken from the old row."""
     if work.sidecar_key is None:
         return make_metadata(work.key, {}, {}), None
@@ -180,7 +182,7 @@ def _metadata_again(pipeline: Pipeline, work: Work, old: Known) -> tuple[Metadat
     return make_metadata(work.key, found, {}), None
 
 
-def _metadata_of_copy(pipeline: Pipeline, work: Work, old: Known) -> tuple[Metadata, str | None]:
+def _metadata_of_copy(pipeline: Pipeline, work: VideoTask, old: KnownVideo) -> tuple[Metadata, str | None]:
     if work.sidecar_key is None:
         if old.video["sidecar_fingerprint"] is None:
             # What did not come from its name came from within the file, and is the same here.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tasks.errors import Permanent, Transient, Unexpected, foreseen
+from tasks.errors import Permanent, Transient, Unexpected, translate_errors
 from tasks.records import Outcome
 from tasks.runs.pipeline.lane import lane
 from tasks.runs.pipeline.making import Making
@@ -40,7 +40,7 @@ def _is_due(stage: Stage, video: Making) -> bool:
 def _make(run: Pipeline, stage: Stage, video: Making) -> None:
     started = time.monotonic()
     try:
-        with foreseen(), run.clock.working():
+        with translate_errors(), run.clock.working():
             rows = run.runner(stage).make(video.input)
     except (Permanent, Transient, Unexpected) as error:
         tries = video.tries.get(stage.name, 0) + 1

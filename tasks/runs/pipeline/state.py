@@ -18,9 +18,9 @@ from tasks.lake.commit import commit, forgotten_meanwhile, unshared
 from tasks.lake.maintain import withdraw
 from tasks.lake.store import Lake
 from tasks.machine.hardware import hardware_of
-from tasks.machine.scratch import Room
+from tasks.machine.scratch import ByteBudget
 from tasks.models.catalog import ModelSet
-from tasks.records import Audio, Metadata, Probe, Recipes, Result, Source, Status, Word, Work
+from tasks.records import Audio, Metadata, Probe, Recipes, Result, Source, Status, VideoTask, Word
 from tasks.runs.pipeline.known import Seen
 from tasks.runs.work_clock import WorkClock
 from tasks.settings import Settings
@@ -48,14 +48,14 @@ class Hearing:
 
 
 @dataclass
-class Item:
+class PreparedVideo:
     """One video on its way. `result` is set as soon as its outcome is certain.
 
     `hearings` are the sounds of it that are heard at once, one as a rule; `sources` those to hear after them if they have no
     word.
     """
 
-    work: Work
+    work: VideoTask
     metadata: Metadata
     probe: Probe | None = None
     hearings: list[Hearing] = field(default_factory=list)
@@ -66,17 +66,17 @@ class Item:
     note: str | None = None
     sha256: str | None = None
     copy: Path | None = None
-    waits: bool = False  # for the words of another video of this run with the same content
+    waits_for_duplicate: bool = False  # for the words of another video of this run with the same content
     seconds: dict[str, float] = field(default_factory=dict)
 
 
 class Batch:
     """The items of one batch. No dataclass: Prefect would look into every word of it for futures."""
 
-    def __init__(self, number: int, work: Sequence[Work]) -> None:
+    def __init__(self, number: int, work: Sequence[VideoTask]) -> None:
         self.number = number
         self.work = list(work)
-        self.items: list[Item] = []
+        self.items: list[PreparedVideo] = []
         self.heard = False
 
     def __repr__(self) -> str:
@@ -93,10 +93,12 @@ class Pipeline:
     models: ModelSet
     recipes: Recipes
     run_id: str
-    last: bool = False  # steps back for every other run on this machine
+    low_priority: bool = False  # steps back for every other run on this machine
     shared_sizes: frozenset[int] = frozenset()  # of objects, each of several videos that this run hears
-    waiting: dict[str, Item] = field(default_factory=dict)  # by video, what waits until all others are in the lake
-    hears_all: bool = False  # nothing waits any more
+    waiting: dict[str, PreparedVideo] = field(
+        default_factory=dict
+    )  # by video, what waits until all others are in the lake
+    final_pass: bool = False  # nothing waits any more
     clock: WorkClock = field(default_factory=WorkClock)
     stopped: threading.Event = field(default_factory=threading.Event)
     _pool: DecoderPool | None = None
@@ -110,9 +112,9 @@ class Pipeline:
         return self.settings.scratch / f"run-{self.run_id}"
 
     @cached_property
-    def room(self) -> Room:
+    def room(self) -> ByteBudget:
         """Bounds the copies of objects in scratch."""
-        return Room(self.settings.scratch_copies_gb * 1e9)
+        return ByteBudget(self.settings.scratch_copies_gb * 1e9)
 
     @cached_property
     def seen(self) -> Seen:
@@ -145,9 +147,9 @@ class Pipeline:
                 self._runners[stage.name] = stage.load(stage.options(self.models, self.settings), self.device)
             return self._runners[stage.name]
 
-    def is_second(self, work: Work, sha256: str) -> bool:
+    def is_duplicate(self, work: VideoTask, sha256: str) -> bool:
         """Whether another video of this run has the same content and came first."""
-        if self.hears_all or not work.size_bytes or work.size_bytes not in self.shared_sizes:
+        if self.final_pass or not work.size_bytes or work.size_bytes not in self.shared_sizes:
             return False
         with self._lock:
             return self._first.setdefault((work.size_bytes, sha256), work.video_id) != work.video_id
@@ -209,7 +211,7 @@ class Pipeline:
 
     # -- results --------------------------------------------------------------------------------------------------
 
-    def result(self, item: Item, status: Status) -> Result:
+    def result(self, item: PreparedVideo, status: Status) -> Result:
         """The row of an item as far as it is known."""
         audio = item.hearings[0].audio if item.hearings else None
         return Result(
@@ -230,7 +232,7 @@ class Pipeline:
             content_sha256=item.sha256,
         )
 
-    def failed(self, item: Item, error: NightscribeError) -> Result:
+    def failed(self, item: PreparedVideo, error: NightscribeError) -> Result:
         """A row that says why; faults that may pass are due again after a wait that doubles."""
         return replace(
             self.result(item, "failed"),
@@ -246,7 +248,7 @@ class Pipeline:
             return None
         return datetime.now(UTC) + timedelta(seconds=self.settings.retry_after_s * 2 ** min(10, tries - 1))
 
-    def gone(self, work: Sequence[Work]) -> list[Result]:
+    def gone(self, work: Sequence[VideoTask]) -> list[Result]:
         """Rows for videos that are no longer in the bucket: current views lose their words, history keeps them."""
         return [
             Result(
@@ -261,7 +263,7 @@ class Pipeline:
         ]
 
 
-def _attempt(work: Work) -> int:
+def _attempt(work: VideoTask) -> int:
     """Which try at this object this is, after tries that failed."""
     return work.attempts + 1 if work.why == "retried" else 1
 

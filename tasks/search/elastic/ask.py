@@ -11,7 +11,7 @@ from tasks.errors import SearchUnavailable
 from tasks.search.elastic.connection import WHERE, Connection, reason_of, refused
 from tasks.search.elastic.mapping import ANNOUNCED, LONGEST_BEGINNING, REBUILD, STATE_ID, recipe
 from tasks.search.elastic.request import filters_of, request_of
-from tasks.search.moments import Heard, moment_of
+from tasks.search.moments import PassageWords, moment_of
 from tasks.search.query import Query
 from tasks.text.folding import fold_word, words_of
 
@@ -227,11 +227,11 @@ def _head(query: Query, total_videos: int, total_moments: int, following: int | 
     }
 
 
-def heard_of(source: dict[str, Any]) -> Heard:
+def heard_of(source: dict[str, Any]) -> PassageWords:
     """The words of a passage as its document has them."""
     heard = source["heard"]
     said = heard["words"]
-    return Heard(
+    return PassageWords(
         language=heard["language"],
         said=said,
         folded=[fold_word(word) for word in said],

@@ -20,7 +20,7 @@ CHUNK_WORDS = 100_000  # in memory at one time, unless one video has more
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PendingVideo:
     """A video to send: the newest generation of anything in its documents, and how much of it there is."""
 
     video_id: str
@@ -29,7 +29,7 @@ class Wanted:
     n_words: int
 
 
-def current(connection: duckdb.DuckDBPyConnection, only: Sequence[str] | None = None) -> Iterator[Wanted]:
+def current(connection: duckdb.DuckDBPyConnection, only: Sequence[str] | None = None) -> Iterator[PendingVideo]:
     """The newest generation of every video in the order of their ids, or of those in `only`."""
     cursor = connection.cursor()
     which = "" if only is None else "SEMI JOIN (SELECT unnest($only::VARCHAR[]) AS video_id) USING (video_id)"
@@ -40,12 +40,12 @@ def current(connection: duckdb.DuckDBPyConnection, only: Sequence[str] | None = 
     )
     while rows := cursor.fetchmany(10_000):
         for row in rows:
-            yield Wanted(*row)
+            yield PendingVideo(*row)
 
 
-def chunks(videos: Iterator[Wanted], *, most_videos: int) -> Iterator[list[Wanted]]:
+def chunks(videos: Iterator[PendingVideo], *, most_videos: int) -> Iterator[list[PendingVideo]]:
     """Videos by the handful: so many that their words fit into memory together."""
-    chunk: list[Wanted] = []
+    chunk: list[PendingVideo] = []
     words = 0
     for video in videos:
         if chunk and (len(chunk) >= most_videos or words + video.n_words > CHUNK_WORDS):
@@ -58,8 +58,8 @@ def chunks(videos: Iterator[Wanted], *, most_videos: int) -> Iterator[list[Wante
 
 
 def documents(
-    connection: duckdb.DuckDBPyConnection, videos: Sequence[Wanted]
-) -> Iterator[tuple[Wanted, Document, Collection[Document]]]:
+    connection: duckdb.DuckDBPyConnection, videos: Sequence[PendingVideo]
+) -> Iterator[tuple[PendingVideo, Document, Collection[Document]]]:
     """For each video its own document and those of its passages, in their order; these are made as they are iterated.
 
     A video of which the lake has less than its row says is left out.

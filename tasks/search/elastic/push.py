@@ -18,7 +18,7 @@ import duckdb
 
 from tasks.errors import SearchUnavailable
 from tasks.search.elastic.connection import WHERE, reached
-from tasks.search.elastic.documents import Document, Wanted, chunks, documents
+from tasks.search.elastic.documents import Document, PendingVideo, chunks, documents
 from tasks.search.elastic.mapping import ANNOUNCED
 from tasks.search.elastic.target import Target
 
@@ -49,7 +49,7 @@ class Pushed:
 def push(
     target: Target,
     connection: duckdb.DuckDBPyConnection,
-    videos: Iterator[Wanted],
+    videos: Iterator[PendingVideo],
     *,
     again: bool = False,
     announced: bool = True,
@@ -98,7 +98,7 @@ def push(
 
 def send(
     target: Target,
-    made: Sequence[tuple[Wanted, Document, Collection[Document]]],
+    made: Sequence[tuple[PendingVideo, Document, Collection[Document]]],
     had: dict[str, Document],
     *,
     again: bool = False,
@@ -144,7 +144,7 @@ def send(
 
 
 def _announcements(
-    made: Sequence[tuple[Wanted, Document, Collection[Document]]], had: dict[str, Document]
+    made: Sequence[tuple[PendingVideo, Document, Collection[Document]]], had: dict[str, Document]
 ) -> Iterator[dict[str, Any]]:
     """Videos' documents as they are, but for the number of passages that will be there. A new one is not yet to be found."""
     for video, whole, passages in made:
@@ -157,13 +157,13 @@ def passage_id(video_id: str, number: int) -> str:
     return f"{video_id}:{number}"
 
 
-def _passages(made: Sequence[tuple[Wanted, Document, Collection[Document]]]) -> Iterator[dict[str, Any]]:
+def _passages(made: Sequence[tuple[PendingVideo, Document, Collection[Document]]]) -> Iterator[dict[str, Any]]:
     for video, _, passages in made:
         for passage in passages:
             yield _action(passage_id(video.video_id, passage["passage_no"]), video.generation, passage)
 
 
-def _remove_beyond(target: Target, videos: Sequence[Wanted], had: dict[str, Document], done: Pushed) -> None:
+def _remove_beyond(target: Target, videos: Sequence[PendingVideo], had: dict[str, Document], done: Pushed) -> None:
     """Remove passages that a video no longer has: those it had when we looked, and those that another sync has announced
     or brought since."""
     now = target.videos([video.video_id for video in videos]) if videos else {}
@@ -192,7 +192,7 @@ def removal(id_: str, generation: int) -> dict[str, Any]:
 
 def _confirm(
     target: Target,
-    made: dict[str, tuple[Wanted, Document, Collection[Document]]],
+    made: dict[str, tuple[PendingVideo, Document, Collection[Document]]],
     conflicts: Sequence[str],
     done: Pushed,
     *,
@@ -225,7 +225,7 @@ def _newer(target: Target, ids: Sequence[str], generations: dict[str, int]) -> s
     return {video_id for video_id, document in now.items() if document["generation"] > generations[video_id]}
 
 
-def _give_way(target: Target, sent: dict[str, tuple[Wanted, Document]], done: Pushed, *, again: bool) -> None:
+def _give_way(target: Target, sent: dict[str, tuple[PendingVideo, Document]], done: Pushed, *, again: bool) -> None:
     """Another sync has brought something newer meanwhile: what we sent beyond its passages goes again."""
     now = target.videos(list(sent))
     actions = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.search.elastic.mapping import BORDER
-from tasks.search.query import Query, Saying, Slot
+from tasks.search.query import Query, Term, Variant
 from tasks.text.stemming import forgives, language_code, stem, stem_language
 
 Clause = dict[str, Any]
@@ -58,7 +58,7 @@ def request_of(query: Query, languages: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _slot(query: Query, slot: Slot, languages: tuple[str, ...]) -> tuple[Clause, Clause]:
+def _slot(query: Query, slot: Term, languages: tuple[str, ...]) -> tuple[Clause, Clause]:
     """What a slot must have in the passage, and in the words it carries. Only the first has a say in the score."""
     here: list[Clause] = []
     before: list[Clause] = []
@@ -85,7 +85,7 @@ def _slot(query: Query, slot: Slot, languages: tuple[str, ...]) -> tuple[Clause,
     return {"dis_max": {"queries": here}}, {"constant_score": {"filter": _any(before), "boost": 0.1}}
 
 
-def _ends_here(saying: Saying) -> Clause:
+def _ends_here(saying: Variant) -> Clause:
     """Words one after the other, the last of them in the passage."""
     whole = _said("text", saying)
     crossing = [
@@ -95,7 +95,7 @@ def _ends_here(saying: Saying) -> Clause:
     return _any([whole, *crossing])
 
 
-def _said(field: str, saying: Saying) -> Clause:
+def _said(field: str, saying: Variant) -> Clause:
     return {"match_phrase": {field: " ".join(saying)}}
 
 

@@ -120,12 +120,12 @@ def bring_up(syncer: Syncer, report: SyncReport) -> None:
 def finish(syncer: Syncer, report: SyncReport, languages: Sequence[str]) -> None:
     """Put failures into the ledger, and only then say what the index has seen."""
     assert report.index is not None
-    settle(syncer, report)
+    record_failures(syncer, report)
     with reached("the state of the sync"):
         write_state(syncer.client, report.index, report.lake_version, report.lake_files, languages)
 
 
-def settle(syncer: Syncer, report: SyncReport) -> None:
+def record_failures(syncer: Syncer, report: SyncReport) -> None:
     """Put failures into the ledger, let searches see the rest; "done" is an outcome without failures."""
     assert report.index is not None
     if report.failed:

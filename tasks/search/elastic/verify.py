@@ -12,10 +12,10 @@ from elasticsearch import Elasticsearch
 from tasks.errors import Misconfigured
 from tasks.lake.views import Snapshot, connect
 from tasks.search.elastic.connection import reached
-from tasks.search.elastic.documents import Wanted, current
+from tasks.search.elastic.documents import PendingVideo, current
 from tasks.search.elastic.index import check_index, live_index
 from tasks.search.elastic.push import Pushed, push, removal
-from tasks.search.elastic.syncer import Syncer, SyncReport, recorded, settle
+from tasks.search.elastic.syncer import Syncer, SyncReport, record_failures, recorded
 from tasks.search.elastic.target import Target
 
 PAGE = 5_000
@@ -76,7 +76,7 @@ def repair(syncer: Syncer, index: str, differences: Sequence[Difference]) -> Syn
     with recorded(syncer, report):
         for start in range(0, len(differences), AT_ONCE):
             _repair(syncer, report, index, [d.video_id for d in differences[start : start + AT_ONCE]])
-        settle(syncer, report)  # the state stays: only what differed was looked at
+        record_failures(syncer, report)  # the state stays: only what differed was looked at
         left = verify(syncer, index)
         report.notes += [f"Still: {difference.sentence()}" for difference in left[:AT_ONCE]]
         if left:
@@ -105,7 +105,7 @@ def _repair(syncer: Syncer, report: SyncReport, index: str, ids: Sequence[str]) 
     report.count(push(target, connection, iter(newest), again=True))
 
 
-def _strays(hits: Sequence[dict[str, Any]], lake: Mapping[str, Wanted]) -> Iterator[dict[str, Any]]:
+def _strays(hits: Sequence[dict[str, Any]], lake: Mapping[str, PendingVideo]) -> Iterator[dict[str, Any]]:
     """Removals of the documents that the lake does not have."""
     for hit in hits:
         video, number = lake.get(hit["_source"]["video_id"]), hit["_source"].get("passage_no", -1)
@@ -114,7 +114,7 @@ def _strays(hits: Sequence[dict[str, Any]], lake: Mapping[str, Wanted]) -> Itera
             yield removal(hit["_id"], hit["_version"])
 
 
-def _compare(lake: Iterator[Wanted], index: Iterator[_Indexed]) -> Iterator[Difference]:
+def _compare(lake: Iterator[PendingVideo], index: Iterator[_Indexed]) -> Iterator[Difference]:
     """Both come ordered by video."""
     wanted, found = next(lake, None), next(index, None)
     while wanted or found:
@@ -131,7 +131,7 @@ def _compare(lake: Iterator[Wanted], index: Iterator[_Indexed]) -> Iterator[Diff
             wanted, found = next(lake, None), next(index, None)
 
 
-def _differ(wanted: Wanted, found: _Indexed) -> str:
+def _differ(wanted: PendingVideo, found: _Indexed) -> str:
     if found.generation is None:
         return "has passages in the index, and no document of its own"
     if found.generation != wanted.generation:

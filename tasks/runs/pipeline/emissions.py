@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tasks.runs.pipeline.lane import lane
-from tasks.runs.pipeline.state import Batch, Hearing, Item, Pipeline
+from tasks.runs.pipeline.state import Batch, Hearing, Pipeline, PreparedVideo
 from tasks.speech.decode import Utterance
 from tasks.stages.words.search import splitter_of
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 GROUP_FRAMES = 3000  # emissions of a minute travel to the pool together
 
 
-def listen(run: Pipeline, batch: Batch) -> Batch:
+def compute_emissions(run: Pipeline, batch: Batch) -> Batch:
     """Emissions of all the batch's audio. A second try begins again."""
-    hear(run, [item for item in batch.items if item.result is None and item.work.is_heard])
+    transcribe(run, [item for item in batch.items if item.result is None and item.work.is_transcribed])
     batch.heard = True
     return batch
 
 
-def hear(run: Pipeline, items: Sequence[Item]) -> None:
+def transcribe(run: Pipeline, items: Sequence[PreparedVideo]) -> None:
     """Send what is to be heard of some videos through the model, when it is their turn on the device."""
     heard = [(item, hearing) for item in items for hearing in item.hearings]
     model = run.acoustic if heard else None
@@ -33,10 +33,10 @@ def hear(run: Pipeline, items: Sequence[Item]) -> None:
     with lane(run):
         if model is not None:
             with run.clock.working():
-                _listen(run, heard, model)
+                _compute(run, heard, model)
 
 
-def _listen(run: Pipeline, heard: list[tuple[Item, Hearing]], model: AcousticModel) -> None:
+def _compute(run: Pipeline, heard: list[tuple[PreparedVideo, Hearing]], model: AcousticModel) -> None:
     started = time.monotonic()
     current: int | None = None
     splitter, waiting = splitter_of(model, run.settings), list[Utterance]()
