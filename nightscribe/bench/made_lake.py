@@ -20,8 +20,8 @@ PHRASE = "interest rates"
 ONE = "chancellor"
 
 
-def generate(lake: Lake, videos: int, words_per_video: int) -> None:
-    """Fill a lake with made-up videos, by the chunk and sorted, as `maintain` leaves one."""
+def generate(lake: Lake, videos: int, words_per_video: int, *, generations: int = 1) -> None:
+    """Fill a lake with made-up videos, by the chunk and sorted, as `maintain` leaves one. Of several `generations` the last is shown."""
     size = max(1, CHUNK_WORDS // words_per_video)
     create_lake(lake)
     connection = duckdb.connect()
@@ -30,8 +30,9 @@ def generate(lake: Lake, videos: int, words_per_video: int) -> None:
     connection.execute("CREATE TABLE vocabulary AS SELECT unnest($words) AS word, unnest(range($n)) AS rank",
                        {"words": words, "n": len(words)})  # fmt: skip
     add_words(lake, [("en", {*words, *PHRASE.split(), ONE})], batch_id="bench")
-    for first in range(0, videos, size):
-        _chunk(connection, lake, first, min(videos, first + size), words_per_video)
+    for number in range(generations):
+        for first in range(0, videos, size):
+            _chunk(connection, lake, first, min(videos, first + size), words_per_video, number)
 
 
 def _vocabulary() -> list[str]:
@@ -42,11 +43,11 @@ def _vocabulary() -> list[str]:
     return [word for word in listed[:20_000] if word not in {*PHRASE.split(), ONE}]
 
 
-def _words(n: int) -> str:
+def _words(n: int, number: int) -> str:
     # The rank of a word is drawn so that its frequency falls as 1 / rank (Zipf): n ** uniform is log-uniform.
     return f"""
 CREATE OR REPLACE TEMP TABLE w AS
-SELECT substr(sha256(v::VARCHAR), 1, 20) AS video_id, 1000 + v AS generation, i::INT AS word_no,
+SELECT substr(sha256(v::VARCHAR), 1, 20) AS video_id, {number}000000000 + 1000 + v AS generation, i::INT AS word_no,
     CASE WHEN v % 1000 = 7 AND i = 40 THEN 'interest' WHEN v % 1000 = 7 AND i = 41 THEN 'rates'
          WHEN v % 1000 = 8 AND i = 9 THEN '{ONE}' ELSE vocabulary.word END AS word,
     400 * i AS start_ms, 400 * i + 350 AS end_ms, (0.5 + random() / 2)::FLOAT AS confidence, (i // 10)::INT AS cue_no
@@ -99,8 +100,8 @@ def runs_of(videos: str, recipes: Mapping[str, str], rows: Mapping[str, int]) ->
     )
 
 
-def _chunk(connection: duckdb.DuckDBPyConnection, lake: Lake, first: int, last: int, n: int) -> None:
-    connection.execute(_words(n), {"first": first, "last": last})
+def _chunk(connection: duckdb.DuckDBPyConnection, lake: Lake, first: int, last: int, n: int, number: int) -> None:
+    connection.execute(_words(n, number), {"first": first, "last": last})
     for name, sql in _tables(n).items():
         append(lake, name, connection, sql)
     assert (

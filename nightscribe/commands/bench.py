@@ -24,6 +24,7 @@ BENCHES = {
     "lake": ("lake", "bench"),
     "scan": ("scan", "bench"),
     "stages": ("stages", "bench"),
+    "expiry": ("expiry", "bench"),
     "search": ("search", "bench"),
     "web": ("web", "bench"),
     "training": ("training", "bench"),
@@ -37,7 +38,7 @@ BENCHES = {
 @json_option
 def command(names: tuple[str, ...], full: bool, write: bool, as_json: bool) -> int:
     """Measure this machine: all benches, or those named (start, decoder, speech, overhead, memory, lake,
-    scan, stages, search, web, training).
+    scan, stages, expiry, search, web, training).
 
     Let nothing else run beside it. The bench search is left out where no Elasticsearch is set, unless it is named.
 
