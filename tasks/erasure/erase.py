@@ -105,7 +105,7 @@ class Erased:
 def known_of(lake: Lake, ids: Sequence[str], names: Sequence[str] = ()) -> KnownVideos:
     """Everything that rows of `videos` say of these videos, history included. Of `names` that are keys of videos which are
     forgotten already, what follows from them."""
-    connection = connect(lake)
+    connection = connect(lake, lean=True, history=False)
     given = connection.execute(
         "SELECT DISTINCT v.video_id, coalesce(v.bucket_uri, v.bucket), n.name FROM videos v, "
         "(SELECT unnest($names::VARCHAR[]) AS name) n WHERE v.video_id IN (SELECT unnest($ids)) "
@@ -127,7 +127,7 @@ def known_of(lake: Lake, ids: Sequence[str], names: Sequence[str] = ()) -> Known
 def write_tombstones(lake: Lake, known: KnownVideos, status: Status) -> None:
     """Give each video its bare row. A video that has one as its newest row keeps it."""
     newest = dict(
-        connect(lake)
+        connect(lake, lean=True, history=False)
         .execute(
             f"SELECT video_id, (generation, {BURIED} AND status = $status) FROM videos WHERE video_id IN (SELECT unnest($ids))",
             {"ids": list(known.ids), "status": status},
@@ -180,7 +180,7 @@ def erase(lake: Lake, known: KnownVideos, *, grace_h: float) -> Erased:
     Files that no snapshot names any more go at once: a query that is under way on an older snapshot may fail.
     """
     done = Erased()
-    connection = connect(lake)
+    connection = connect(lake, lean=True, history=False)
     reports = clean_reports(lake, connection, known.identifiers)
     done.reports = sum(reports.values()) + clean_notes(
         lake, (*known.keys, *known.sidecars), lambda text: cleaned(text, known.identifiers)
@@ -194,7 +194,7 @@ def erase(lake: Lake, known: KnownVideos, *, grace_h: float) -> Erased:
     _remove(lake, "videos", f"{those} AND NOT ({BURIED})", done)
     _remove(lake, "videos", f"{those} AND {_not_newest(lake, known.ids)}", done)
     # By writers that came while we looked.
-    back = said_elsewhere(connect(lake), known.ids, words) if any(words.values()) else {}
+    back = said_elsewhere(connect(lake, lean=True, history=False), known.ids, words) if any(words.values()) else {}
     if back:
         restore_words(lake, back)
         done.vocabulary -= sum(map(len, back.values()))
@@ -259,7 +259,7 @@ def _remove(lake: Lake, name: str, predicate: str, done: Erased) -> None:
 def _not_newest(lake: Lake, ids: Sequence[str]) -> str:
     """The condition for all but the newest row of each."""
     rows = (
-        connect(lake)
+        connect(lake, lean=True, history=False)
         .execute("SELECT video_id, generation FROM videos WHERE video_id IN (SELECT unnest($ids))", {"ids": list(ids)})
         .fetchall()
     )
@@ -282,7 +282,7 @@ def _vacuum_dead(lake: Lake, name: str) -> list[str]:
 
 def verify(lake: Lake, known: KnownVideos, done: Erased) -> None:
     """Look into every file of the lake's tables, live or not, for rows of the videos; what is found goes to `left`."""
-    connection = connect(lake)
+    connection = connect(lake, lean=True, history=False)
     ids = {"ids": list(known.ids)}
     for name in OF_VIDEOS:
         row = connection.execute(

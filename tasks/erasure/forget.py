@@ -122,7 +122,7 @@ def forget(
     for start in range(0, len(ids), AT_ONCE):
         chunk = ids[start : start + AT_ONCE]
         if status == "gone":  # some may have come back since they were found
-            chunk = still_gone(connect(lake), chunk)
+            chunk = still_gone(connect(lake, lean=True, history=False), chunk)
         if chunk:
             _forget(lake, settings, known_of(lake, chunk, names), status, folders, certificate)
     return certificate
@@ -163,7 +163,7 @@ def _forget(
 def _same_content(lake: Lake, known: KnownVideos) -> list[str]:
     """Other videos with the same bytes, by what the lake knows of them."""
     rows = (
-        connect(lake)
+        connect(lake, lean=True, history=False)
         .execute(
             f"SELECT DISTINCT video_id FROM (SELECT *, {CONTENT_NAME} AS content FROM videos) WHERE video_id NOT IN "
             "(SELECT unnest($ids)) AND (content IN (SELECT unnest($names::VARCHAR[])) "
@@ -183,7 +183,7 @@ def _subtitles(lake: Lake, known: KnownVideos, folders: Sequence[str], certifica
     videos = known.objects
     if not videos:
         return 0, 0
-    connection = connect(lake)
+    connection = connect(lake, lean=True, history=False)
     every = connection.execute("SELECT video_id, max(key) FROM _videos WHERE key <> '' GROUP BY ALL").fetchall()
     cues: dict[str, list[str]] = {}
     for video_id, text in connection.execute(
@@ -227,7 +227,7 @@ def find_videos(lake: Lake, names: Sequence[str]) -> list[str]:
     Raises:
         Misconfigured: one names no video.
     """
-    connection = connect(lake)
+    connection = connect(lake, lean=True, history=False)
     ids: dict[str, None] = {}
     for name in names:
         rows = connection.execute(
@@ -246,7 +246,7 @@ def find_videos(lake: Lake, names: Sequence[str]) -> list[str]:
 
 def overdue(lake: Lake, settings: Settings, *, now: datetime | None = None) -> Iterator[tuple[str, Status, list[str]]]:
     """What is to be forgotten by itself, as reason, status of what stays, and ids."""
-    connection = connect(lake)
+    connection = connect(lake, lean=True, history=False)
     for status, ids in erasure_pending(connection):
         yield "finishing what was begun", status, ids
     if settings.forget_gone_days is None:

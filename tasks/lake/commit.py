@@ -15,7 +15,7 @@ from typing import Any
 
 from tasks.lake.schema import CONTENT
 from tasks.lake.store import Lake
-from tasks.lake.views import Snapshot, connect
+from tasks.lake.views import connect_tables
 from tasks.lake.vocabulary import add_words
 from tasks.records import Outcome, Result
 from tasks.stages.base import Stage
@@ -74,11 +74,11 @@ def unshared(lake: Lake, results: Sequence[Result]) -> list[Result]:
     ]
     if not shared:
         return []
-    connection = connect(lake, Snapshot({"stage_runs": tuple(lake.files("stage_runs"))}, 0), lean=True, history=False)
+    connection = connect_tables(lake, "stage_runs")
     columns = [list(column) for column in zip(*shared, strict=True)]
     lost = connection.execute(
         "SELECT DISTINCT video_id FROM (SELECT unnest($ids) AS video_id, unnest($generations) AS generation, unnest($stages) AS stage, "
-        "unnest($sources) AS rows_of, unnest($at) AS rows_generation) s WHERE NOT EXISTS (FROM every_run r WHERE r.stage = s.stage "
+        "unnest($sources) AS rows_of, unnest($at) AS rows_generation) s WHERE NOT EXISTS (FROM _stage_runs r WHERE r.stage = s.stage "
         "AND coalesce(r.taken_from, r.video_id) = s.rows_of AND coalesce(r.taken_generation, r.generation) = s.rows_generation "
         "AND (r.video_id <> s.video_id OR r.generation <> s.generation))",
         dict(zip(("ids", "generations", "stages", "sources", "at"), columns, strict=True)),
@@ -92,7 +92,7 @@ def forgotten_meanwhile(lake: Lake, results: Sequence[Result], *, copies: bool =
     one: nothing may be written of them."""
     if not results:
         return set()
-    connection = connect(lake, Snapshot({"videos": tuple(lake.files("videos"))}, 0))
+    connection = connect_tables(lake, "videos")
     newest = dict(
         connection.execute(
             "SELECT video_id, max(generation) FROM _videos WHERE status = 'forgotten' AND video_id IN (SELECT unnest($ids)) "

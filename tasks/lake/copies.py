@@ -104,7 +104,7 @@ class Contents:
     def cursor(self) -> duckdb.DuckDBPyConnection:
         with self._lock:
             if self._connection is None:
-                self._connection = connect(self._lake)
+                self._connection = connect(self._lake, lean=True, history=False)
             return self._connection.cursor()
 
 
@@ -145,7 +145,7 @@ def hand_over(lake: Lake, ids: Sequence[str]) -> list[str]:
 
     Content first, then in one commit their runs say that it is theirs: until then readers see the rows that are shared.
     """
-    connection = connect(lake)
+    connection = connect(lake, lean=True, history=False)
     connection.execute(
         "CREATE TABLE handed AS FROM shared_runs WHERE taken_from IN (SELECT unnest($ids)) AND video_id NOT IN (SELECT unnest($ids))",
         {"ids": list(ids)},

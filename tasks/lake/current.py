@@ -38,25 +38,35 @@ WHOLE = {
 }
 
 
-def define_current(connection: duckdb.DuckDBPyConnection, *, older: bool, lean: bool, history: bool) -> None:
-    """Make the views `videos`, `stage_runs`, `transcripts` and those of the stages' tables, and their twins in `_all`; and
-    `video_rows`, every row of `videos` as it was written.
+# The tables that tell what is current.
+OF_CURRENT = ("videos", "stage_runs")
 
-    With `lean`, `videos` and `words` lack the columns that take a join; `videos_and_runs` and `words_and_cues` have them.
-    Without `history` there are neither these nor the twins: a view costs some milliseconds when it is made.
-    """
+
+def find_current(connection: duckdb.DuckDBPyConnection, *, older: bool) -> None:
+    """Find the newest row of each video, the runs that were made later, and those whose rows are shared: the tables
+    `current_videos`, `later_runs` and `shared_runs`; and where stages were made later, which of their runs count."""
     runs = f"SELECT * FROM _stage_runs UNION ALL BY NAME {older_runs(connection)}" if older else "FROM _stage_runs"
     connection.execute(f"CREATE VIEW every_run AS {runs}")
     connection.execute(f"CREATE TABLE current_videos AS {_CURRENT_VIDEOS}")
     connection.execute(f"CREATE TABLE later_runs AS {_LATER}")
     connection.execute(f"CREATE TABLE shared_runs AS {_SHARED}")
-    shared = {stage for (stage,) in connection.execute("SELECT DISTINCT stage FROM shared_runs").fetchall()}
-    later = {stage for (stage,) in connection.execute("SELECT DISTINCT stage FROM later_runs").fetchall()}
+    later = _stages_of(connection, "later_runs")
     for stage in STAGES:
         if stage.bound and later & set(stage.needs):
             later.add(stage.name)
         kind = "TABLE" if stage.name in later and not _is_heard(stage) else "VIEW"
         connection.execute(f"CREATE {kind} shown_{stage.name} AS {_newest(stage, later)}")
+
+
+def define_current(connection: duckdb.DuckDBPyConnection, *, lean: bool, history: bool) -> None:
+    """Make the views `videos`, `stage_runs`, `transcripts` and those of the stages' tables, and their twins in `_all`; and
+    `video_rows`, every row of `videos` as it was written. `find_current` comes before.
+
+    With `lean`, `videos` and `words` lack the columns that take a join; `videos_and_runs` and `words_and_cues` have them.
+    Without `history` there are neither these nor the twins: a view costs some milliseconds when it is made.
+    """
+    shared = _stages_of(connection, "shared_runs")
+    for stage in STAGES:
         connection.execute(f"CREATE VIEW current_{stage.name} AS {_CURRENT.format(stage.name)}")
     connection.execute(f"CREATE VIEW video_rows AS {_facts('_videos')}")
     connection.execute(f"CREATE VIEW video_versions AS {_VERSIONS}")
@@ -74,6 +84,10 @@ def define_current(connection: duckdb.DuckDBPyConnection, *, older: bool, lean: 
     for view in LEAN:
         if history or not view.endswith("_all"):
             connection.execute(f"CREATE VIEW {view} AS FROM {(LEAN if lean else WHOLE)[view]}")
+
+
+def _stages_of(connection: duckdb.DuckDBPyConnection, table: str) -> set[str]:
+    return {stage for (stage,) in connection.execute(f"SELECT DISTINCT stage FROM {table}").fetchall()}
 
 
 def _define(connection: duckdb.DuckDBPyConnection, suffix: str, made: str, shared: Collection[str]) -> None:

@@ -73,7 +73,7 @@ def expire(lake: Lake, keep: int) -> int:
     The `videos` row goes first: from then on no view shows the generation, and the sweep finds its rows.
     """
     rows = (
-        connect(lake)
+        connect(lake, lean=True, history=False)
         .execute(
             "SELECT video_id, generation FROM video_rows "
             "QUALIFY row_number() OVER (PARTITION BY video_id ORDER BY generation DESC) > $keep",
@@ -96,7 +96,7 @@ def sweep(lake: Lake, grace_h: float, keep: int = 1) -> dict[str, int]:
     that are older than the grace (a generation is a time)."""
     before = (time.time_ns() // 1_000_000 - round(grace_h * 3_600_000)) * 1000
     swept = {"stage_runs": _sweep_runs(lake, f"generation < {before}", keep)}
-    connection = connect(lake)
+    connection = connect(lake, lean=True, history=False)
     for name, (stage, _) in STAGES.tables.items():
         orphans = connection.execute(
             f"SELECT video_id, generation, count(*) FROM _{name} ANTI JOIN (SELECT video_id, generation FROM every_run "
@@ -113,7 +113,7 @@ def _sweep_runs(lake: Lake, those: str, keep: int) -> int:
     """Delete those runs `r` that were not made with a row of `videos`, but for the newest `keep` of each stage: the last one
     says when that is tried again, or its row of `videos` is on its way."""
     rows = (
-        connect(lake)
+        connect(lake, lean=True, history=False)
         .execute(
             f"SELECT stage, video_id, generation FROM every_run r ANTI JOIN _videos USING (video_id, generation) "
             "ANTI JOIN (SELECT stage, video_id, generation FROM every_run QUALIFY row_number() OVER "
@@ -230,6 +230,7 @@ def check(lake: Lake) -> list[str]:
         "coalesce(w.rows, 0) FROM video_facts_all v LEFT JOIN every_words w USING (video_id, generation) "
         "WHERE coalesce(v.n_words, 0) <> coalesce(w.rows, 0)",
     }
+    made = "(FROM _{name} SEMI JOIN (FROM every_run WHERE stage = '{stage}' AND status = 'done') USING (video_id, generation))"
     for name, (stage, table) in STAGES.tables.items():
         counted = f"SELECT video_id, generation, count(*) AS n FROM _{name} GROUP BY ALL"
         if len(stage.tables) == 1:
@@ -239,7 +240,7 @@ def check(lake: Lake) -> list[str]:
                 f"WHERE r.stage = '{stage.name}' AND r.rows <> coalesce(c.n, 0)"
             )
         for sentence, fault in table.faults.items():
-            queries[f"generation {{1}}, {sentence}"] = fault.format(rows=f"{name}_all")
+            queries[f"generation {{1}}, {sentence}"] = fault.format(rows=made.format(name=name, stage=stage.name))
     problems = []
     for sentence, sql in queries.items():
         problems += [f"Video {row[0]} {sentence.format(*row)}." for row in connection.execute(sql).fetchall()]

@@ -24,7 +24,7 @@ from tasks.lake.rewrite import among, each, rewrite
 from tasks.lake.schema import LAKE_VERSION
 from tasks.lake.store import Lake
 from tasks.lake.version3 import older_runs
-from tasks.lake.views import Snapshot, connect
+from tasks.lake.views import connect_tables
 from tasks.lake.vocabulary import add_words
 from tasks.records import Word
 from tasks.stages.passages.runner import passage_rows
@@ -87,7 +87,7 @@ def _alone(lake: Lake) -> Iterator[None]:
 
 def _passages(lake: Lake) -> None:
     rows = (
-        connect(lake, _files(lake, "videos"))
+        connect_tables(lake, "videos")
         .execute(
             "SELECT video_id, sum(coalesce(n_words, 0))::BIGINT FROM _videos WHERE video_id IN "
             "(SELECT video_id FROM _videos WHERE n_passages IS NULL) GROUP BY ALL ORDER BY video_id"
@@ -114,7 +114,7 @@ def _chunks(rows: Sequence[tuple[str, int]]) -> Iterator[list[str]]:
 
 def _passages_of(lake: Lake, ids: list[str]) -> None:
     """Passages, vocabulary and folded words of a few videos; their rows of `videos` last, which say that it is done."""
-    connection = connect(lake, _files(lake, "videos", "words", "passages"))
+    connection = connect_tables(lake, "videos", "words", "passages")
     languages = dict(
         connection.execute(
             "SELECT video_id || '/' || generation, language FROM _videos WHERE video_id IN (SELECT unnest($ids))",
@@ -142,7 +142,7 @@ def _passages_of(lake: Lake, ids: list[str]) -> None:
     rewrite(lake, "words", among("video_id", ids), each("words", _fold))
     counts: dict[tuple[str, int], int] = {
         (video_id, generation): n
-        for video_id, generation, n in connect(lake, _files(lake, "passages"))
+        for video_id, generation, n in connect_tables(lake, "passages")
         .execute(
             "SELECT video_id, generation, count(*) FROM _passages WHERE video_id IN (SELECT unnest($ids)) GROUP BY ALL",
             {"ids": ids},
@@ -171,7 +171,7 @@ def _counted(row: dict[str, Any], counts: dict[tuple[str, int], int]) -> dict[st
 def _stage_runs(lake: Lake) -> None:
     """A run of each stage for every generation; content stays as it is. Which videos go together depends on nothing but their
     number, which is the same for all who try."""
-    connection = connect(lake, _files(lake, "videos", "stage_runs"))
+    connection = connect_tables(lake, "videos", "stage_runs")
     row = connection.execute("SELECT count(DISTINCT video_id) FROM _videos").fetchone()
     digits = next(n for n in range(9) if 16**n * CHUNK_VIDEOS >= (row[0] if row else 0))
     for prefix in map("".join, itertools.product("0123456789abcdef", repeat=digits)):
@@ -180,10 +180,6 @@ def _stage_runs(lake: Lake) -> None:
             "ORDER BY stage, video_id, generation"
         )
         lake.append("stage_runs", runs.to_arrow_table(), batch_id=f"migration-4-{prefix}")
-
-
-def _files(lake: Lake, *names: str) -> Snapshot:
-    return Snapshot({name: tuple(lake.files(name)) for name in names}, 0)
 
 
 def _nothing(lake: Lake) -> None:

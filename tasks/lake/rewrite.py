@@ -11,7 +11,7 @@ from deltalake import CommitProperties, write_deltalake
 
 from tasks.lake.schema import arrow_schema
 from tasks.lake.store import Lake, retry_commit, writer_properties
-from tasks.lake.views import Snapshot, connect
+from tasks.lake.views import connect_files
 
 _ID = re.compile("[A-Za-z0-9-]+")
 
@@ -28,8 +28,8 @@ def rewrite(lake: Lake, name: str, predicate: str, change: Callable[[pa.Table], 
 
     def act() -> None:
         table = lake.table(name)
-        snapshot = Snapshot({name: tuple(lake.files(name, version=table.version()))}, 0)
-        found: Any = connect(lake, snapshot).sql(f"SELECT * FROM _{name} WHERE {predicate}").to_arrow_table()
+        connection = connect_files(lake, {name: lake.files(name, version=table.version())})
+        found: Any = connection.sql(f"SELECT * FROM _{name} WHERE {predicate}").to_arrow_table()
         rows = found.select(schema.names).cast(schema)
         changed = change(rows)
         if changed.equals(rows):

@@ -7,14 +7,14 @@ connection sees the same lake, whatever is committed or compacted meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
 from deltalake.exceptions import DeltaError
 
 from tasks.errors import LakeTooOld, LakeUnreadable, StorageBusy, first_line
-from tasks.lake.current import define_current
+from tasks.lake.current import OF_CURRENT, define_current, find_current
 from tasks.lake.remote import file_system
 from tasks.lake.schema import EVENTS_ONLY, LEGACY, PARTITIONED, TABLES
 from tasks.lake.store import Lake
@@ -72,7 +72,7 @@ NOTHING = Snapshot({}, 0)  # of a lake that is not there yet
 
 def _check_shape(lake: Lake, files: Mapping[str, tuple[str, ...]]) -> None:
     """An older lake can be read as it is, unless it has videos whose words no view would show."""
-    connection = connect(lake, Snapshot({"videos": files["videos"]}, 0))
+    connection = connect_files(lake, {"videos": files["videos"]})
     sql = "SELECT count(*) FROM _videos WHERE n_words > 0 AND n_passages IS NULL AND acoustic_recipe IS NOT NULL"
     row = connection.execute(sql).fetchone()
     if row and row[0]:
@@ -87,16 +87,34 @@ def connect(
     lake: Lake, snapshot: Snapshot | None = None, *, lean: bool = False, history: bool = True
 ) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB with the lake's views, on one snapshot; `lean` and `history` as in `define_current`. Times are shown in UTC."""
-    connection = duckdb.connect(":memory:")
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET parquet_metadata_cache = true")  # a file of a Delta table never changes
     snapshot = snapshot or Snapshot.of(lake)
-    if not lake.local:
-        connection.register_filesystem(file_system(lake.uri, (f for files in snapshot.files.values() for f in files)))
+    connection = _connection(lake, snapshot.files)
     try:
         define_views(connection, snapshot, lean=lean, history=history)
     except duckdb.Error as error:
         raise LakeUnreadable(f"The lake cannot be read: {first_line(error)}", next=RESTORE) from error
+    return connection
+
+
+def connect_tables(lake: Lake, *names: str) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB with the rows of a few tables as they were written (`_words`), and no other view."""
+    return connect_files(lake, {name: lake.files(name) for name in names})
+
+
+def connect_files(lake: Lake, files: Mapping[str, Sequence[str]]) -> duckdb.DuckDBPyConnection:
+    """The same of these files of each table."""
+    connection = _connection(lake, files)
+    for name, listed in files.items():
+        connection.execute(f"CREATE VIEW _{name} AS {_source(name, listed)}")
+    return connection
+
+
+def _connection(lake: Lake, files: Mapping[str, Sequence[str]]) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:")
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET parquet_metadata_cache = true")  # a file of a Delta table never changes
+    if not lake.local:
+        connection.register_filesystem(file_system(lake.uri, (file for listed in files.values() for file in listed)))
     return connection
 
 
@@ -117,18 +135,36 @@ def damage(error: BaseException) -> LakeUnreadable | None:
 def define_views(
     connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, lean: bool = False, history: bool = True
 ) -> None:
-    """Make the views of `snapshot` in a connection. What is current is found at once; all the rest is lazy."""
+    """Make the views of `snapshot` in a connection. What is current is found at once; all the rest is lazy.
+
+    A view is bound when it is made, and so is every view that it names, down to the files. Empty tables stand in for these
+    while that is done: with the files it takes four times as long.
+    """
+    sources = {name: f"CREATE VIEW _{name} AS {_source(name, snapshot.files.get(name, ()))}" for name in TABLES}
+    for name in OF_CURRENT:
+        connection.execute(sources[name])
+    find_current(connection, older=snapshot.older)
+    for name in OF_CURRENT:
+        connection.execute(f"DROP VIEW _{name}")
     for name in TABLES:
-        connection.execute(f"CREATE VIEW _{name} AS {_source(name, snapshot.files.get(name, ()))}")
-    define_current(connection, older=snapshot.older, lean=lean, history=history)
+        columns = ", ".join(f'"{column}" {kind}' for column, kind in _kinds(name).items())
+        connection.execute(f"CREATE TABLE _{name} ({columns})")
+    define_current(connection, lean=lean, history=history)
     for name in EVENTS_ONLY:
         connection.execute(f"CREATE VIEW {name} AS SELECT {'DISTINCT *' if name == 'vocabulary' else '*'} FROM _{name}")
+    for name, source in sources.items():
+        connection.execute(f"DROP TABLE _{name}")
+        connection.execute(source)
 
 
-def _source(name: str, files: tuple[str, ...]) -> str:
+def _kinds(name: str) -> Mapping[str, str]:
+    """The columns of a table's rows, those of older lakes too."""
+    return TABLES[name] | LEGACY.get(name, {})
+
+
+def _source(name: str, files: Sequence[str]) -> str:
     """The rows of a table's files, with every column of its schema even where a file is older than a column."""
-    kinds = TABLES[name] | LEGACY.get(name, {})
-    columns = ", ".join(f"NULL::{kind} AS {column}" for column, kind in kinds.items())
+    columns = ", ".join(f"NULL::{kind} AS {column}" for column, kind in _kinds(name).items())
     empty = f"SELECT {columns} WHERE false"
     if not files:
         return empty

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 import duckdb
 
 from tasks.lake.store import Lake
-from tasks.lake.views import Snapshot, connect
+from tasks.lake.views import connect_tables
 from tasks.text.stemming import language_code, one_typo, stem, stem_language
 
 
@@ -32,7 +32,7 @@ def add_words(lake: Lake, said: Iterable[tuple[str | None, set[str]]], *, batch_
 
 
 def _new(lake: Lake, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    connection = connect(lake, Snapshot({"vocabulary": tuple(lake.files("vocabulary"))}, 0))
+    connection = connect_tables(lake, "vocabulary")
     rows = connection.execute(
         "SELECT g.* FROM (SELECT unnest($languages) AS language, unnest($words) AS word) g ANTI JOIN _vocabulary "
         "USING (language, word) ORDER BY ALL",

@@ -79,7 +79,7 @@ def write_subtitles(
     Raises:
         Misconfigured: the folder cannot be written, or what is ours in it cannot be read.
     """
-    connection = connect(lake)
+    connection = connect(lake, lean=True, history=False)
     videos = connection.execute(
         "SELECT v.video_id, coalesce(v.bucket_uri, v.bucket), v.key, v.language, r.run_id FROM video_facts v "
         "JOIN current_cues c USING (video_id) JOIN every_run r ON r.stage = 'cues' AND r.video_id = v.video_id "
@@ -196,7 +196,7 @@ def _note_folder(lake: Lake, folder: str) -> None:
     """Keep in the lake where subtitles lie, so that those of a forgotten video are found. A lake that may only be read
     does not know them: `forget --subtitles` names them then."""
     path, host = str(Path(folder).expanduser().resolve()), platform.node()
-    known = connect(lake).execute(
+    known = connect(lake, lean=True, history=False).execute(
         "SELECT 1 FROM subtitle_folders WHERE folder = $folder AND host = $host", {"folder": path, "host": host}
     )
     if known.fetchone():

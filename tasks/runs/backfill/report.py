@@ -22,7 +22,7 @@ _NOT_WRITTEN = "Nothing was written of it. The log of its slice says why."
 
 def report_of(backfill: Backfill, *, seconds: float, lost: dict[int, str]) -> dict[str, Any]:
     """The document that `backfill --json` prints; counts are of the planned videos."""
-    connection = connect(backfill.lake)
+    connection = connect(backfill.lake, lean=True, history=False)
     connection.register("planned", backfill.planned())
     connection.execute(f"CREATE TEMP TABLE found AS {_ROWS}", {"bucket": backfill.header["bucket_id"]})
     counts = dict(connection.execute("SELECT status, count(*) FROM found GROUP BY ALL").fetchall())
