@@ -50,7 +50,7 @@ def talk(
 ) -> Path:
     """A part of the voice with a picture; `late` is the stream that begins later, `a` or `v`."""
     sound = voice_file(path.with_name("voice.wav"), start_s=start_s, end_s=end_s)
-    picture = ["-f", "lavfi", "-i", f"color=black:s=160x90:r=25:d={end_s - start_s},{numbered(start_s)}"]
+    picture = ["-f", "lavfi", "-i", f"color=black:s=2x2:r=25:d={end_s - start_s},{numbered(start_s)},scale=160:90"]
     shifted = {stream: ["-itsoffset", str(late_s)] if stream == late else [] for stream in "av"}
     make(*shifted["v"], *picture, *shifted["a"], "-i", sound, "-map", "0:v", "-map", "1:a", "-g", "25", *options, path)
     return path

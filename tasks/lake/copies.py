@@ -104,7 +104,7 @@ class Contents:
     def cursor(self) -> duckdb.DuckDBPyConnection:
         with self._lock:
             if self._connection is None:
-                self._connection = connect(self._lake, lean=True, history=False)
+                self._connection = connect(self._lake)
             return self._connection.cursor()
 
 

@@ -145,7 +145,7 @@ def sound(archive: Archive) -> None:
 
 
 def test_a_run_that_is_killed_again_and_again_ends_as_an_unbroken_one(tmp_path, long):
-    kills, early = (50, 10) if long else (4, 1)
+    kills, early = (50, 10) if long else (2, 1)
     rng = random.Random(4)
     archive = Archive(tmp_path)
     started = time.monotonic()

@@ -39,7 +39,7 @@ def ask(request, lake, archive):
         settings = Settings(elasticsearch_url=url, elasticsearch_prefix=request.getfixturevalue("index_prefix"))
         assert sync(lake, settings).outcome == "done"
 
-    connection = connect(lake)
+    connection = connect(lake, lean=True, history=False)
 
     def asked(text: str, **options: Any) -> dict[str, Any]:
         found = answer(settings, lake, text, engine=request.param, connection=connection, **options)
@@ -224,7 +224,7 @@ def test_random_words_glued_and_torn_are_answered_alike_by_both(lake, say, searc
         say(" ".join(talk), f"{number}.mp4")
     settings = Settings(elasticsearch_url=search_server.url, elasticsearch_prefix=index_prefix)
     assert sync(lake, settings).outcome == "done"
-    connection, otherwise = connect(lake), 0
+    connection, otherwise = connect(lake, lean=True, history=False), 0
     for _ in range(60):
         talk = rng.choice(said)
         at, length = rng.randrange(57), rng.choice([1, 2, 2, 3])
