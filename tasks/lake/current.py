@@ -58,9 +58,12 @@ def find_current(connection: duckdb.DuckDBPyConnection, *, older: bool) -> None:
         connection.execute(f"CREATE {kind} shown_{stage.name} AS {_newest(stage, later)}")
 
 
-def define_current(connection: duckdb.DuckDBPyConnection, *, lean: bool, history: bool) -> None:
+def define_current(
+    connection: duckdb.DuckDBPyConnection, tables: Collection[str], *, lean: bool, history: bool
+) -> None:
     """Make the views `videos`, `stage_runs`, `transcripts` and those of the stages' tables, and their twins in `_all`; and
-    `video_rows`, every row of `videos` as it was written. `find_current` comes before.
+    `video_rows`, every row of `videos` as it was written. `find_current` comes before. Of the stages' tables there are these
+    alone: all of them, unless the views are `lean` and without `history`.
 
     With `lean`, `videos` and `words` lack the columns that take a join; `videos_and_runs` and `words_and_cues` have them.
     Without `history` there are neither these nor the twins: a view costs some milliseconds when it is made.
@@ -71,18 +74,18 @@ def define_current(connection: duckdb.DuckDBPyConnection, *, lean: bool, history
     connection.execute(f"CREATE VIEW video_rows AS {_facts('_videos')}")
     connection.execute(f"CREATE VIEW video_versions AS {_VERSIONS}")
     connection.execute(f"CREATE VIEW stage_runs AS {_STAGE_RUNS}")
-    _define(connection, "", "shown_", shared)
+    _define(connection, tables, "", "shown_", shared)
     if history:
         connection.execute(f"CREATE VIEW every_video AS {_EVERY_VIDEO}")
         connection.execute(f"CREATE VIEW video_facts_all AS {_facts_at_each_version()}")
         for stage in STAGES:
             connection.execute(f"CREATE VIEW every_{stage.name} AS {_made(stage)}")
-        _define(connection, "_all", "every_", shared)
+        _define(connection, tables, "_all", "every_", shared)
         for suffix, made in (("", "current_"), ("_all", "every_")):
             connection.execute(f"CREATE VIEW videos_and_runs{suffix} AS {_videos(suffix, made)}")
             connection.execute(f"CREATE VIEW words_and_cues{suffix} AS {_words(suffix, made, shared)}")
     for view in LEAN:
-        if history or not view.endswith("_all"):
+        if (history or not view.endswith("_all")) and view.removesuffix("_all") in tables:
             connection.execute(f"CREATE VIEW {view} AS FROM {(LEAN if lean else WHOLE)[view]}")
 
 
@@ -90,15 +93,18 @@ def _stages_of(connection: duckdb.DuckDBPyConnection, table: str) -> set[str]:
     return {stage for (stage,) in connection.execute(f"SELECT DISTINCT stage FROM {table}").fetchall()}
 
 
-def _define(connection: duckdb.DuckDBPyConnection, suffix: str, made: str, shared: Collection[str]) -> None:
+def _define(
+    connection: duckdb.DuckDBPyConnection, tables: Collection[str], suffix: str, made: str, shared: Collection[str]
+) -> None:
     if not suffix:
         connection.execute(
             f"CREATE VIEW video_facts AS {_facts('_videos SEMI JOIN current_videos USING (video_id, generation)')}"
         )
-    for name in STAGES.tables:
+    for name in (name for name in STAGES.tables if name in tables):
         view = f"{name}{suffix}"
         connection.execute(f"CREATE VIEW {LEAN.get(view, view)} AS {_shown(name, made, shared)}")
-    connection.execute(f"CREATE VIEW transcripts{suffix} AS {_TRANSCRIPTS.format(suffix)}")
+    if "passages" in tables:
+        connection.execute(f"CREATE VIEW transcripts{suffix} AS {_TRANSCRIPTS.format(suffix)}")
 
 
 _CURRENT_VIDEOS = f"""

@@ -25,17 +25,19 @@ RESTORE = "Bring the lake's files back from a copy, or name another lake with --
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Live files of every table at one moment, and the versions of `videos` and of the stage runs that they belong to.
-    `older`: of a lake that has not today's form yet."""
+    """Live files of some tables at one moment, and the versions of `videos` and of the stage runs that they belong to.
+    `older`: of a lake that has not today's form yet. There are views of these `tables` alone."""
 
     files: Mapping[str, tuple[str, ...]]
     version: int
     runs_version: int = 0
     older: bool = False
+    tables: tuple[str, ...] = tuple(TABLES)
 
     @classmethod
-    def of(cls, lake: Lake) -> Snapshot:
-        """Take one. `videos` is read first, then the stage runs: what is seen there has all its content committed already.
+    def of(cls, lake: Lake, tables: tuple[str, ...] = tuple(TABLES)) -> Snapshot:
+        """Take one of these tables; `videos` and the stage runs are always among them. `videos` is read first, then the stage
+        runs: what is seen there has all its content committed already.
 
         When one of them has moved on meanwhile, all is read again: `maintain` may have removed what a newer generation replaced.
 
@@ -49,7 +51,7 @@ class Snapshot:
             for _ in range(SNAPSHOT_TRIES):
                 versions = lake.version("videos"), lake.version("stage_runs")
                 files = {}
-                for name in TABLES:
+                for name in (*OF_CURRENT, *(name for name in tables if name not in OF_CURRENT)):
                     files[name] = tuple(lake.files(name))
                 if (lake.version("videos"), lake.version("stage_runs")) == versions:
                     break
@@ -64,7 +66,7 @@ class Snapshot:
             raise StorageBusy(
                 f"The table {lake.path(name)} cannot be read: {first_line(error)}", next="Run the same command again."
             ) from error
-        return cls(files, *versions, older)
+        return cls(files, *versions, older, tuple(name for name in TABLES if name in files))
 
 
 NOTHING = Snapshot({}, 0)  # of a lake that is not there yet
@@ -140,17 +142,18 @@ def define_views(
     A view is bound when it is made, and so is every view that it names, down to the files. Empty tables stand in for these
     while that is done: with the files it takes four times as long.
     """
-    sources = {name: f"CREATE VIEW _{name} AS {_source(name, snapshot.files.get(name, ()))}" for name in TABLES}
+    tables = snapshot.tables
+    sources = {name: f"CREATE VIEW _{name} AS {_source(name, snapshot.files.get(name, ()))}" for name in tables}
     for name in OF_CURRENT:
         connection.execute(sources[name])
     find_current(connection, older=snapshot.older)
     for name in OF_CURRENT:
         connection.execute(f"DROP VIEW _{name}")
-    for name in TABLES:
+    for name in tables:
         columns = ", ".join(f'"{column}" {kind}' for column, kind in _kinds(name).items())
         connection.execute(f"CREATE TABLE _{name} ({columns})")
-    define_current(connection, lean=lean, history=history)
-    for name in EVENTS_ONLY:
+    define_current(connection, tables, lean=lean, history=history)
+    for name in (name for name in EVENTS_ONLY if name in tables):
         connection.execute(f"CREATE VIEW {name} AS SELECT {'DISTINCT *' if name == 'vocabulary' else '*'} FROM _{name}")
     for name, source in sources.items():
         connection.execute(f"DROP TABLE _{name}")

@@ -89,10 +89,10 @@ def elastic(settings: Settings, lake: Lake) -> Iterator[Engine]:
 
 def duck(lake: Lake, connection: duckdb.DuckDBPyConnection | None = None) -> Engine:
     """The lake as a connection sees it, else at this moment."""
-    from tasks.lake.views import connect
-    from tasks.search.duck import LakeSearcher
+    from tasks.lake.views import Snapshot, connect
+    from tasks.search.duck import TABLES, LakeSearcher
 
-    return LakeSearcher(connection or connect(lake, lean=True, history=False))
+    return LakeSearcher(connection or connect(lake, Snapshot.of(lake, TABLES), lean=True, history=False))
 
 
 def suggestions(query: Query, engine: Engine) -> list[dict[str, Any]]:

@@ -18,6 +18,14 @@ from tasks.text.folding import words_of
 from tasks.text.stemming import forgives
 
 _TITLE_WORDS = "string_split(coalesce(v.title_words, ''), ' ')"
+TABLES = (
+    "videos",
+    "stage_runs",
+    "topics",
+    "passages",
+    "words",
+    "vocabulary",
+)  # that a search reads; no other is opened
 FEW = 3  # words that are looked for one by one; of more, a regular expression is faster
 
 

@@ -8,7 +8,11 @@ import pytest
 
 from tasks.lake.commit import commit, new_generation
 from tasks.lake.maintain import check, compact, expire, maintain, vacuum
+from tasks.lake.store import Lake
 from tasks.lake.views import connect
+from tasks.search.answer import answer
+from tasks.search.duck import TABLES
+from tasks.settings import Settings
 
 
 def rows(lake, sql):
@@ -172,3 +176,15 @@ def test_a_grace_of_a_part_of_an_hour_is_kept(lake, result, grace_h, gone):
     vacuum(lake, "words", grace_h)
     assert len(lake.files("words")) == 1
     assert all(Path(file).exists() != gone for file in before)
+
+
+def test_a_search_opens_the_tables_that_it_reads_and_no_other(lake, say, monkeypatch):
+    say("hello there", topic="Greetings")
+    opened, files = [], Lake.files
+    monkeypatch.setattr(
+        Lake, "files", lambda lake, name, **options: opened.append(name) or files(lake, name, **options)
+    )
+    found = answer(Settings(lake=lake.uri), lake, "helo", engine="duckdb", typos=True, topic="Greetings")
+    assert found["total_videos"] == 1
+    assert sorted(opened) == sorted(TABLES)
+    assert set(opened) == {"videos", "stage_runs", "topics", "passages", "words", "vocabulary"}

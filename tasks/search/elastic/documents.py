@@ -10,12 +10,14 @@ import duckdb
 import numpy as np
 
 from tasks.arrays import Array
+from tasks.search.duck import TABLES as SEARCHED
 from tasks.search.elastic.mapping import BORDER
 from tasks.search.shown import SHOWN_TOPICS, iso
 from tasks.text.folding import words_of
 from tasks.text.stemming import language_code, stem, stem_language
 
 Document = dict[str, Any]
+TABLES = (*SEARCHED, "syncs", "sync_failures")  # that a sync reads
 CHUNK_WORDS = 100_000  # in memory at one time, unless one video has more
 
 

@@ -14,7 +14,7 @@ from tasks.search import duck
 from tasks.search.elastic import ask
 from tasks.search.elastic.changes import seen
 from tasks.search.elastic.connection import Connection, reached
-from tasks.search.elastic.documents import current
+from tasks.search.elastic.documents import TABLES, current
 from tasks.search.elastic.index import create_index, give_up, live_index, ready, remove_given_up, swap
 from tasks.search.elastic.push import push
 from tasks.search.elastic.syncer import Syncer, SyncReport, bring_up, finish, recorded
@@ -35,7 +35,7 @@ def rebuild(syncer: Syncer) -> SyncReport:
     """
     report = SyncReport(kind="rebuild")
     with recorded(syncer, report):
-        snapshot = Snapshot.of(syncer.lake)
+        snapshot = Snapshot.of(syncer.lake, TABLES)
         connection = connect(syncer.lake, snapshot, lean=True, history=False)
         languages = spoken_languages(connection)
         golden = golden_queries(syncer.settings, languages)  # before the work: the file may be missing

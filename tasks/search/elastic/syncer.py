@@ -21,7 +21,7 @@ from tasks.lake.views import Snapshot, connect
 from tasks.lake.vocabulary import spoken_languages
 from tasks.search.elastic.changes import changed_since, seen, unhealed
 from tasks.search.elastic.connection import Connection, reached
-from tasks.search.elastic.documents import current
+from tasks.search.elastic.documents import TABLES, current
 from tasks.search.elastic.index import check_index, read_state, write_state
 from tasks.search.elastic.mapping import REBUILD, Names
 from tasks.search.elastic.push import Pushed, push
@@ -100,7 +100,7 @@ def bring_up(syncer: Syncer, report: SyncReport) -> None:
         check_index(syncer.client, report.index, syncer.lake_id)
         state = read_state(syncer.client, report.index)
     # After the state: a sync beside this one may have seen more than an earlier snapshot, and noted it.
-    snapshot = Snapshot.of(syncer.lake)
+    snapshot = Snapshot.of(syncer.lake, TABLES)
     report.lake_version, report.lake_files = snapshot.version, seen(snapshot)
     if state and state.lake_version > snapshot.version:
         raise Misconfigured(

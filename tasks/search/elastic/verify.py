@@ -12,7 +12,7 @@ from elasticsearch import Elasticsearch
 from tasks.errors import Misconfigured
 from tasks.lake.views import Snapshot, connect
 from tasks.search.elastic.connection import reached
-from tasks.search.elastic.documents import PendingVideo, current
+from tasks.search.elastic.documents import TABLES, PendingVideo, current
 from tasks.search.elastic.index import check_index, live_index
 from tasks.search.elastic.push import Pushed, push, removal
 from tasks.search.elastic.syncer import Syncer, SyncReport, record_failures, recorded
@@ -53,7 +53,7 @@ def verify(syncer: Syncer, index: str) -> list[Difference]:
     with reached("the comparison"):
         check_index(syncer.client, index, syncer.lake_id)
         syncer.client.indices.refresh(index=index)
-        connection = connect(syncer.lake, Snapshot.of(syncer.lake), lean=True, history=False)
+        connection = connect(syncer.lake, Snapshot.of(syncer.lake, TABLES), lean=True, history=False)
         return list(_compare(current(connection), _indexed(syncer.client, index)))
 
 
@@ -89,7 +89,7 @@ def _repair(syncer: Syncer, report: SyncReport, index: str, ids: Sequence[str]) 
     target = Target(syncer.client, index)
     with reached("the documents of videos that differ"):
         hits = list(every_hit(syncer.client, index, {"terms": {"video_id": list(ids)}}, ["video_id", "passage_no"]))
-        snapshot = Snapshot.of(syncer.lake)
+        snapshot = Snapshot.of(syncer.lake, TABLES)
         connection = connect(syncer.lake, snapshot, lean=True, history=False)
         newest = list(current(connection, ids))
         strays = list(_strays(hits, {video.video_id: video for video in newest}))
