@@ -26,7 +26,7 @@ def bench(*, full: bool) -> Table:
     chosen_talks = talks() if full else talks()[:2]
     settings = Settings(scratch_free_gb=0.0)
     chosen = find_set(settings)
-    model = load_acoustic(chosen.acoustic)
+    model = load_acoustic(chosen.acoustic.path)
     heard: list[list[Utterance]] = []
     seconds = 0.0
     with tempfile.TemporaryDirectory() as folder:

@@ -75,7 +75,7 @@ def asr(
 
     settings = settings_from(lake=lake, models=models)
     chosen = find_set(settings)
-    card_file = _card(Path(chosen.acoustic)) if card else None
+    card_file = _card(Path(chosen.acoustic.path)) if card else None
     columns: dict[str, Any] = {"path_column": path_column, "text_column": text_column, "group_by": group_by}
     with _heard(manifest, chosen, settings, limit, columns) as (heard, _):
         found = report(heard, group_by, chosen, settings)
@@ -118,7 +118,7 @@ def search(
 
     settings = settings_from(lake=lake, models=models)
     chosen = find_set(settings)
-    card_file = _card(Path(chosen.acoustic)) if card else None
+    card_file = _card(Path(chosen.acoustic.path)) if card else None
     columns = {"path_column": path_column, "text_column": text_column}
     with _heard(manifest, chosen, settings, limit, columns) as (heard, folder):
         found = report(heard, chosen, settings, folder, questions)
@@ -166,11 +166,12 @@ def topics(
     columns = {"text_column": text_column, "label_column": label_column}
     pairs = drawn(read_texts(manifest, problems, **columns), limit)
     chosen = find_set(settings)
-    name = chosen.topics or chosen.acoustic  # a folder named by --models is the classifier itself
-    if not chosen.topics and not Path(name).is_dir():
+    topics = chosen.ref("topics")
+    name = (topics or chosen.acoustic).path  # a folder named by --models is the classifier itself
+    if not topics and not Path(name).is_dir():
         raise Misconfigured(f"The set {chosen.name} has no topic model.", next="Name another with --models.")
     card_file = _card(Path(name)) if card else None
-    model = load_topics(name, revision=chosen.topics_revision, device=settings.device)
+    model = load_topics(name, revision=topics.revision if topics else None, device=settings.device)
     trained = Problems()
     found = evaluate_topics(model, pairs, train=read_texts(train, trained, **columns) if train else ())
     found |= {"models": {"set": chosen.name, "topics": name}, "recipe": recipes(chosen, settings)["topics"]}

@@ -34,10 +34,10 @@ def list_sets(as_json: bool) -> int:
 
     sets = read_catalog(settings_from().catalog)
     if as_json:
-        print_json([vars(entry) for entry in sets.values()])
+        print_json([entry.entry() for entry in sets.values()])
         return 0
     for entry in sets.values():
-        parts = ", ".join(filter(None, (entry.acoustic, entry.lm, entry.topics)))
+        parts = ", ".join(model.path for model in entry.models.values())
         console().print(f"{entry.name:<12}{entry.language:<4}{parts}  ({entry.licence})", markup=False)
     return 0
 

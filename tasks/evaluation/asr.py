@@ -169,11 +169,11 @@ def report(
 def heard_with(chosen: ModelSet, settings: Settings) -> dict[str, Any]:
     """What a report says of the models and the search."""
     made = recipes(chosen, settings)
-    search = search_weights(options(chosen, settings), language_model(chosen.ref("lm") if chosen.lm else None))
+    search = search_weights(options(chosen, settings), language_model(chosen.ref("lm")))
     models = {
         "set": chosen.name,
-        "acoustic": chosen.acoustic,
-        "lm": chosen.lm,
+        "acoustic": chosen.acoustic.path,
+        "lm": lm.path if (lm := chosen.ref("lm")) else None,
         "search": search,
         "detail": dict(made.options),
     }

@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tasks.errors import Misconfigured, ModelNotAvailable, UnknownModelSet, firs
 from tasks.models.pins import check_commit, newest_commit, read_pins, write_pin
 from tasks.settings import Settings
 
+ROLES = ("acoustic", "lm", "topics")  # that a model may have in a set; `X_revision` pins one
 ATTRIBUTES = "attrs.json"  # beside a KenLM file, as pyctcdecode writes it
 SEARCH = "search.json"  # the blank penalty, for which that file has no place: pyctcdecode refuses a key that it does not know
 TUNED = ("alpha", "beta", "unk_score_offset", "score_boundary", "blank_penalty")
@@ -42,25 +44,37 @@ class ModelRef:
 
 @dataclass(frozen=True)
 class ModelSet:
-    """One entry of the catalogue; models as folder or hub id, revisions pinned where a hub is named."""
+    """One entry of the catalogue: a model for each of some `ROLES`, and how the search uses them."""
 
     name: str
     language: str
     licence: str
-    acoustic: str
-    acoustic_revision: str | None = None
-    lm: str | None = None
-    lm_revision: str | None = None
+    models: Mapping[str, ModelRef]
     lm_weight: float | None = None
     word_bonus: float | None = None
     blank_penalty: float | None = None
-    topics: str | None = None
-    topics_revision: str | None = None
     target_language: str | None = None
 
-    def ref(self, role: str) -> ModelRef:
-        """The model of a role that the set has: `acoustic`, `lm`, `topics`."""
-        return ModelRef(getattr(self, role), getattr(self, f"{role}_revision"))
+    def ref(self, role: str) -> ModelRef | None:
+        """The model of a role, if the set has one."""
+        return self.models.get(role)
+
+    @property
+    def acoustic(self) -> ModelRef:
+        """The model that every set has."""
+        return self.models["acoustic"]
+
+    def with_model(self, role: str, path: str, revision: str | None = None) -> ModelSet:
+        """The set with another model in a role."""
+        return replace(self, models={**self.models, role: ModelRef(path, revision)})
+
+    def entry(self) -> dict[str, Any]:
+        """The keys of the catalogue, with their values."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "models"}
+        for role in ROLES:
+            one = self.ref(role)
+            values |= {role: one.path if one else None, f"{role}_revision": one.revision if one else None}
+        return values
 
     @property
     def spoken(self) -> str:
@@ -103,24 +117,39 @@ def read_catalog(path: Path) -> dict[str, ModelSet]:
     sets, pins = {}, read_pins(path)
     for name, entry in entries.items():
         values = dict(entry)
-        for kind in ("acoustic", "lm", "topics"):
-            if values.get(kind):
-                values[kind] = _located(values[kind], path.parent)
-                _pin(values, kind, pins, f"{name} in {path}")
-        try:
-            sets[name] = ModelSet(name=name, **values)
-        except TypeError as error:
-            raise Misconfigured(f"The model set {name} in {path}: {error}", next="Mend the entry.") from error
+        for role in ROLES:
+            if values.get(role):
+                values[role] = _located(values[role], path.parent)
+                _pin(values, role, pins, f"{name} in {path}")
+        sets[name] = model_set(name, values, f"{name} in {path}")
     return sets
 
 
-def _pin(values: dict[str, Any], kind: str, pins: dict[str, str], where: str) -> None:
+def model_set(name: str, values: Mapping[str, Any], where: str = "") -> ModelSet:
+    """A set from the keys and values of its entry.
+
+    Raises:
+        Misconfigured: a key means nothing, or one is missing.
+    """
+    models = {role: ModelRef(values[role], values.get(f"{role}_revision")) for role in ROLES if values.get(role)}
+    of_models = {*ROLES, *(f"{role}_revision" for role in ROLES)}
+    try:
+        if "acoustic" not in models:
+            raise TypeError("it names no acoustic model")
+        return ModelSet(
+            name=name, models=models, **{key: value for key, value in values.items() if key not in of_models}
+        )
+    except TypeError as error:
+        raise Misconfigured(f"The model set {where or name}: {error}", next="Mend the entry.") from error
+
+
+def _pin(values: dict[str, Any], role: str, pins: dict[str, str], where: str) -> None:
     """The commit of a hub model: the catalogue's own, else the one it was fetched at."""
-    own = values.get(f"{kind}_revision")
+    own = values.get(f"{role}_revision")
     if own is not None:
-        check_commit(str(own), f"{kind} of {where}")
-    elif values[kind] in pins:
-        values[f"{kind}_revision"] = pins[values[kind]]
+        check_commit(str(own), f"{role} of {where}")
+    elif values[role] in pins:
+        values[f"{role}_revision"] = pins[values[role]]
 
 
 def _located(model: str, base: Path) -> str:
@@ -139,8 +168,10 @@ def find_set(settings: Settings) -> ModelSet:
         return sets[settings.models]
     if Path(settings.models).is_dir():
         folder = str(Path(settings.models).resolve())
-        lm = folder if any(Path(folder).glob("language_model/*")) else None
-        return ModelSet(settings.models, settings.language or "und", "see its card", folder, lm=lm)
+        models = {"acoustic": ModelRef(folder, None)}
+        if any(Path(folder).glob("language_model/*")):
+            models["lm"] = ModelRef(folder, None)
+        return ModelSet(settings.models, settings.language or "und", "see its card", models)
     raise UnknownModelSet(
         f"There is no model set {settings.models!r}. Known: {', '.join(sorted(sets))}.",
         next=f"Use --models with one of them, or add it to {settings.catalog}.",
@@ -231,12 +262,7 @@ def fetch_models(name: str, settings: Settings) -> list[str]:
     sets = read_catalog(settings.catalog)
     wanted: list[tuple[str, str | None]] = [(name, read_pins(settings.catalog).get(name))]
     if name in sets:
-        s = sets[name]
-        wanted = [
-            (m, r)
-            for m, r in ((s.acoustic, s.acoustic_revision), (s.lm, s.lm_revision), (s.topics, s.topics_revision))
-            if m
-        ]
+        wanted = [(model.path, model.revision) for model in sets[name].models.values()]
     for model, revision in wanted:
         if Path(model).is_dir():
             continue

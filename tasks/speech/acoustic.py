@@ -191,7 +191,7 @@ def tokenizer_of(chosen: ModelSet) -> Any:
     Raises:
         ModelNotAvailable: it is not on this machine.
     """
-    return _tokenizer(chosen.acoustic, chosen.acoustic_revision, chosen.target_language)
+    return _tokenizer(chosen.acoustic.path, chosen.acoustic.revision, chosen.target_language)
 
 
 def _tokenizer(name: str, revision: str | None, target_language: str | None) -> Any:

@@ -30,7 +30,7 @@ WHOLE = 600.0
 def heard(audios: list[Audio], settings: Settings, window_s: float, context_s: float) -> tuple[list[Array], list[str]]:
     """Emissions and words of each file, heard in windows of that length."""
     chosen = find_set(settings)
-    model = load_acoustic(chosen.acoustic, device="cpu", window_s=window_s, context_s=context_s)
+    model = load_acoustic(chosen.acoustic.path, device="cpu", window_s=window_s, context_s=context_s)
     pieces: list[list[Array]] = [[] for _ in audios]
     for number, piece in model.emissions(audios):
         pieces[number].append(piece)

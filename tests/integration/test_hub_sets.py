@@ -87,11 +87,11 @@ def put_topics(hub: Path, repository: str) -> None:
 
 def put_set(hub: Path, name: str) -> None:
     entry = read_catalog(CATALOG)[name]
-    put_acoustic(hub, entry.acoustic, PERSIAN if name == "persian" else "ABCDEFGHIJKLMNOPQRSTUVWXYZ'")
-    if entry.lm:
-        put_language_model(hub, entry.lm)
-    if entry.topics:
-        put_topics(hub, entry.topics)
+    put_acoustic(hub, entry.acoustic.path, PERSIAN if name == "persian" else "ABCDEFGHIJKLMNOPQRSTUVWXYZ'")
+    if lm := entry.ref("lm"):
+        put_language_model(hub, lm.path)
+    if topics := entry.ref("topics"):
+        put_topics(hub, topics.path)
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -104,13 +104,13 @@ def test_a_set_in_the_hubs_cache_is_loaded_offline_as_it_is(name, hub):
     spec = spec_of(chosen, settings, model)
     if name == "persian":
         assert spec.language_model is None
-        assert chosen.topics is None
+        assert chosen.ref("topics") is None
         assert model.labels[5:] == tuple(PERSIAN)
     else:
         assert (spec.lm_weight, spec.word_bonus) == (0.7, 2.5), "the repository's own weights"
         assert (spec.unknown_score, spec.score_boundary, spec.blank_penalty) == (-8.0, False, 0.0)
         assert spec.unigrams
-        assert load_topics(chosen.topics, device="cpu").labels
+        assert load_topics(chosen.ref("topics").path, device="cpu").labels
     log_probs = model.infer(np.random.default_rng(1).standard_normal((1, 32_000), np.float32))[0]
     said = decode_utterance(spec, Utterance(0, log_probs), model.frame_ms)
     assert np.exp(log_probs[:, 1:4]).max() == 0, "<s>, </s> and <unk> are never said"
@@ -122,15 +122,15 @@ def test_a_set_that_was_not_fetched_names_the_command_that_fetches_it(name, hub,
     settings = Settings(catalog=CATALOG, models=name, device="cpu")
     chosen = find_set(settings)
     with pytest.raises(ModelNotAvailable, match="is not on this machine") as caught:
-        load_acoustic(chosen.acoustic)
-    assert caught.value.next.endswith(f"nightscribe models fetch {chosen.acoustic}")
-    if chosen.lm:
+        load_acoustic(chosen.acoustic.path)
+    assert caught.value.next.endswith(f"nightscribe models fetch {chosen.acoustic.path}")
+    if lm := chosen.ref("lm"):
         with pytest.raises(ModelNotAvailable, match="is not on this machine") as caught:
-            language_model(chosen.ref("lm"))
-        assert caught.value.next == f"nightscribe models fetch {chosen.lm}"
-    if chosen.topics:
+            language_model(lm)
+        assert caught.value.next == f"nightscribe models fetch {lm.path}"
+    if chosen.ref("topics"):
         with pytest.raises(ModelNotAvailable, match="is not on this machine"):
-            load_topics(chosen.topics)
+            load_topics(chosen.ref("topics").path)
 
 
 def test_a_fetched_set_indexes(hub, tmp_path):

@@ -27,7 +27,7 @@ from tasks.lake.maintain import check, expire, maintain, sweep
 from tasks.lake.schema import LAKE_VERSION
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.models.catalog import ModelSet
+from tasks.models.catalog import model_set
 from tasks.settings import Settings
 from tasks.stages.recipes import recipes
 from tasks.stages.registry import STAGES
@@ -114,9 +114,18 @@ def test_each_generation_has_the_runs_of_what_was_made(third):
 
 def test_nothing_is_due_after_it(third):
     create_lake(third)
-    chosen = ModelSet(
-        "some", "en", "MIT", "someone/acoustic", lm="someone/words", lm_revision="a" * 40, topics="someone/topics", blank_penalty=0.5
-    )  # fmt: skip
+    chosen = model_set(
+        "some",
+        {
+            "language": "en",
+            "licence": "MIT",
+            "acoustic": "someone/acoustic",
+            "lm": "someone/words",
+            "lm_revision": "a" * 40,
+            "topics": "someone/topics",
+            "blank_penalty": 0.5,
+        },
+    )
     assert count_stale(third, recipes(chosen, Settings())) == 0
     assert count_stale(third, recipes(chosen, Settings(line_chars=37))) == 3, "those with cues"
 

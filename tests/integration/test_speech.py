@@ -41,7 +41,7 @@ def audios(tmp_path_factory) -> list[Audio]:
 
 def model(batch: int, **options):
     chosen = find_set(SETTINGS)
-    return load_acoustic(chosen.acoustic, device="cpu", batch=batch, **options)
+    return load_acoustic(chosen.acoustic.path, device="cpu", batch=batch, **options)
 
 
 def emissions(loaded, audios) -> list[np.ndarray]:

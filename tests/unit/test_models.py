@@ -26,9 +26,9 @@ def made(**options):
 def test_the_catalogue_names_the_sets_of_the_documentation():
     sets = read_catalog(CATALOG)
     assert set(sets) == {"demo", "english", "thesis", "thesis-cv", "persian"}
-    assert sets["english"].acoustic == "facebook/wav2vec2-base-960h"
-    assert sets["persian"].lm is None
-    assert sets["demo"].acoustic.endswith("data/models/asr-demo")
+    assert sets["english"].acoustic.path == "facebook/wav2vec2-base-960h"
+    assert sets["persian"].ref("lm") is None
+    assert sets["demo"].acoustic.path.endswith("data/models/asr-demo")
 
 
 def test_an_unknown_set_names_the_known_ones():
@@ -38,7 +38,7 @@ def test_an_unknown_set_names_the_known_ones():
 
 def test_a_folder_is_a_set_of_its_own(tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    assert find_set(Settings(catalog=CATALOG, models=str(tmp_path))).acoustic == str(tmp_path)
+    assert find_set(Settings(catalog=CATALOG, models=str(tmp_path))).acoustic.path == str(tmp_path)
 
 
 def test_a_misspelt_key_in_a_catalogue_is_said(tmp_path):
@@ -67,7 +67,9 @@ def test_each_setting_changes_the_recipes_of_its_stage_and_of_those_after_it():
 
 def test_a_language_model_of_the_hub_is_known_by_its_commit():
     english = read_catalog(CATALOG)["english"]
-    one, other = (recipes(replace(english, lm_revision=commit), Settings()) for commit in ("a" * 40, "b" * 40))
+    one, other = (
+        recipes(english.with_model("lm", english.ref("lm").path, commit), Settings()) for commit in ("a" * 40, "b" * 40)
+    )
     assert one["emissions"] == other["emissions"]
     assert one["words"] != other["words"] != recipes(english, Settings())["words"]
 

@@ -40,8 +40,8 @@ def test_a_set_is_fetched_at_one_commit_for_ever(hub):
     fetch_models("english", settings)
     assert hub.fetched == [(name, MONDAY) for name in names]
     chosen = find_set(Settings(models="english"))
-    assert (chosen.acoustic_revision, chosen.lm_revision, chosen.topics_revision) == (MONDAY, MONDAY, MONDAY)
-    assert find_set(Settings(models="persian")).acoustic_revision is None
+    assert [model.revision for model in chosen.models.values()] == [MONDAY, MONDAY, MONDAY]
+    assert find_set(Settings(models="persian")).acoustic.revision is None
 
 
 def test_the_catalogues_own_commit_comes_first_and_must_be_one(hub):

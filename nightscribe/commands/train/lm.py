@@ -115,7 +115,7 @@ def _place(chosen: Any, settings: Any) -> Path:
             f"{settings.models} is a set of the catalogue, which names its language model itself.",
             next="Say --out, and name that folder as `lm` in a catalogue of your own.",
         )
-    return Path(chosen.acoustic) / "language_model"
+    return Path(chosen.acoustic.path) / "language_model"
 
 
 def _described(report: Any, tuned: Any, texts: tuple[Path, ...], bucket: str | None, alphabet: str) -> dict[str, str]:
@@ -179,12 +179,11 @@ def _held_back(manifests: list[Path], alphabet: str, language: str) -> list[str]
 
 
 def _tuned(clips: Sequence[Any], chosen: Any, folder: Path, settings: Any, problems: Any) -> Any:
-    from dataclasses import replace
 
     from tasks.training.tuning import tune, write_weights
 
     settings.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="run-tune-", dir=settings.scratch) as scratch, counting("weights") as show:
-        tuned = tune(clips, replace(chosen, lm=str(folder)), settings, Path(scratch), problems, show)
+        tuned = tune(clips, chosen.with_model("lm", str(folder)), settings, Path(scratch), problems, show)
     write_weights(folder, tuned)
     return tuned

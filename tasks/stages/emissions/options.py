@@ -55,7 +55,7 @@ class EmissionsOptions:
 def options(models: ModelSet, settings: Settings) -> EmissionsOptions:
     own = settings.of(EmissionsSettings)
     return EmissionsOptions(
-        model=models.ref("acoustic"),
+        model=models.acoustic,
         target_language=models.target_language,
         window_s=own.window_s,
         context_s=own.context_s,

@@ -45,7 +45,7 @@ class TopicsOptions:
 def options(models: ModelSet, settings: Settings) -> TopicsOptions:
     own = settings.of(TopicsSettings)
     return TopicsOptions(
-        model=models.ref("topics") if models.topics else None,
+        model=models.ref("topics"),
         window_s=own.window_s,
         keep=own.keep,
     )

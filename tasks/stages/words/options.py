@@ -72,7 +72,7 @@ class WordsOptions:
 def options(models: ModelSet, settings: Settings) -> WordsOptions:
     own = settings.of(WordsSettings)
     return WordsOptions(
-        lm=models.ref("lm") if models.lm else None,
+        lm=models.ref("lm"),
         lm_weight=models.lm_weight if own.lm_weight is None else own.lm_weight,
         word_bonus=models.word_bonus if own.word_bonus is None else own.word_bonus,
         blank_penalty=models.blank_penalty if own.blank_penalty is None else own.blank_penalty,
