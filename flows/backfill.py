@@ -10,7 +10,6 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
-from pydantic import ValidationError
 
 from flows.index import RUNNER, run
 from tasks.errors import ClaimedElsewhere, Misconfigured, NotFound, RunStopped
@@ -52,16 +51,10 @@ def backfill(lake: str, backfill: str, slice: int, attempt: int = 1) -> dict[str
         return Completed(name="Skipped", message=str(error))
     except NotFound as error:
         return Completed(name="Skipped", message=f"{error} {error.next}")
-    except (Misconfigured, ValidationError) as error:
-        said = _wrong_setting(error) if isinstance(error, ValidationError) else f"{error} {error.next}"
+    except Misconfigured as error:
+        said = f"{error} {error.next}"
         log.error("This machine can do no slice of this backfill. %s", said)
         time.sleep(pause_s)
         return Failed(name=REFUSED, message=f"{socket.gethostname()}: {said}")
     finally:
         tidy(Lake(lake), backfill)
-
-
-def _wrong_setting(error: ValidationError) -> str:
-    """What is wrong, without the value: it may be a secret."""
-    first = error.errors(include_input=False)[0]
-    return f"The setting {'.'.join(map(str, first['loc']))} is wrong: {first['msg']}."

@@ -248,11 +248,14 @@ class Beside:
 
 
 class Shared(NamedTuple):
-    """Rows that another video has: whose, of which generation, and how many."""
+    """Rows that another video has: where they lie, how many there are (None where nobody counted), and whether that is `done` or
+    `empty`; and the run of which this is known, by its video and generation."""
 
     video_id: str
     generation: int
-    rows: int
+    rows: int | None
+    status: str
+    read_from: tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +274,7 @@ class Outcome:
     @property
     def count(self) -> int:
         """How many rows there are, in all tables."""
-        return self.shared.rows if self.shared else sum(len(rows) for rows in self.rows.values())
+        return sum(len(rows) for rows in self.rows.values())
 
 
 @dataclass(frozen=True, slots=True)

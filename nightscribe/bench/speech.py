@@ -24,7 +24,6 @@ from tasks.speech.acoustic import AcousticModel, load_acoustic
 from tasks.speech.decode import UtteranceSplitter
 from tasks.stages.recipes import recipes
 from tasks.stages.registry import STAGES
-from tasks.stages.words.search import splitter_of
 
 
 @dataclass
@@ -55,8 +54,8 @@ class Scripted:
     def frame_ms(self) -> float:
         return self.worker.frame_ms
 
-    def splitter(self, settings: Settings) -> UtteranceSplitter:
-        return splitter_of(replace(self.worker, blank=self.blank), settings)
+    def splitter(self, *, gap_s: float, longest_s: float) -> UtteranceSplitter:
+        return replace(self.worker, blank=self.blank).splitter(gap_s=gap_s, longest_s=longest_s)
 
     def emissions(self, audios: Sequence[Audio]) -> Iterator[tuple[int, Array]]:
         at = 0

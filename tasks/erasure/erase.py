@@ -23,12 +23,12 @@ from tasks.erasure.log_texts import clean_log
 from tasks.erasure.note_texts import clean_notes
 from tasks.erasure.traces import clean_reports, cleaned, drop_words, restore_words, said_elsewhere, vanishing
 from tasks.lake.commit import new_generation
-from tasks.lake.copies import content_name, hashed, sharing
+from tasks.lake.copies import Pair, content_name, freed, hand_over, hashed, sharing
 from tasks.lake.files import read_bytes, table_files
-from tasks.lake.maintain import STAGED, delete_rows, vacuum
+from tasks.lake.maintain import STAGED, delete_rows, vacuum, vacuum_dead
 from tasks.lake.rewrite import among, each, rewrite
 from tasks.lake.schema import OF_VIDEOS, TABLES
-from tasks.lake.store import Lake, retry_commit
+from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.records import Status
 from tasks.sources.listing import SIDECAR_SUFFIXES
@@ -83,6 +83,7 @@ class Erased:
     log_files: int = 0
     log_cleaned: int = 0
     checked_files: int = 0
+    handed_over: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
     def add(self, other: Erased) -> None:
@@ -99,6 +100,7 @@ class Erased:
         self.log_files += other.log_files
         self.log_cleaned += other.log_cleaned
         self.checked_files += other.checked_files
+        self.handed_over += other.handed_over
         self.left += other.left
 
 
@@ -126,15 +128,20 @@ def known_of(lake: Lake, ids: Sequence[str], names: Sequence[str] = ()) -> Known
 
 def write_tombstones(lake: Lake, known: KnownVideos, status: Status) -> None:
     """Give each video its bare row. A video that has one as its newest row keeps it."""
+    connection = connect(lake, lean=True, history=False)
     newest = dict(
-        connect(lake, lean=True, history=False)
-        .execute(
+        connection.execute(
             f"SELECT video_id, (generation, {BURIED} AND status = $status) FROM videos WHERE video_id IN (SELECT unnest($ids))",
             {"ids": list(known.ids), "status": status},
-        )
-        .fetchall()
+        ).fetchall()
     )
     now = datetime.now(UTC)
+    shared: dict[str, list[Pair]] = {}
+    for video_id, *pair in connection.execute(
+        "SELECT video_id, stage, taken_from, taken_generation FROM shared_runs WHERE video_id IN (SELECT unnest($ids)) ORDER BY ALL",
+        {"ids": list(known.ids)},
+    ).fetchall():
+        shared.setdefault(video_id, []).append(tuple(pair))
     rows = []
     for video_id in known.ids:
         last, buried = newest.get(video_id, (0, False))
@@ -142,8 +149,19 @@ def write_tombstones(lake: Lake, known: KnownVideos, status: Status) -> None:
             mine = [row for row in known.rows if row["video_id"] == video_id]
             # One that has gone before has no hash in its newest row.
             told = [row for row in mine if row["content_sha256"]] or [row for row in mine if name_of(row)] or mine
-            rows.append(_bare_row(video_id, last, status, told[-1] if told else {}, now))
+            bare = _bare_row(video_id, last, status, told[-1] if told else {}, now)
+            rows.append(bare | {"error": json.dumps(shared[video_id]) if video_id in shared else None})
     lake.append("videos", rows, batch_id=f"forget-{hashlib.sha256(repr(rows).encode()).hexdigest()[:32]}")
+
+
+def _shared_by(connection: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> set[Pair]:
+    """Whose rows these videos shared: as long as something may be left of them, their bare rows say it."""
+    rows = connection.execute(
+        f"SELECT error FROM _videos WHERE {BURIED} AND reason = '{UNFINISHED}' AND error IS NOT NULL "
+        "AND video_id IN (SELECT unnest($ids))",
+        {"ids": list(ids)},
+    ).fetchall()
+    return {(stage, video_id, generation) for (text,) in rows for stage, video_id, generation in json.loads(text)}
 
 
 def _bare_row(video_id: str, last: int, status: Status, row: dict[str, Any], now: datetime) -> dict[str, Any]:
@@ -174,8 +192,9 @@ def name_of(row: dict[str, Any]) -> str | None:
     return content_name(row.get("bucket_uri") or "", row.get("fingerprint") or "")
 
 
-def erase(lake: Lake, known: KnownVideos, *, grace_h: float) -> Erased:
-    """Remove everything but the bare rows. Afterwards no file of the lake has a word of them, unless `left` says so.
+def erase(lake: Lake, known: KnownVideos, *, grace_h: float, among_them: Sequence[str] = ()) -> Erased:
+    """Remove everything but the bare rows. Rows that other videos share become theirs, unless these are `among_them` who are
+    forgotten too. Afterwards no file of the lake has a word of them, unless `left` says so.
 
     Files that no snapshot names any more go at once: a query that is under way on an older snapshot may fail.
     """
@@ -185,10 +204,17 @@ def erase(lake: Lake, known: KnownVideos, *, grace_h: float) -> Erased:
     done.reports = sum(reports.values()) + clean_notes(
         lake, (*known.keys, *known.sidecars), lambda text: cleaned(text, known.identifiers)
     )
-    words = vanishing(connection, known.ids)
+    those = among("video_id", known.ids)
+    # The runs first: from then on no writer takes these rows over, and nobody but these videos keeps those that they shared.
+    _remove(lake, "stage_runs", those, done)
+    done.handed_over += hand_over(lake, known.ids, among_them)
+    connection = connect(lake, lean=True, history=False)
+    rest = freed(connection, _shared_by(connection, known.ids))
+    for name, video_id, generation in rest:
+        _remove(lake, name, f"{among('video_id', [video_id])} AND generation = {generation}", done)
+    words = vanishing(connect(lake, lean=True, history=False), known.ids)
     drop_words(lake, words)
     done.vocabulary = sum(map(len, words.values()))
-    those = among("video_id", known.ids)
     for name in OF_VIDEOS:
         _remove(lake, name, those, done)
     _remove(lake, "videos", f"{those} AND NOT ({BURIED})", done)
@@ -199,13 +225,13 @@ def erase(lake: Lake, known: KnownVideos, *, grace_h: float) -> Erased:
         restore_words(lake, back)
         done.vocabulary -= sum(map(len, back.values()))
     for name in TABLES:
-        removed = [*_vacuum_dead(lake, name), *vacuum(lake, name, grace_h)]
+        removed = [*vacuum_dead(lake, name), *vacuum(lake, name, grace_h)]
         if removed:
             done.files_removed[name] = len(removed)
         log = clean_log(lake, name)
         done.log_files += log.read
         done.log_cleaned += log.cleaned
-    verify(lake, known, done)
+    verify(lake, known, done, among_them)
     return done
 
 
@@ -215,7 +241,7 @@ def mark_erased(lake: Lake, known: KnownVideos) -> None:
         lake,
         "videos",
         among("video_id", known.ids),
-        each("videos", lambda row: {**row, "reason": None} if row["reason"] == UNFINISHED else row),
+        each("videos", lambda row: {**row, "reason": None, "error": None} if row["reason"] == UNFINISHED else row),
     )
 
 
@@ -267,20 +293,10 @@ def _not_newest(lake: Lake, ids: Sequence[str]) -> str:
     return f"video_id || '/' || CAST(generation AS STRING) NOT IN ({newest})"
 
 
-def _vacuum_dead(lake: Lake, name: str) -> list[str]:
-    """Remove the files that the log calls removed. Those of writers who have not committed yet are not among them."""
-    time.sleep(0.002)  # what was removed in this millisecond is too young
-    files: list[str] = retry_commit(
-        lambda: lake.table(name).vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False, full=False),
-        what=f"vacuum of {name}",
-    )
-    return files
-
-
 # -- proof -------------------------------------------------------------------------------------------------------------
 
 
-def verify(lake: Lake, known: KnownVideos, done: Erased) -> None:
+def verify(lake: Lake, known: KnownVideos, done: Erased, among_them: Sequence[str] = ()) -> None:
     """Look into every file of the lake's tables, live or not, for rows of the videos; what is found goes to `left`."""
     connection = connect(lake, lean=True, history=False)
     ids = {"ids": list(known.ids)}
@@ -295,7 +311,7 @@ def verify(lake: Lake, known: KnownVideos, done: Erased) -> None:
     ).fetchone()
     if row and row[0]:
         done.left.append(f"{row[0]} rows of videos: a run has written them meanwhile.")
-    if shared := sharing(connection, known.ids):
+    if shared := sharing(connection, known.ids, among_them):
         done.left.append(f"{shared} stage runs share its rows: a run has written them meanwhile.")
     for name in TABLES:
         live = {file.rsplit("/", 1)[-1] for file in lake.files(name)}

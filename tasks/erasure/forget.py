@@ -27,7 +27,7 @@ from tasks.erasure.erase import (
     write_tombstones,
 )
 from tasks.errors import Misconfigured, NightscribeError
-from tasks.lake.copies import CONTENT_NAME, hand_over
+from tasks.lake.copies import CONTENT_NAME
 from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
@@ -59,7 +59,6 @@ class Certificate(Erased):
     caches: int = 0
     search: dict[str, Any] | None = None
     same_content: list[str] = field(default_factory=list)
-    handed_over: list[str] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
@@ -124,7 +123,7 @@ def forget(
         if status == "gone":  # some may have come back since they were found
             chunk = still_gone(connect(lake, lean=True, history=False), chunk)
         if chunk:
-            _forget(lake, settings, known_of(lake, chunk, names), status, folders, certificate)
+            _forget(lake, settings, known_of(lake, chunk, names), ids, status, folders, certificate)
     return certificate
 
 
@@ -132,13 +131,13 @@ def _forget(
     lake: Lake,
     settings: Settings,
     known: KnownVideos,
+    everyone: Sequence[str],
     status: Status,
     folders: Sequence[str],
     certificate: Certificate,
 ) -> None:
     certificate.same_content += _same_content(lake, known)
     write_tombstones(lake, known, status)
-    certificate.handed_over += hand_over(lake, known.ids)
     subtitles, stuck = _subtitles(lake, known, folders, certificate)
     certificate.subtitles += subtitles
     if stuck:
@@ -151,7 +150,7 @@ def _forget(
     certificate.caches += removed
     if busy:
         certificate.left.append(f"{busy} files in scratch, of a run that is at work on them.")
-    certificate.add(erase(lake, known, grace_h=settings.sweep_grace_h))
+    certificate.add(erase(lake, known, grace_h=settings.sweep_grace_h, among_them=everyone))
     if settings.elasticsearch_url:
         _search(lake, settings, known.ids, certificate)
     if len(certificate.left) == elsewhere:

@@ -64,26 +64,29 @@ def commit(
 
 
 def unshared(lake: Lake, results: Sequence[Result]) -> list[Result]:
-    """Those of committed results that share rows which nobody else has any more: what they were taken from has been expired or
-    forgotten meanwhile, and its rows may be gone. Once a result is committed, its rows stay as long as it is there."""
+    """Those of committed results that share rows which may have gone: the run that these were known by is not there any more,
+    or has other rows now.
+
+    What is there, was there for every sweep since it was read; and a sweep or a `forget` that comes later finds the new run.
+    """
     shared = [
-        (r.work.video_id, r.generation, name, one.shared.video_id, one.shared.generation)
+        (r.work.video_id, name, *one.shared.read_from, one.shared.video_id, one.shared.generation)
         for r in results
         for name, one in r.outcomes.items()
         if one.shared
     ]
     if not shared:
         return []
-    connection = connect_tables(lake, "stage_runs")
-    columns = [list(column) for column in zip(*shared, strict=True)]
-    lost = connection.execute(
-        "SELECT DISTINCT video_id FROM (SELECT unnest($ids) AS video_id, unnest($generations) AS generation, unnest($stages) AS stage, "
-        "unnest($sources) AS rows_of, unnest($at) AS rows_generation) s WHERE NOT EXISTS (FROM _stage_runs r WHERE r.stage = s.stage "
-        "AND coalesce(r.taken_from, r.video_id) = s.rows_of AND coalesce(r.taken_generation, r.generation) = s.rows_generation "
-        "AND (r.video_id <> s.video_id OR r.generation <> s.generation))",
-        dict(zip(("ids", "generations", "stages", "sources", "at"), columns, strict=True)),
-    ).fetchall()
-    ids = {video_id for (video_id,) in lost}
+    names = ("ids", "stages", "videos", "generations", "sources", "at")
+    lost = connect_tables(lake, "stage_runs").execute(
+        "SELECT DISTINCT s.video_id FROM (SELECT unnest($ids) AS video_id, unnest($stages) AS stage, unnest($videos) AS read_from, "
+        "unnest($generations) AS generation, unnest($sources) AS rows_of, unnest($at) AS rows_generation) s "
+        "ANTI JOIN (SELECT stage, video_id AS read_from, generation, coalesce(taken_from, video_id) AS rows_of, "
+        "coalesce(taken_generation, generation) AS rows_generation FROM _stage_runs) "
+        "USING (stage, read_from, generation, rows_of, rows_generation)",
+        dict(zip(names, (list(column) for column in zip(*shared, strict=True)), strict=True)),
+    )
+    ids = {video_id for (video_id,) in lost.fetchall()}
     return [result for result in results if result.work.video_id in ids]
 
 
@@ -143,7 +146,7 @@ def run_rows(result: Result) -> list[dict[str, Any]]:
             "error": outcome.error,
             "attempts": outcome.attempts,
             "next_try_at": outcome.next_try_at,
-            "rows": outcome.count,
+            "rows": outcome.shared.rows if outcome.shared else outcome.count,
             "units": (result.duration_ms or 0) / 1000 if STAGES[name].unit == "media_s" else result.n_words,
             "seconds": None if outcome.seconds is None else round(outcome.seconds, 3),
             "taken_from": outcome.shared.video_id if outcome.shared else None,
@@ -186,6 +189,8 @@ def status_of(stage: Stage, outcome: Outcome) -> str:
     what it needs was not there."""
     if outcome.reason is not None:
         return "failed"
+    if outcome.shared:
+        return outcome.shared.status
     return "done" if outcome.count or (not stage.tables and outcome.seconds is not None) else "empty"
 
 

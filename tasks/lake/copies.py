@@ -19,14 +19,15 @@ import contextlib
 import hashlib
 import re
 import threading
-import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
+from tasks.lake.maintain import withdraw
 from tasks.lake.rewrite import among, each, rewrite
 from tasks.lake.schema import KEY, arrow_schema
 from tasks.lake.store import Lake
@@ -34,6 +35,7 @@ from tasks.lake.views import connect
 from tasks.records import Recipes, VideoTask
 from tasks.stages.registry import STAGES
 
+Pair = tuple[str, str, int]  # a stage, and the video and generation whose rows they are
 AT_ONCE = 200  # videos that get rows of their own together
 _ETAG = "[0-9a-f]{32}(-[0-9]+)?"
 _S3 = "s3a?://.*"
@@ -140,44 +142,93 @@ def _copy_of(contents: Contents, work: VideoTask, sha256: str, recipes: Recipes)
     return None if row is None else Copy(*row)
 
 
-def hand_over(lake: Lake, ids: Sequence[str]) -> list[str]:
-    """Give rows of their own to all videos that share those of `ids`, and are not among them; returns them.
+def hand_over(lake: Lake, ids: Sequence[str], among_them: Sequence[str] = ()) -> list[str]:
+    """Give rows of their own to all videos that share those of `ids`, and are neither these nor `among_them`; returns them.
 
-    Content first, then in one commit their runs say that it is theirs: until then readers see the rows that are shared.
+    Nobody can come to share them any more when the runs of `ids` have gone: a writer looks for the run that it knew them by.
+    Content comes first, then in one commit the runs say that it is theirs: until then readers see the rows that are shared.
+    Safe to be killed, and beside another one: the rows of each video are written once.
     """
-    connection = connect(lake, lean=True, history=False)
-    connection.execute(
-        "CREATE TABLE handed AS FROM shared_runs WHERE taken_from IN (SELECT unnest($ids)) AND video_id NOT IN (SELECT unnest($ids))",
-        {"ids": list(ids)},
+    handed: dict[str, None] = {}
+    while found := _sharing(connection := connect(lake, lean=True, history=False), [*ids, *among_them], ids):
+        lost = [one for one in found if not _hand_over(lake, connection, one)]
+        withdraw(lake, sorted({(one.video_id, one.generation) for one in lost}))
+        kept = [one for one in found if one not in lost]
+        keys = {(one.stage, one.video_id, one.generation) for one in kept}
+        videos = sorted({one.video_id for one in kept})
+        for start in range(0, len(videos), AT_ONCE):
+            chunk = among("video_id", videos[start : start + AT_ONCE])
+            rewrite(lake, "stage_runs", chunk, each("stage_runs", partial(_own, keys=keys)))
+        handed |= dict.fromkeys(videos)
+    return list(handed)
+
+
+class _Copied(NamedTuple):
+    """A run that shares rows; `seen` where it has a row of `videos`."""
+
+    stage: str
+    video_id: str
+    generation: int
+    taken_from: str
+    taken_generation: int
+    rows: int
+    seen: bool
+
+
+def _sharing(connection: duckdb.DuckDBPyConnection, not_these: Sequence[str], ids: Sequence[str]) -> list[_Copied]:
+    rows = connection.execute(
+        "SELECT s.stage, s.video_id, s.generation, s.taken_from, s.taken_generation, coalesce(r.rows, 0), v.video_id IS NOT NULL "
+        "FROM shared_runs s JOIN every_run r USING (stage, video_id, generation) LEFT JOIN _videos v USING (video_id, generation) "
+        "WHERE s.taken_from IN (SELECT unnest($ids)) AND s.video_id NOT IN (SELECT unnest($not_these)) ORDER BY ALL",
+        {"ids": list(ids), "not_these": list(not_these)},
     )
-    videos = [
-        video_id for (video_id,) in connection.execute("SELECT DISTINCT video_id FROM handed ORDER BY 1").fetchall()
-    ]
-    for start in range(0, len(videos), AT_ONCE):
-        chunk = videos[start : start + AT_ONCE]
-        for name, (stage, _) in STAGES.tables.items():
-            columns = ", ".join(f"t.{column}" for column in arrow_schema(name).names if column not in KEY)
-            found: Any = connection.sql(
-                f"SELECT h.video_id, h.generation, {columns} FROM _{name} t JOIN handed h ON t.video_id = h.taken_from "
-                f"AND t.generation = h.taken_generation WHERE h.stage = '{stage.name}' AND h.video_id IN (SELECT unnest($chunk)) "
-                f"AND NOT EXISTS (FROM _{name} o WHERE o.video_id = h.video_id AND o.generation = h.generation)",
-                params={"chunk": chunk},
-            )
-            lake.append(name, found.to_arrow_table(), batch_id=f"handed-{uuid.uuid4().hex}")
-        rewrite(lake, "stage_runs", among("video_id", chunk), each("stage_runs", lambda run: _own(run, ids)))
-    return videos
+    return [_Copied(*row) for row in rows.fetchall()]
 
 
-def _own(run: dict[str, Any], ids: Sequence[str]) -> dict[str, Any]:
-    if run["taken_from"] not in ids:
+def _hand_over(lake: Lake, connection: duckdb.DuckDBPyConnection, one: _Copied) -> bool:
+    """Write the rows of a run anew under its own name; whether that is of use: nobody could ever forget them of a video without
+    a row, and where there are none to share, there is nothing to show."""
+    if not one.seen:
+        return False
+    n = 0
+    for table in STAGES[one.stage].tables:
+        columns = ", ".join(column for column in arrow_schema(table.name).names if column not in KEY)
+        rows: Any = connection.sql(
+            f"SELECT $video AS video_id, $generation AS generation, {columns} FROM _{table.name} "
+            "WHERE video_id = $taken_from AND generation = $taken_generation",
+            params={
+                "video": one.video_id,
+                "generation": one.generation,
+                "taken_from": one.taken_from,
+                "taken_generation": one.taken_generation,
+            },
+        ).to_arrow_table()
+        n += len(rows)
+        unit = hashlib.sha256(f"{table.name} {one}".encode()).hexdigest()[:32]
+        lake.append(table.name, rows, batch_id=f"handed-{unit}")
+    return n > 0 or one.rows == 0
+
+
+def _own(run: dict[str, Any], keys: Collection[tuple[str, str, int]]) -> dict[str, Any]:
+    if (run["stage"], run["video_id"], run["generation"]) not in keys:
         return run
     return run | {"occasion": "visit", "taken_from": None, "taken_generation": None}
 
 
-def sharing(connection: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> int:
-    """How many runs of other videos share rows of `ids`."""
-    row = connection.execute(
-        "SELECT count(*) FROM shared_runs WHERE taken_from IN (SELECT unnest($ids)) AND video_id NOT IN (SELECT unnest($ids))",
-        {"ids": list(ids)},
-    ).fetchone()
-    return int(row[0]) if row else 0
+def sharing(connection: duckdb.DuckDBPyConnection, ids: Sequence[str], among_them: Sequence[str] = ()) -> int:
+    """How many runs of videos other than these share rows of `ids`."""
+    return len(_sharing(connection, [*ids, *among_them], ids))
+
+
+def freed(connection: duckdb.DuckDBPyConnection, pairs: Collection[Pair]) -> list[tuple[str, str, int]]:
+    """Tables, and the video and generation of rows in them, of which nobody is left who has or shares them."""
+    found = []
+    for stage, video_id, generation in sorted(pairs):
+        row = connection.execute(
+            "SELECT (SELECT count(*) FROM every_run WHERE stage = $stage AND video_id = $id AND generation = $at) + "
+            "(SELECT count(*) FROM shared_runs WHERE stage = $stage AND taken_from = $id AND taken_generation = $at)",
+            {"stage": stage, "id": video_id, "at": generation},
+        ).fetchone()
+        if row == (0,):
+            found += [(table.name, video_id, generation) for table in STAGES[stage].tables]
+    return found

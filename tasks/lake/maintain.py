@@ -17,7 +17,7 @@ from deltalake import CommitProperties
 
 from tasks.lake.create import create_lake
 from tasks.lake.files import table_files
-from tasks.lake.schema import EVENTS_ONLY, TABLES
+from tasks.lake.schema import CONTENT, EVENTS_ONLY, TABLES
 from tasks.lake.store import Lake, retry_commit, writer_properties
 from tasks.lake.views import connect
 from tasks.machine.scratch import sweep as sweep_scratch
@@ -59,6 +59,7 @@ def maintain(lake: Lake, *, keep_generations: int, grace_h: float, scratch: Path
         done.swept_runs = sweep_scratch(scratch)
     done.expired_generations = expire(lake, keep_generations)
     done.swept_rows = sweep(lake, grace_h, keep_generations)
+    mend_copies(lake, grace_h)
     for name in TABLES:
         done.compacted[name] = compact(lake, name)
         done.vacuumed_files += len(vacuum(lake, name, grace_h))
@@ -94,7 +95,7 @@ def expire(lake: Lake, keep: int) -> int:
 def sweep(lake: Lake, grace_h: float, keep: int = 1) -> dict[str, int]:
     """Delete runs that were not made with a row of `videos`, but for the newest `keep` of each stage, and content rows of no run,
     that are older than the grace (a generation is a time)."""
-    before = (time.time_ns() // 1_000_000 - round(grace_h * 3_600_000)) * 1000
+    before = _before(grace_h)
     swept = {"stage_runs": _sweep_runs(lake, f"generation < {before}", keep)}
     connection = connect(lake, lean=True, history=False)
     for name, (stage, _) in STAGES.tables.items():
@@ -117,7 +118,7 @@ def _sweep_runs(lake: Lake, those: str, keep: int) -> int:
         .execute(
             f"SELECT stage, video_id, generation FROM every_run r ANTI JOIN _videos USING (video_id, generation) "
             "ANTI JOIN (SELECT stage, video_id, generation FROM every_run QUALIFY row_number() OVER "
-            "(PARTITION BY stage, video_id ORDER BY generation DESC) <= $keep) USING (stage, video_id, generation) "
+            "(PARTITION BY stage, video_id, status = 'failed' ORDER BY generation DESC) <= $keep) USING (stage, video_id, generation) "
             f"WHERE {those} ORDER BY stage",
             {"keep": keep},
         )
@@ -129,9 +130,50 @@ def _sweep_runs(lake: Lake, those: str, keep: int) -> int:
 
 
 def withdraw(lake: Lake, pairs: Sequence[tuple[str, int]]) -> None:
-    """Take generations of videos back. Rows that they have of their own go with the next sweep."""
-    for name in ("videos", "stage_runs"):
+    """Take generations of videos back, with all rows of their own, also of those in files that nobody names any more."""
+    for name in ("videos", "stage_runs", *CONTENT):
         _delete(lake, name, pairs)
+    for name in CONTENT:
+        vacuum_dead(lake, name)
+
+
+def mend_copies(lake: Lake, grace_h: float) -> int:
+    """Take back what a killed writer left of copies whose rows have gone: the video is due again. Returns how many."""
+    connection = connect(lake, lean=True, history=False)
+    lost: set[tuple[str, int]] = set()
+    for name, (stage, _) in STAGES.tables.items():
+        if len(stage.tables) > 1:
+            continue
+        lost |= set(
+            connection.execute(
+                f"SELECT video_id, generation FROM every_run r WHERE occasion = 'copy' AND stage = '{stage.name}' AND rows > 0 "
+                f"AND NOT EXISTS (FROM _{name} t WHERE t.video_id = r.taken_from AND t.generation = r.taken_generation)"
+            ).fetchall()
+        )
+    # Of a writer at work the row of `videos` may be on its way.
+    unseen = connection.execute(
+        "SELECT DISTINCT video_id, generation FROM every_run ANTI JOIN _videos USING (video_id, generation) "
+        "WHERE occasion = 'copy' AND generation < $before",
+        {"before": _before(grace_h)},
+    ).fetchall()
+    if pairs := sorted(lost | set(unseen)):
+        withdraw(lake, pairs)
+    return len(pairs)
+
+
+def vacuum_dead(lake: Lake, name: str) -> list[str]:
+    """Remove the files that the log calls removed. Those of writers who have not committed yet are not among them."""
+    time.sleep(0.002)  # what was removed in this millisecond is too young
+    files: list[str] = retry_commit(
+        lambda: lake.table(name).vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False, full=False),
+        what=f"vacuum of {name}",
+    )
+    return files
+
+
+def _before(grace_h: float) -> int:
+    """The first generation that is younger than the grace: a generation is a time."""
+    return (time.time_ns() // 1_000_000 - round(grace_h * 3_600_000)) * 1000
 
 
 def _delete(lake: Lake, name: str, pairs: Sequence[tuple[str, int]], those: str = "") -> None:
@@ -237,7 +279,8 @@ def check(lake: Lake) -> list[str]:
             queries[f"generation {{1}}: its run says {{2}} {name}, there are {{3}}"] = (
                 f"SELECT r.video_id, r.generation, r.rows, coalesce(c.n, 0) FROM every_run r LEFT JOIN ({counted}) c "
                 "ON c.video_id = coalesce(r.taken_from, r.video_id) AND c.generation = coalesce(r.taken_generation, r.generation) "
-                f"WHERE r.stage = '{stage.name}' AND r.rows <> coalesce(c.n, 0)"
+                f"WHERE r.stage = '{stage.name}' AND r.rows <> coalesce(c.n, 0) "
+                "AND (r.taken_from IS NULL OR EXISTS (FROM _videos v WHERE v.video_id = r.video_id AND v.generation = r.generation))"
             )
         for sentence, fault in table.faults.items():
             queries[f"generation {{1}}, {sentence}"] = fault.format(rows=made.format(name=name, stage=stage.name))

@@ -23,20 +23,21 @@ _LOADED: OrderedDict[Hashable, Any] = OrderedDict()
 
 
 def loaded_once(key: Hashable, load: Callable[[], T]) -> T:
-    """What `load` makes, kept for this process under `key`. When it does not fit, it is tried again with no other kept.
+    """What `load` makes, kept for this process under `key`. When it does not fit, it is tried again without models that nobody
+    uses at the time.
 
     Raises:
         OutOfMemory: it does not fit alone. What `load` raises.
     """
     with _LOCK:
         if key not in _LOADED:
-            try:
-                _LOADED[key] = load()
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                _LOADED.clear()
-                _LOADED[key] = _with_all_memory(load)
+            made = _try(load)
+            if made is None:
+                _LOADED.clear()  # of what nobody is at work with
+                made = _try(load)
+            if made is None:
+                raise OutOfMemory("A model does not fit into memory.", next="Use a smaller model, or another device.")
+            _LOADED[key] = made[0]
         _LOADED.move_to_end(key)
         while len(_LOADED) > KEPT:
             _LOADED.popitem(last=False)
@@ -44,18 +45,17 @@ def loaded_once(key: Hashable, load: Callable[[], T]) -> T:
         return kept
 
 
-def _with_all_memory(load: Callable[[], T]) -> T:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+def _try(load: Callable[[], T]) -> tuple[T] | None:
+    """What `load` makes; None where memory runs out, of which nothing is held then: not even by the error."""
     try:
-        return load()
+        return (load(),)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise OutOfMemory(
-            "A model does not fit into memory.", next="Use a smaller model, or another device."
-        ) from error
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return None
 
 
 def pretrained(auto: Any, name: str, what: str, kind: str, *, revision: str | None = None, **options: Any) -> Any:

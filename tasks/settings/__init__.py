@@ -7,7 +7,8 @@ the folders of these (`tasks/stages/NAME/options.py`), all others in `groups.py`
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import Field, model_validator
 from pydantic_settings import (
@@ -30,6 +31,7 @@ from tasks.settings.groups import (
     Runs,
     Search,
     Sql,
+    Subtitles,
     Web,
 )
 from tasks.settings.sections import PREFIX, StageSettings, in_sections, stage_variables
@@ -45,7 +47,7 @@ class _File(TomlConfigSettingsSource):
         return in_sections(super().__call__(), self.settings_cls.model_fields)
 
 
-class Settings(Archive, Runs, Media, Models, Keeping, Search, Costs, Sql, Web, BaseSettings):
+class Settings(Archive, Runs, Media, Models, Keeping, Subtitles, Search, Costs, Sql, Web, BaseSettings):
     """Every setting of Nightscribe. Times are seconds unless the name says otherwise."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file="nightscribe.toml", extra="forbid", frozen=True)
@@ -59,6 +61,14 @@ class Settings(Archive, Runs, Media, Models, Keeping, Search, Costs, Sql, Web, B
             ValidationError: one does not fit; `read_settings` has made sure that all do.
         """
         return kind.model_validate(self.stages.get(kind.section, {}))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other values, those of stages under any of their names."""
+        given = in_sections(update or {}, type(self).model_fields)
+        stages = {**self.stages}
+        for section, table in given.get("stages", {}).items():
+            stages[section] = {**stages.get(section, {}), **table}
+        return super().model_copy(update=given | ({"stages": stages} if "stages" in given else {}), deep=deep)
 
     @model_validator(mode="before")
     @classmethod

@@ -133,6 +133,11 @@ class Keeping(BaseModel):
             description="`maintain` forgets what a video said so long after it left the bucket; default never.",
         ),
     ] = None
+
+
+class Subtitles(BaseModel):
+    """Subtitle files."""
+
     subtitles_beside: Annotated[
         Literal["short", "long"],
         Field(
@@ -246,4 +251,4 @@ class Web(BaseModel):
     web_prefect_url: Annotated[str | None, Field(description="Address of Prefect's pages, for links.")] = None
 
 
-GROUPS = (Archive, Runs, Media, Models, Keeping, Search, Costs, Sql, Web)
+GROUPS = (Archive, Runs, Media, Models, Keeping, Subtitles, Search, Costs, Sql, Web)

@@ -42,20 +42,24 @@ class StageSettings(BaseModel):
 
 
 def in_sections(values: Mapping[str, Any], fields: Container[str]) -> dict[str, Any]:
-    """`values` with everything that belongs to stages under `stages`: tables, and the names of before."""
+    """`values` with everything that belongs to stages under `stages`: tables, and the names of before, before which a table
+    comes."""
     plain: dict[str, Any] = {}
-    sections: dict[str, dict[str, Any]] = {}
+    flat: dict[str, dict[str, Any]] = {}
+    tables: dict[str, Any] = {}
     for name, value in values.items():
         if name in FLAT:
             section, field = FLAT[name]
-            sections.setdefault(section, {})[field] = value
+            flat.setdefault(section, {})[field] = value
         elif name == "stages" and isinstance(value, Mapping):
-            for section, given in value.items():
-                sections.setdefault(section, {}).update(given)
+            tables |= value
         elif name not in fields and isinstance(value, Mapping):
-            sections.setdefault(name, {}).update(value)
+            tables[name] = value
         else:
             plain[name] = value
+    sections: dict[str, Any] = dict(flat)
+    for section, table in tables.items():
+        sections[section] = {**flat.get(section, {}), **table} if isinstance(table, Mapping) else table
     return plain | ({"stages": sections} if sections else {})
 
 

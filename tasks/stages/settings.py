@@ -34,7 +34,9 @@ def read_settings(**given: Any) -> Settings:
     kinds = {stage.settings.section: stage.settings for stage in STAGES if stage.settings}
     for section in settings.stages:
         if section not in kinds:
-            raise Misconfigured(f"There are no settings of a stage {section}. Known: {', '.join(kinds)}.", next=WHERE)
+            raise Misconfigured(
+                f"{section} is neither a setting nor a stage with settings; these are {', '.join(kinds)}.", next=WHERE
+            )
         try:
             settings.of(kinds[section])
         except ValidationError as error:

@@ -23,7 +23,7 @@ from conftest import BUCKET, command_environment
 from prefect.client.orchestration import SyncPrefectClient
 from prefect_server import ask
 
-from flows.index import collect, flow_of, run_session
+from flows.index import await_batch, flow_of, run_session
 from flows.server import is_away
 from nightscribe.temporary_server import START_S, TemporaryServer, answers
 from tasks.errors import OrchestrationUnavailable, RunStopped
@@ -203,7 +203,7 @@ def test_a_server_that_goes_away_before_the_first_step_is_no_fault_of_the_videos
     session = session_that()
     session.apart = session.lost = Mock(side_effect=AssertionError)
     with pytest.raises(OrchestrationUnavailable, match=r"attempts failed.* 4 videos"):
-        collect(session, Mock(), (Mock(result=Mock(side_effect=GONE)),))
+        await_batch(session, Mock(), (Mock(result=Mock(side_effect=GONE)),))
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), RunStopped("3 batches in a row were given up")])

@@ -11,9 +11,13 @@ import pytest
 from conftest import REPO
 from forgotten import Killed
 
+from tasks.erasure import erase
 from tasks.erasure.forget import find_videos, forget, forget_overdue
+from tasks.lake import copies
 from tasks.lake.commit import commit
+from tasks.lake.copies import hand_over
 from tasks.lake.maintain import check, maintain
+from tasks.lake.rewrite import each, rewrite
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.models.catalog import find_set
@@ -52,7 +56,7 @@ class Archive:
         made = recipes(find_set(self.settings), self.settings)
         done = [
             replace(
-                self.result(text, video_id=work.video_id, key=work.key), work=work, recipes=made,
+                self.result(text, video_id=work.video_id, key=work.key, topic="Rivers"), work=work, recipes=made,
                 bucket=session.bucket.bucket_id, bucket_uri=session.bucket.uri,
                 content_sha256=work.fingerprint.removeprefix("sha256-"),
             )
@@ -85,6 +89,14 @@ class Archive:
             "JOIN (SELECT DISTINCT video_id, key FROM _videos WHERE key <> '') o ON o.video_id = s.taken_from GROUP BY ALL ORDER BY ALL"
         )
 
+    def forget_gone(self, name: str):
+        """Forget what has left the bucket, as `maintain` does when its time has come."""
+        (self.bucket / name).unlink()
+        session = self.open()
+        session.pipeline.commit(session.pipeline.gone([one for one in session.scan.gone if one.key == name]))
+        [certificate] = forget_overdue(self.lake, self.settings.model_copy(update={"forget_gone_days": 0.0}))
+        return certificate
+
     def forget(self, *names: str):
         return forget(self.lake, self.settings, find_videos(self.lake, names))
 
@@ -101,7 +113,7 @@ def test_a_copy_writes_no_row_of_what_was_said_and_is_read_like_any_other_video(
     before = archive.files()
     archive.copy("first.mp4", "second.mp4")
     assert archive.files() == before
-    assert archive.sharing() == [("second.mp4", "first.mp4", 3)]
+    assert archive.sharing() == [("second.mp4", "first.mp4", 4)]
     assert archive.words() == {"first.mp4": SAID, "second.mp4": SAID}
     for table in (*TABLES, "words_all", "cues_all", "passages_all"):
         of = (
@@ -120,7 +132,7 @@ def test_a_copy_of_a_copy_shares_the_rows_of_the_first(archive):
     (archive.bucket / "first.mp4").unlink()
     archive.take_over()
     archive.copy("second.mp4", "third.mp4")
-    assert archive.sharing() == [("second.mp4", "first.mp4", 3), ("third.mp4", "first.mp4", 3)]
+    assert archive.sharing() == [("second.mp4", "first.mp4", 4), ("third.mp4", "first.mp4", 4)]
     assert archive.words() == {"second.mp4": SAID, "third.mp4": SAID}
 
 
@@ -144,7 +156,7 @@ def test_new_cue_rules_give_a_copy_cues_of_its_own_beside_words_that_it_shares(a
     work = open_session(str(archive.bucket), session.settings, refresh=True)
     assert {(one.key, one.stages) for one in work.work} == {("first.mp4", ("cues",)), ("second.mp4", ("cues",))}
     work.pipeline.commit(pipeline.refresh(work.pipeline, work.refreshed()))
-    assert archive.sharing() == [("second.mp4", "first.mp4", 3)]
+    assert archive.sharing() == [("second.mp4", "first.mp4", 4)]
     for key in ("first.mp4", "second.mp4"):
         cues = archive.rows(f"SELECT text FROM cues SEMI JOIN (FROM video_facts WHERE key = '{key}') USING (video_id)")
         assert max(len(line) for (text,) in cues for line in text.split("\n")) <= 20
@@ -188,9 +200,9 @@ def test_all_who_share_may_be_forgotten_together_and_one_of_them_alone(archive):
     assert archive.rows("SELECT count(*) FROM _words") == archive.rows("SELECT count(*) FROM vocabulary") == [(0,)]
 
 
-@pytest.mark.parametrize("writes", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("writes", [1, 2, 3, 4, 5, 6])
 def test_handing_over_can_be_killed_before_each_write(archive, monkeypatch, writes):
-    """The bare row, three tables, and the runs."""
+    """The bare row, four tables, and the runs."""
     archive.copy("first.mp4", "second.mp4")
     done, append = 0, Lake.append
 
@@ -203,7 +215,7 @@ def test_handing_over_can_be_killed_before_each_write(archive, monkeypatch, writ
 
     with monkeypatch.context() as killing:
         killing.setattr(Lake, "append", killed)
-        killing.setattr("tasks.lake.copies.rewrite", killed_at(writes == 5))
+        killing.setattr("tasks.lake.copies.rewrite", killed_at(writes == 6))
         with pytest.raises(Killed):
             archive.forget("first.mp4")
     assert archive.words()["second.mp4"] == SAID
@@ -238,33 +250,208 @@ def test_what_leaves_the_bucket_for_good_hands_over_too(archive):
     assert archive.sharing() == []
 
 
-@pytest.mark.parametrize("how", ["expired", "forgotten"])
-def test_rows_that_go_while_a_copy_is_committed_are_noticed(archive, monkeypatch, how):
-    shutil.copyfile(archive.bucket / "first.mp4", archive.bucket / "second.mp4")
+@pytest.mark.parametrize("copies", [1, 2])
+@pytest.mark.parametrize("how", ["expired", "forgotten", "gone"])
+def test_rows_that_go_while_copies_are_committed_are_noticed(archive, monkeypatch, how, copies):
+    names = ["second.mp4", "third.mp4"][:copies]
+    for name in names:
+        shutil.copyfile(archive.bucket / "first.mp4", archive.bucket / name)
+    session = archive.open()
+    results = pipeline.refresh(session.pipeline, session.refreshed())
     write = state.commit
 
     def late(*arguments, **options):
-        with monkeypatch.context() as quiet:
-            quiet.setattr(state, "commit", write)
-            if how == "forgotten":
-                archive.forget("first.mp4")
-            else:
-                (archive.bucket / "first.mp4").write_bytes(b"another video")
-                archive.visit("other words")
-                maintain(archive.lake, keep_generations=1, grace_h=0.0)
         monkeypatch.setattr(state, "commit", write)
+        if how == "forgotten":
+            archive.forget("first.mp4")
+        elif how == "gone":
+            archive.forget_gone("first.mp4")
+        else:
+            (archive.bucket / "first.mp4").write_bytes(b"another video")
+            archive.visit("other words")
+            maintain(archive.lake, keep_generations=1, grace_h=0.0)
         return write(*arguments, **options)
 
+    monkeypatch.setattr(state, "commit", late)
+    assert session.pipeline.commit(results) == []
+    assert check(archive.lake) == []
+    assert archive.rows("SELECT count(*) FROM video_facts WHERE key IN ('second.mp4', 'third.mp4')") == [(0,)]
+    assert archive.rows("SELECT count(*) FROM _words WHERE word = 'zanzibar'") == [(0,)]
+    if how != "forgotten":
+        archive.visit(TEXT)
+        assert {name: archive.words()[name] for name in names} == dict.fromkeys(names, SAID)
+
+
+@pytest.mark.parametrize("chain", [False, True])
+@pytest.mark.parametrize("step", ["hand_over", "freed"])
+def test_a_copy_that_comes_while_its_source_is_forgotten_has_its_words_or_is_due_again(
+    archive, monkeypatch, step, chain
+):
+    if chain:
+        archive.copy("first.mp4", "second.mp4")
+    shutil.copyfile(archive.bucket / "first.mp4", archive.bucket / "new.mp4")
     session = archive.open()
     results = pipeline.refresh(session.pipeline, session.refreshed())
-    monkeypatch.setattr(state, "commit", late)
-    done = session.pipeline.commit(results)
+    real = getattr(erase, step)
+
+    def late(*arguments):
+        monkeypatch.setattr(erase, step, real)
+        found = real(*arguments)
+        session.pipeline.commit(results)
+        return found
+
+    monkeypatch.setattr(erase, step, late)
+    certificate = archive.forget_gone("first.mp4")
+    assert certificate.complete, certificate.left
     assert check(archive.lake) == []
-    if how == "forgotten":
-        assert done == []
-        assert archive.rows("SELECT DISTINCT status FROM videos") == [("forgotten",)]
-        return
-    assert done == []
+    due = {work.key for work in archive.open().fresh()} | {work.key for work in archive.open().refreshed()}
+    assert archive.words().get("new.mp4", "" if "new.mp4" in due else None) in ("", SAID)
+    assert archive.words().get("second.mp4") == (SAID if chain else None)
+    assert archive.sharing() == []
+
+
+def test_what_was_changed_to_a_copy_of_something_that_is_forgotten_is_not_forgotten_with_it(archive, monkeypatch):
+    (archive.bucket / "second.mp4").write_bytes(b"a second video")
+    archive.visit("words of its own")
+    shutil.copyfile(archive.bucket / "first.mp4", archive.bucket / "second.mp4")
+    session = archive.open()
+    results = pipeline.refresh(session.pipeline, session.refreshed())
+    write = state.commit
+
+    def late(*arguments, **options):
+        monkeypatch.setattr(state, "commit", write)
+        archive.forget("first.mp4")
+        return write(*arguments, **options)
+
+    monkeypatch.setattr(state, "commit", late)
+    assert session.pipeline.commit(results) == []
+    assert archive.words() == {"second.mp4": "words of its own"}
+
+
+def test_rows_that_only_a_forgotten_copy_kept_go_with_it(archive):
+    archive.copy("first.mp4", "second.mp4")
+    (archive.bucket / "first.mp4").write_bytes(b"another video")
+    archive.visit("other words")
+    maintain(archive.lake, keep_generations=1, grace_h=0.0)
+    certificate = archive.forget("second.mp4")
+    assert certificate.complete, certificate.left
+    assert archive.rows("SELECT string_agg(word, ' ') FROM _words") == [("other words",)]
+    assert archive.rows("SELECT string_agg(word, ' ' ORDER BY word) FROM vocabulary") == [("other words",)]
     assert archive.words() == {"first.mp4": "other words"}
-    archive.visit(TEXT)
-    assert archive.words() == {"first.mp4": "other words", "second.mp4": SAID}
+    lies = [path for path in Path(archive.lake.uri).rglob("*.parquet") if b"zanzibar" in path.read_bytes()]
+    assert lies == []
+
+
+@pytest.mark.parametrize("step", ["hand_over", "freed", "vanishing"])
+def test_forgetting_a_copy_that_kept_rows_alone_can_be_killed(archive, monkeypatch, step):
+    archive.copy("first.mp4", "second.mp4")
+    (archive.bucket / "first.mp4").write_bytes(b"another video")
+    archive.visit("other words")
+    maintain(archive.lake, keep_generations=1, grace_h=0.0)
+
+    def killed(*arguments):
+        raise Killed
+
+    with monkeypatch.context() as killing:
+        killing.setattr(erase, step, killed)
+        with pytest.raises(Killed):
+            archive.forget("second.mp4")
+    [certificate] = forget_overdue(archive.lake, archive.settings)
+    assert certificate.complete
+    assert archive.rows("SELECT string_agg(word, ' ') FROM _words") == [("other words",)]
+    assert archive.rows("SELECT DISTINCT reason, error FROM videos WHERE status = 'forgotten'") == [(None, None)]
+
+
+def test_two_who_hand_over_at_once_write_the_rows_once(archive, monkeypatch):
+    archive.copy("first.mp4", "second.mp4")
+    [first] = find_videos(archive.lake, ["first.mp4"])
+    one_by_one = copies._hand_over
+    beside = []
+
+    def slow(*arguments):
+        if not beside:
+            beside.append(True)
+            hand_over(archive.lake, [first])
+        return one_by_one(*arguments)
+
+    monkeypatch.setattr(copies, "_hand_over", slow)
+    assert hand_over(archive.lake, [first]) == find_videos(archive.lake, ["second.mp4"])
+    assert archive.words() == {"first.mp4": SAID, "second.mp4": SAID}
+    assert archive.rows("SELECT count(*) FROM words") == [(26,)]
+
+
+def test_nothing_is_handed_over_to_a_video_that_a_killed_writer_never_made(archive, monkeypatch):
+    shutil.copyfile(archive.bucket / "first.mp4", archive.bucket / "second.mp4")
+    session = archive.open()
+    results = pipeline.refresh(session.pipeline, session.refreshed())
+    append = Lake.append
+
+    def killed(lake, name, *arguments, **options):
+        if name == "videos":
+            raise Killed
+        return append(lake, name, *arguments, **options)
+
+    with monkeypatch.context() as killing:
+        killing.setattr(Lake, "append", killed)
+        with pytest.raises(Killed):
+            session.pipeline.commit(results)
+    (archive.bucket / "second.mp4").unlink()
+    certificate = archive.forget("first.mp4")
+    assert (certificate.complete, certificate.handed_over) == (True, [])
+    assert archive.rows("SELECT count(*) FROM _words") == archive.rows("SELECT count(*) FROM _stage_runs") == [(0,)]
+
+
+@pytest.mark.parametrize("table", ["stage_runs", "words"])
+def test_a_copy_whose_rows_have_gone_is_due_again_after_maintain(archive, monkeypatch, table):
+    """As a writer leaves it who is killed before he takes it back, or while he does."""
+    archive.copy("first.mp4", "second.mp4")
+    pair = archive.rows("SELECT video_id, generation FROM video_facts WHERE key = 'second.mp4'")
+    if table == "words":
+        archive.lake.table("words").delete()
+    else:
+        archive.lake.table("videos").delete(f"video_id = '{pair[0][0]}'")
+    maintain(archive.lake, keep_generations=3, grace_h=0.0)
+    assert archive.rows(f"SELECT count(*) FROM _stage_runs WHERE video_id = '{pair[0][0]}'") == [(0,)]
+    assert {work.key for work in [*archive.open().fresh(), *archive.open().refreshed()]} == {"second.mp4"}
+    if table == "words":
+        forget(archive.lake, archive.settings, find_videos(archive.lake, ["first.mp4"]))  # it lacks them too
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_what_remains_of_an_older_visit_adds_up(archive, gone):
+    if gone:
+        (archive.bucket / "other.mp4").write_bytes(b"another video")
+        archive.visit("other words")
+        (archive.bucket / "first.mp4").unlink()
+    else:
+        (archive.bucket / "first.json").write_text('{"title": "Another title"}')
+    archive.take_over()
+    assert maintain(archive.lake, keep_generations=1, grace_h=0.0).problems == []
+    assert archive.words() == ({"other.mp4": "other words"} if gone else {"first.mp4": SAID})
+
+
+def test_a_stage_that_failed_later_does_not_push_out_what_is_shown(archive):
+    (archive.bucket / "first.json").write_text('{"title": "Another title"}')
+    archive.take_over()
+    session = archive.open(stages={"cues": {"line_chars": 20}})
+    again = open_session(str(archive.bucket), session.settings, refresh=True)
+
+    class Broken:
+        def make(self, video):
+            raise RuntimeError("no")
+
+    again.pipeline._runners["cues"] = Broken()
+    again.pipeline.commit(pipeline.refresh(again.pipeline, again.refreshed()))
+    cues = archive.rows("SELECT text FROM cues")
+    maintain(archive.lake, keep_generations=1, grace_h=0.0)
+    assert archive.rows("SELECT text FROM cues") == cues != []
+
+
+def test_what_nobody_counted_is_shared_as_it_is(archive):
+    """Runs that were made of an older lake have no numbers of some rows."""
+    rewrite(archive.lake, "stage_runs", "stage = 'topics'", each("stage_runs", lambda run: run | {"rows": None}))
+    archive.copy("first.mp4", "second.mp4")
+    for stage in ("words", "cues", "passages", "topics"):
+        of = f"SELECT c.status, c.rows FROM current_{stage} c JOIN video_facts v USING (video_id) WHERE v.key = '{{}}'"
+        assert archive.rows(of.format("second.mp4")) == archive.rows(of.format("first.mp4")), stage
+    assert check(archive.lake) == []

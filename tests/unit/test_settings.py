@@ -64,6 +64,8 @@ def test_an_address_with_a_password_says_where_it_is_from_and_how_to_do_without(
         ({}, {}, "cue_min_ms = 600\n", 600),
         ({}, {"NIGHTSCRIBE_CUES__MIN_MS": "700"}, "cue_min_ms = 600\n", 700),
         ({}, {"NIGHTSCRIBE_CUE_MIN_MS": "700"}, "[cues]\nmin_ms = 600\n", 700),
+        ({}, {"NIGHTSCRIBE_CUE_MIN_MS": "700", "NIGHTSCRIBE_CUES__MIN_MS": "650"}, "", 650),
+        ({}, {"NIGHTSCRIBE_CUES__MIN_MS": "650", "NIGHTSCRIBE_CUE_MIN_MS": "700"}, "", 650),
         ({"cue_min_ms": 800}, {"NIGHTSCRIBE_CUES__MIN_MS": "700"}, "", 800),
         ({"cues": {"min_ms": 800}}, {"NIGHTSCRIBE_CUE_MIN_MS": "700"}, "cue_min_ms = 600\n", 800),
     ],
@@ -87,9 +89,10 @@ def test_a_setting_of_a_stage_is_in_its_table_or_has_the_name_of_before(
         ("[cues]\nlast_ms = 1\n", "The setting cues.last_ms is wrong"),
         (
             "[pictures]\nevery_s = 1\n",
-            "There are no settings of a stage pictures. Known: emissions, words, cues, topics",
+            "pictures is neither a setting nor a stage with settings; these are emissions, words, cues, topics",
         ),
         ("every_s = 1\n", "The setting every_s is wrong"),
+        ("[stages]\ncues = 3\n", "The setting stages.cues is wrong"),
     ],
 )
 def test_a_wrong_setting_of_a_stage_is_refused_before_anything_runs(file, said, monkeypatch, tmp_path):
@@ -97,6 +100,11 @@ def test_a_wrong_setting_of_a_stage_is_refused_before_anything_runs(file, said, 
     (tmp_path / "nightscribe.toml").write_text(file)
     with pytest.raises(Misconfigured, match=re.escape(said)):
         read_settings()
+
+
+def test_a_copy_of_settings_knows_every_name_too():
+    copy = Settings(cue_min_ms=600).model_copy(update={"cue_max_ms": 6000, "currency": "EUR"})
+    assert (copy.of(CuesSettings).min_ms, copy.of(CuesSettings).max_ms, copy.currency) == (600, 6000, "EUR")
 
 
 def test_every_name_of_before_is_a_setting_of_a_stage():

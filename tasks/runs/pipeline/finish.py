@@ -28,7 +28,7 @@ def finish(run: Pipeline, batch: Batch) -> Batch:
     """Collect words, and make the stages that stand on them; afterwards every item has its result.
 
     Raises:
-        DecoderDied: a beam search process was killed; the next try listens to the batch again.
+        DecoderDied: a beam search process was killed; the next try transcribes the batch again.
     """
     if not batch.heard:
         compute_emissions(run, batch)

@@ -119,13 +119,15 @@ def _copied(
         taken_from=old.video["video_id"],
         spoken=(old.video["n_words"], old.video["confidence"]),
     )
-    own = () if metadata == old.metadata else STAGES.after(["metadata"])
+    same = replace(metadata, language=metadata.language or pipeline.models.language) == old.metadata
+    own = () if same else STAGES.after(["metadata"])
     taken: dict[str, Outcome] = {}
     for stage in STAGES:
         run = old.runs.get(stage.name)
         whole = all(one.name in taken for one in STAGES.stages_before(stage) if one.name in old.runs)
         if run and whole and stage.name not in own and run["recipe"] == pipeline.recipes.hashes.get(stage.name):
-            lies = Shared(run["rows_of"], run["rows_generation"], run["rows"] or 0)
+            read_from = (old.video["video_id"], run["run_generation"])
+            lies = Shared(run["rows_of"], run["rows_generation"], run["rows"], run["status"], read_from)
             taken[stage.name] = Outcome(shared=lies) if stage.tables else Outcome(seconds=0.0)
     there = {"metadata", *(name for name in taken if old.runs[name]["status"] == "done")}
     return result, Making(_input(result, old), work.stages, there, outcomes=taken)

@@ -27,7 +27,6 @@ from tasks.settings import Settings
 from tasks.sources.bucket import Bucket
 from tasks.sources.metadata import make_metadata
 from tasks.speech.pool import DecoderPool
-from tasks.stages.emissions.runner import acoustic_of
 from tasks.stages.words.search import pool_of
 
 log = logging.getLogger("nightscribe")
@@ -136,6 +135,7 @@ class Pipeline:
     @cached_property
     def acoustic(self) -> AcousticModel:
         """The acoustic model, loaded once for the process."""
+        from tasks.stages.emissions.runner import acoustic_of
 
         return acoustic_of(self.models, self.settings)
 
@@ -181,18 +181,17 @@ class Pipeline:
         forgotten = forgotten_meanwhile(self.lake, kept)
         kept = [result for result in kept if result.work.video_id not in forgotten]
         rows = self._commit(kept) if kept else []
-        # Whoever was forgotten after that look may have come back by these rows; later ones are seen by who forgets. So it is
-        # with rows that are shared: from now on they stay, but they may have gone before.
-        late = forgotten_meanwhile(self.lake, kept)
+        # Whoever was forgotten after that look may have come back by these rows; later ones are seen by who forgets.
+        late = forgotten_meanwhile(self.lake, kept, copies=False)
         if late:
             self._forget(sorted(late))
             rows = [result for result in rows if result.work.video_id not in late]
-        if lost := unshared(self.lake, rows):
-            withdraw(self.lake, [(result.work.video_id, result.generation) for result in lost])
-            log.warning(
-                "What %d videos are copies of was removed while they were taken over: they are due again.", len(lost)
-            )
-            rows = [result for result in rows if result not in lost]
+        # So it is with rows that are shared: whoever removes some from now on finds that they are, but some may have gone.
+        copied = forgotten_meanwhile(self.lake, rows) | {one.work.video_id for one in unshared(self.lake, rows)}
+        if copied:
+            withdraw(self.lake, [(r.work.video_id, r.generation) for r in rows if r.work.video_id in copied])
+            log.warning("What %d videos are copies of was removed while they were taken over.", len(copied))
+            rows = [result for result in rows if result.work.video_id not in copied]
         return [*rows, *(result for result in results if _failed_redo(result))]
 
     def _forget(self, ids: Sequence[str]) -> None:

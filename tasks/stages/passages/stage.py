@@ -43,8 +43,10 @@ PASSAGES = Stage(
             faults={
                 "has passages that are not its words": "SELECT video_id, generation FROM (SELECT video_id, generation, "
                 "sum(last_word - first_word + 1) AS n, max(last_word) AS last, count(DISTINCT passage_no) - count(*) AS twice "
-                "FROM {rows} GROUP BY ALL) LEFT JOIN every_words w USING (video_id, generation) "
-                "WHERE n <> coalesce(w.rows, 0) OR last <> n - 1 OR twice <> 0",
+                "FROM {rows} GROUP BY ALL) LEFT JOIN (SELECT p.video_id, p.generation, w.rows FROM every_run p JOIN every_run w "
+                "ON w.stage = 'words' AND w.video_id = p.video_id AND w.generation = p.inputs['words'] "
+                "WHERE p.stage = 'passages') w USING (video_id, generation) "
+                "WHERE n <> coalesce(w.rows, n) OR last <> n - 1 OR twice <> 0",
             },
         ),
     ),
