@@ -127,16 +127,16 @@ def _stage(stage: Stage) -> str:
 
 _TOGETHER = "It is committed together with the other stages of a transcript."
 _ALONE = "It is committed by itself."
-_BOUND = " Its rows name words, and are shown only beside these."
+_BOUND = " Its rows refer to words, and are shown only together with them."
 
 _STAGES_HEAD = f"""\
 {GENERATED}
 
 # Stages
 
-What Nightscribe knows of a video, it knows by stages. Each is made from sources (the sound, the pictures, the metadata) or from
+Everything Nightscribe knows about a video comes from stages. Each is made from sources (the sound, the pictures, the metadata) or from
 other stages, has tables of its own, and leaves a row in `stage_runs` for every video: how it was made, from what, what came
-of it, and how long it took. A stage that fails leaves the others; one that changes is made again alone, with what stands on it.
+of it, and how long it took. A stage that fails leaves the others; when one changes, only it and what depends on it are made again.
 
     nightscribe status                              what each stage has, lacks, and what is old
     nightscribe index BUCKET --refresh              make again what another recipe made
@@ -179,8 +179,7 @@ Each stage has a table of its own in the file, and variables with two underscore
 
     NIGHTSCRIBE_CUES__MIN_MS=1000 nightscribe index s3://archive/videos
 
-The names that these settings had before (`cue_min_ms`, `topic_keep`, `beam_width` and so on, outside any table) are read as
-before.
+The former names of these settings (`cue_min_ms`, `topic_keep`, `beam_width` and so on, outside any table) still work.
 """
 
 _COMMANDS_HEAD = f"""\

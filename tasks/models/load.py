@@ -96,7 +96,7 @@ def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
 
 @dataclass
 class BatchSize:
-    """How many items a model takes at once. It is halved when memory runs out, and stays so."""
+    """How many items a model takes at once. It is halved when memory runs out, and not raised again."""
 
     items: int
 

@@ -48,7 +48,9 @@ class Archive(BaseModel):
         ),
     ] = False
     checksum: Annotated[bool, Field(description="Fingerprint local files by SHA-256, not by size and time.")] = False
-    store_timeout_s: Annotated[float, Field(gt=0, description="Longest silence of a bucket in a store.")] = 60.0
+    store_timeout_s: Annotated[
+        float, Field(gt=0, description="How long a bucket in an object store may be silent.")
+    ] = 60.0
     store_tries: Annotated[
         int, Field(ge=1, description="Tries of a request to a bucket on S3 that was throttled or broke off.")
     ] = 8
@@ -65,7 +67,8 @@ class Runs(BaseModel):
     scratch: Annotated[Path, Field(description="Folder for files that live for one run.")] = Path("data/scratch")
     scratch_free_gb: Annotated[float, Field(ge=0, description="Space to leave free in scratch.")] = 1.0
     scratch_copies_gb: Annotated[
-        float, Field(gt=0, description="Copies of a store's objects in scratch at one time; a larger one is alone.")
+        float,
+        Field(gt=0, description="Most space for copies of bucket objects in scratch; a larger object is copied alone."),
     ] = 50.0
     batch_videos: Annotated[int, Field(ge=1, description="Videos in a batch, at most.")] = 16
     batch_media_s: Annotated[
@@ -168,7 +171,7 @@ class Search(BaseModel):
         True
     )
     elasticsearch_prefix: Annotated[
-        str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,99}$", description="How the names of indices and aliases begin.")
+        str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,99}$", description="Prefix of the names of indices and aliases.")
     ] = "nightscribe"
     elasticsearch_timeout_s: Annotated[float, Field(gt=0, description="Longest wait for one answer.")] = 60.0
     elasticsearch_shards: Annotated[int, Field(ge=1, description="Shards of a new index.")] = 1
@@ -176,7 +179,7 @@ class Search(BaseModel):
         float, Field(ge=0, description="How long `maintain` leaves an index that a rebuild replaced.")
     ] = 72.0
     synonyms: Annotated[
-        Path | None, Field(description="File of sayings that mean the same to a search, a line each with commas.")
+        Path | None, Field(description="File of synonyms for search, a group in each line, with commas between.")
     ] = None
     golden_queries: Annotated[
         Path | None,
@@ -221,7 +224,8 @@ class Web(BaseModel):
     ] = "127.0.0.1"
     web_port: Annotated[int, Field(ge=0, le=65535, description="Port of `serve`; 0 takes a free one.")] = 8765
     web_token: Annotated[
-        SecretStr | None, Field(min_length=8, description="Token that the web app asks for; without it, none.")
+        SecretStr | None,
+        Field(min_length=8, description="Token that the web app asks for; by default it asks for none."),
     ] = None
     web_user_header: Annotated[
         str | None,

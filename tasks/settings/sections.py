@@ -18,7 +18,7 @@ from pydantic_settings import SettingsError
 
 PREFIX = "NIGHTSCRIBE_"
 
-# The names that these had before stages had tables of their own; they are read as before.
+# Their former flat names, still accepted.
 FLAT: dict[str, tuple[str, str]] = {
     **{name: ("emissions", name) for name in ("window_s", "context_s")},
     **{

@@ -71,11 +71,11 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A declaration. `needs` are sources and stages without which there is nothing to do, `uses` such as are used where they
-    are there: `topics` of a silent film are those of its title.
+    """A declaration. `needs` are the sources and stages it cannot do without; `uses` are used where present: the topics of a
+    silent film come from its title.
 
     The rows of a `bound` stage name rows of what it needs (a cue names words), and are shown only beside those. Stages with
-    the same `together` are committed at once. `settings` are those of its own; `options` says None where the stage is off.
+    the same `together` are committed at once. `settings` is the class of its own settings; `options` returns None where the stage is off.
     `load` makes the runner, from the options and the name of a device; None for emissions and words, which pass from the model
     to the beam search piece by piece (tasks/runs/pipeline).
     """

@@ -1,4 +1,4 @@
-"""Settings as a command or a flow reads them: those of every stage checked, and what is wrong said in a sentence."""
+"""Reads settings for a command or a flow: checks those of every stage, and says in a sentence what is wrong."""
 
 from __future__ import annotations
 
