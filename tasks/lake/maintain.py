@@ -112,12 +112,12 @@ def sweep(lake: Lake, grace_h: float, keep: int = 1) -> dict[str, int]:
 
 def _sweep_runs(lake: Lake, those: str, keep: int) -> int:
     """Delete those runs `r` that were not made with a row of `videos`, but for the newest `keep` of each stage: the last one
-    says when that is tried again, or its row of `videos` is on its way."""
+    says when that is tried again, or its row of `videos` is on its way. A failed one does not count against those that are shown."""
     rows = (
         connect(lake, lean=True, history=False)
         .execute(
             f"SELECT stage, video_id, generation FROM every_run r ANTI JOIN _videos USING (video_id, generation) "
-            "ANTI JOIN (SELECT stage, video_id, generation FROM every_run QUALIFY row_number() OVER "
+            "ANTI JOIN (SELECT stage, video_id, generation FROM every_run SEMI JOIN _videos USING (video_id) QUALIFY row_number() OVER "
             "(PARTITION BY stage, video_id, status = 'failed' ORDER BY generation DESC) <= $keep) USING (stage, video_id, generation) "
             f"WHERE {those} ORDER BY stage",
             {"keep": keep},

@@ -75,7 +75,7 @@ def _rate(
     """Seconds a unit, device and hardware."""
     row = connection.execute(
         "SELECT sum(seconds) / sum(units), device, hardware FROM every_run WHERE stage = $stage AND status IN ('done', 'empty') "
-        "AND seconds IS NOT NULL AND units > 0 GROUP BY device, hardware, recipe "
+        "AND occasion <> 'copy' AND seconds IS NOT NULL AND units > 0 GROUP BY device, hardware, recipe "
         "ORDER BY recipe IS NOT DISTINCT FROM $recipe DESC, sum(units) DESC LIMIT 1",
         {"stage": stage, "recipe": recipe},
     ).fetchone()

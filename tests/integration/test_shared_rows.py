@@ -113,7 +113,7 @@ def test_a_copy_writes_no_row_of_what_was_said_and_is_read_like_any_other_video(
     before = archive.files()
     archive.copy("first.mp4", "second.mp4")
     assert archive.files() == before
-    assert archive.sharing() == [("second.mp4", "first.mp4", 4)]
+    assert archive.sharing() == [("second.mp4", "first.mp4", 5)]
     assert archive.words() == {"first.mp4": SAID, "second.mp4": SAID}
     for table in (*TABLES, "words_all", "cues_all", "passages_all"):
         of = (
@@ -132,7 +132,7 @@ def test_a_copy_of_a_copy_shares_the_rows_of_the_first(archive):
     (archive.bucket / "first.mp4").unlink()
     archive.take_over()
     archive.copy("second.mp4", "third.mp4")
-    assert archive.sharing() == [("second.mp4", "first.mp4", 4), ("third.mp4", "first.mp4", 4)]
+    assert archive.sharing() == [("second.mp4", "first.mp4", 5), ("third.mp4", "first.mp4", 5)]
     assert archive.words() == {"second.mp4": SAID, "third.mp4": SAID}
 
 
@@ -156,7 +156,7 @@ def test_new_cue_rules_give_a_copy_cues_of_its_own_beside_words_that_it_shares(a
     work = open_session(str(archive.bucket), session.settings, refresh=True)
     assert {(one.key, one.stages) for one in work.work} == {("first.mp4", ("cues",)), ("second.mp4", ("cues",))}
     work.pipeline.commit(pipeline.refresh(work.pipeline, work.refreshed()))
-    assert archive.sharing() == [("second.mp4", "first.mp4", 4)]
+    assert archive.sharing() == [("second.mp4", "first.mp4", 5)]
     for key in ("first.mp4", "second.mp4"):
         cues = archive.rows(f"SELECT text FROM cues SEMI JOIN (FROM video_facts WHERE key = '{key}') USING (video_id)")
         assert max(len(line) for (text,) in cues for line in text.split("\n")) <= 20

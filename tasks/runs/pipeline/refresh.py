@@ -128,7 +128,7 @@ def _copied(
         if run and whole and stage.name not in own and run["recipe"] == pipeline.recipes.hashes.get(stage.name):
             read_from = (old.video["video_id"], run["run_generation"])
             lies = Shared(run["rows_of"], run["rows_generation"], run["rows"], run["status"], read_from)
-            taken[stage.name] = Outcome(shared=lies) if stage.tables else Outcome(seconds=0.0)
+            taken[stage.name] = Outcome(shared=lies)
     there = {"metadata", *(name for name in taken if old.runs[name]["status"] == "done")}
     return result, Making(_input(result, old), work.stages, there, outcomes=taken)
 
