@@ -15,7 +15,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.server import is_away
-from flows.tasks import (
+from flows.steps import (
     commit_batch,
     emissions_of_batch,
     finish_batch,

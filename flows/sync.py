@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.tasks import sync_search
+from flows.steps import sync_search
 from tasks.errors import ClaimedElsewhere, SearchUnavailable
 from tasks.lake.claims import claimed
 from tasks.lake.store import Lake

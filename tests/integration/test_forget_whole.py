@@ -124,17 +124,17 @@ def test_killed_before_any_step_it_is_run_again(filled, settings, tmp_path, monk
     def dying(act):
         def counted(*arguments, **options):
             nonlocal left
-            left -= act.__name__ != "_vacuum_dead" or arguments[-1] in ("videos", "vocabulary", "runs")
+            left -= act.__name__ != "vacuum_dead" or arguments[-1] in ("videos", "vocabulary", "runs")
             if not left:
                 raise Killed
             return act(*arguments, **options)
 
         return counted
 
-    for name in ("delete_rows", "_vacuum_dead"):
+    for name in ("delete_rows", "vacuum_dead"):
         monkeypatch.setattr(erase, name, dying(getattr(erase, name)))
     monkeypatch.setattr(traces, "rewrite", dying(traces.rewrite))
-    for name in ("bury", "remove_subtitles", "forget_files"):
+    for name in ("write_tombstones", "remove_subtitles", "forget_files"):
         monkeypatch.setattr(forgetting, name, dying(getattr(forgetting, name)))
     deaths = 0
     while True:

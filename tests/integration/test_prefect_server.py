@@ -47,7 +47,7 @@ def test_the_server_of_the_profile_gets_the_run_its_tasks_and_the_report(environ
         runs = ask(server.url, "/flow_runs/filter")
         assert [run["state"]["type"] for run in runs] == ["COMPLETED"]
         tasks = {run["name"].split()[0] for run in ask(server.url, "/task_runs/filter")}
-        assert tasks >= {"prepare", "listen", "finish", "commit"}
+        assert tasks >= {"prepare", "emissions", "finish", "commit"}
         artifacts = ask(server.url, "/artifacts/filter")
         assert "1 indexed" in artifacts[0]["data"]
     assert not answers(server.url, timeout=1)

@@ -30,7 +30,7 @@ WRITER = """
 import json, sys, time
 from tasks.lake.commit import commit
 from tasks.lake.store import Lake
-from tasks.records import Cue, Metadata, Recipes, Result, Word, Work
+from tasks.records import Cue, Metadata, Recipes, Result, VideoTask, Word
 from tasks.stages.registry import STAGES
 from tasks.stages.transcript import outcomes
 
@@ -42,7 +42,7 @@ while time.time() < until:
     for video in [f"shared-{step % 6}", f"own-{me}-{step}"]:
         words = tuple(Word(f"w{me}x{step}x{i}", 100 * i, 100 * i + 90, 0.5) for i in range(20 + step % 7))
         text = " ".join(w.word for w in words)
-        work = Work(video, video, 1, "1-1", None, None, None, "new", last_generation=last.get(video, 0))
+        work = VideoTask(video, video, 1, "1-1", None, None, None, "new", last_generation=last.get(video, 0))
         results.append(Result(work, "b", "b", "indexed", Metadata("t"), RECIPES, words=words,
                               outcomes=outcomes(words, (Cue(0, words[-1].end_ms, text, 0.5, 0, len(words) - 1),))))
     for done in commit(lake, results, run_id=str(me), device="cpu"):
