@@ -1,4 +1,7 @@
-"""Every Prefect task of Nightscribe, and the one retry policy. What a task does stands elsewhere, in plain Python."""
+"""Every Prefect task of Nightscribe, and the one retry policy. What a task does stands elsewhere, in plain Python.
+
+Not called `tasks.py`: a worker loads a flow with its folder before all others on the path, where that would hide the package.
+"""
 
 from __future__ import annotations
 
