@@ -13,11 +13,12 @@ from conftest import REPO, command_environment
 from forgotten import EARLIER, ID, KEY, NOW, SECRETS, found, nothing_is_left, rows, settings  # noqa: F401
 from search_server.fixtures import index_prefix, search_client, search_server  # noqa: F401
 
-from tasks.erasure import log_texts, traces
+from tasks.erasure import traces
 from tasks.erasure.forget import find_videos, forget
 from tasks.errors import Misconfigured
 from tasks.lake.commit import commit
 from tasks.lake.copies import hashed
+from tasks.lake.files import table_files
 from tasks.lake.maintain import expire
 from tasks.lake.vocabulary import add_words
 from tasks.records import Result
@@ -160,4 +161,4 @@ def test_the_command_prints_a_certificate_and_can_be_repeated(lake, say, setting
     assert "Complete." in said
     with pytest.raises(Misconfigured):
         find_videos(lake, [KEY])
-    assert log_texts.table_files(lake, "words") == lake.files("words")
+    assert table_files(lake, "words") == lake.files("words")
