@@ -133,7 +133,7 @@ def test_killed_before_any_write_it_is_run_again(first, monkeypatch):
 def test_two_at_once_on_a_lake_that_cannot_be_locked_migrate_once(first, monkeypatch):
     monkeypatch.setattr(migrate, "_alone", lambda lake: contextlib.nullcontext())
     with ThreadPoolExecutor(2) as threads:
-        for future in [threads.submit(Lake(first.uri).create) for _ in range(2)]:
+        for future in [threads.submit(create_lake, Lake(first.uri)) for _ in range(2)]:
             future.result()
     assert check(first) == []
     assert rows(first, "SELECT count(*) FROM passages_all") == [(5,)]
@@ -144,7 +144,11 @@ def test_an_older_program_keeps_out_of_a_newer_lake_and_of_one_under_migration(l
     marker = Path(lake.uri, MARKER)
     marker.write_text(json.dumps({"version": LAKE_VERSION + 1, "migrating": LAKE_VERSION + 1}))
     before = sorted(p.stat().st_mtime_ns for p in Path(lake.uri).rglob("*"))
-    for act in (lake.create, lambda: Snapshot.of(lake), lambda: maintain(lake, keep_generations=1, grace_h=0)):
+    for act in (
+        lambda: create_lake(lake),
+        lambda: Snapshot.of(lake),
+        lambda: maintain(lake, keep_generations=1, grace_h=0),
+    ):
         with pytest.raises(LakeTooNew, match="Nothing was changed") as caught:
             act()
     assert caught.value.next == "Update Nightscribe on this machine."
