@@ -169,7 +169,7 @@ def test_killed_anywhere_it_is_run_again(third, monkeypatch):
 def test_two_at_once_migrate_once(third, monkeypatch):
     monkeypatch.setattr(migrate, "_alone", lambda lake: contextlib.nullcontext())
     with ThreadPoolExecutor(2) as threads:
-        for future in [threads.submit(Lake(third.uri).create) for _ in range(2)]:
+        for future in [threads.submit(create_lake, Lake(third.uri)) for _ in range(2)]:
             future.result()
     shows_the_same(third)
     assert check(third) == []
