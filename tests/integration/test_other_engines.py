@@ -26,7 +26,9 @@ def spoken_lake(lake, say, result, tmp_path):
     generation = say("hello again friends", key="a.mp4")
     copy = result("", video_id="c" * 20, key="copy.mp4")
     rows = {"words": 3, "cues": 1, "passages": 1}
-    shared = {name: Outcome(shared=Shared(VIDEO, generation, n)) for name, n in rows.items()}
+    shared = {
+        name: Outcome(shared=Shared(VIDEO, generation, n, "done", (VIDEO, generation))) for name, n in rows.items()
+    }
     commit(lake, [replace(copy, outcomes={**copy.outcomes, **shared}, spoken=(3, 0.9))], run_id="r", device="cpu")
     # Polars and Spark's SQL do not find every path that needs escaping.
     return Lake(str(shutil.copytree(lake.uri, tmp_path / "plain")))
