@@ -29,7 +29,7 @@ from tasks.lake.maintain import STAGED, delete_rows, vacuum, vacuum_dead
 from tasks.lake.rewrite import among, each, rewrite
 from tasks.lake.schema import OF_VIDEOS, TABLES
 from tasks.lake.store import Lake
-from tasks.lake.views import connect
+from tasks.lake.views import connect, connect_current
 from tasks.records import Status
 from tasks.sources.listing import SIDECAR_SUFFIXES
 
@@ -107,7 +107,7 @@ class Erased:
 def known_of(lake: Lake, ids: Sequence[str], names: Sequence[str] = ()) -> KnownVideos:
     """Everything that rows of `videos` say of these videos, history included. Of `names` that are keys of videos which are
     forgotten already, what follows from them."""
-    connection = connect(lake, lean=True, history=False)
+    connection = connect_current(lake)
     given = connection.execute(
         "SELECT DISTINCT v.video_id, coalesce(v.bucket_uri, v.bucket), n.name FROM videos v, "
         "(SELECT unnest($names::VARCHAR[]) AS name) n WHERE v.video_id IN (SELECT unnest($ids)) "
@@ -128,7 +128,7 @@ def known_of(lake: Lake, ids: Sequence[str], names: Sequence[str] = ()) -> Known
 
 def write_tombstones(lake: Lake, known: KnownVideos, status: Status) -> None:
     """Give each video its bare row. A video that has one as its newest row keeps it."""
-    connection = connect(lake, lean=True, history=False)
+    connection = connect_current(lake)
     newest = dict(
         connection.execute(
             f"SELECT video_id, (generation, {BURIED} AND status = $status) FROM videos WHERE video_id IN (SELECT unnest($ids))",
@@ -208,7 +208,7 @@ def erase(lake: Lake, known: KnownVideos, *, grace_h: float, among_them: Sequenc
     # The runs first: from then on no writer takes these rows over, and nobody but these videos keeps those that they shared.
     _remove(lake, "stage_runs", those, done)
     done.handed_over += hand_over(lake, known.ids, among_them)
-    connection = connect(lake, lean=True, history=False)
+    connection = connect_current(lake)
     rest = freed(connection, _shared_by(connection, known.ids))
     for name, video_id, generation in rest:
         _remove(lake, name, f"{among('video_id', [video_id])} AND generation = {generation}", done)
@@ -285,7 +285,7 @@ def _remove(lake: Lake, name: str, predicate: str, done: Erased) -> None:
 def _not_newest(lake: Lake, ids: Sequence[str]) -> str:
     """The condition for all but the newest row of each."""
     rows = (
-        connect(lake, lean=True, history=False)
+        connect_current(lake)
         .execute("SELECT video_id, generation FROM videos WHERE video_id IN (SELECT unnest($ids))", {"ids": list(ids)})
         .fetchall()
     )

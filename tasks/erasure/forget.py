@@ -30,7 +30,7 @@ from tasks.errors import Misconfigured, NightscribeError
 from tasks.lake.copies import CONTENT_NAME
 from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
-from tasks.lake.views import connect
+from tasks.lake.views import connect, connect_current
 from tasks.machine.scratch import forget_files
 from tasks.records import Status
 from tasks.settings import Settings
@@ -121,7 +121,7 @@ def forget(
     for start in range(0, len(ids), AT_ONCE):
         chunk = ids[start : start + AT_ONCE]
         if status == "gone":  # some may have come back since they were found
-            chunk = still_gone(connect(lake, lean=True, history=False), chunk)
+            chunk = still_gone(connect_current(lake), chunk)
         if chunk:
             _forget(lake, settings, known_of(lake, chunk, names), ids, status, folders, certificate)
     return certificate
@@ -162,7 +162,7 @@ def _forget(
 def _same_content(lake: Lake, known: KnownVideos) -> list[str]:
     """Other videos with the same bytes, by what the lake knows of them."""
     rows = (
-        connect(lake, lean=True, history=False)
+        connect_current(lake)
         .execute(
             f"SELECT DISTINCT video_id FROM (SELECT *, {CONTENT_NAME} AS content FROM videos) WHERE video_id NOT IN "
             "(SELECT unnest($ids)) AND (content IN (SELECT unnest($names::VARCHAR[])) "
@@ -226,7 +226,7 @@ def find_videos(lake: Lake, names: Sequence[str]) -> list[str]:
     Raises:
         Misconfigured: one names no video.
     """
-    connection = connect(lake, lean=True, history=False)
+    connection = connect_current(lake)
     ids: dict[str, None] = {}
     for name in names:
         rows = connection.execute(
@@ -245,7 +245,7 @@ def find_videos(lake: Lake, names: Sequence[str]) -> list[str]:
 
 def overdue(lake: Lake, settings: Settings, *, now: datetime | None = None) -> Iterator[tuple[str, Status, list[str]]]:
     """What is to be forgotten by itself, as reason, status of what stays, and ids."""
-    connection = connect(lake, lean=True, history=False)
+    connection = connect_current(lake)
     for status, ids in erasure_pending(connection):
         yield "finishing what was begun", status, ids
     if settings.forget_gone_days is None:

@@ -98,6 +98,11 @@ def connect(
     return connection
 
 
+def connect_current(lake: Lake) -> duckdb.DuckDBPyConnection:
+    """The views of videos and stage runs alone, as they are now: nothing of what was made of them is opened."""
+    return connect(lake, Snapshot.of(lake, OF_CURRENT), lean=True, history=False)
+
+
 def connect_tables(lake: Lake, *names: str) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB with the rows of a few tables as they were written (`_words`), and no other view."""
     return connect_files(lake, {name: lake.files(name) for name in names})
