@@ -21,6 +21,7 @@ from tasks.lake.commit import commit
 from tasks.lake.create import create_lake
 from tasks.lake.maintain import check
 from tasks.lake.store import MARKER, Lake
+from tasks.models.catalog import ModelSet, model_set
 from tasks.records import Cue, Metadata, Outcome, Recipes, Result, Topic, VideoTask, Word
 from tasks.stages.registry import STAGES
 from tasks.stages.transcript import outcomes
@@ -111,6 +112,18 @@ def lake(tmp_path: Path) -> Lake:
     made = Lake(str(tmp_path / "the lake's ü"))
     create_lake(made)
     return made
+
+
+def older_set() -> ModelSet:
+    """Models by which lakes of version 3 were made, and hashes of recipes that stand in tests."""
+    values = {
+        "language": "en",
+        "licence": "MIT",
+        "acoustic": "someone/acoustic",
+        "lm": "someone/words",
+        "lm_revision": "a" * 40,
+    }
+    return model_set("some", values | {"topics": "someone/topics", "blank_penalty": 0.5})
 
 
 def made_by(options: Mapping[str, Any] | None = None, **changed: str) -> Recipes:

@@ -8,100 +8,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
-import pyarrow as pa
-import pyarrow.compute as pc
 
+from tasks.erasure.known import BURIED, Erased, KnownVideos
 from tasks.erasure.log_texts import clean_log
 from tasks.erasure.note_texts import clean_notes
+from tasks.erasure.proof import verify
 from tasks.erasure.traces import clean_reports, cleaned, drop_words, restore_words, said_elsewhere, vanishing
 from tasks.lake.commit import new_generation
-from tasks.lake.copies import Pair, content_name, freed, hand_over, hashed, sharing
-from tasks.lake.files import read_bytes, table_files
-from tasks.lake.maintain import STAGED, delete_rows, vacuum, vacuum_dead
+from tasks.lake.copies import Pair, content_name, freed, hand_over, hashed
+from tasks.lake.maintain import delete_rows, vacuum, vacuum_dead
 from tasks.lake.rewrite import among, each, rewrite
 from tasks.lake.schema import OF_VIDEOS, TABLES
 from tasks.lake.store import Lake
 from tasks.lake.views import connect, connect_current
 from tasks.records import Status
-from tasks.sources.listing import SIDECAR_SUFFIXES
 
 ID_OF = "substr(sha256({} || chr(0) || {}), 1, 20)"  # of bucket and key
-BURIED = "status IN ('forgotten', 'gone') AND key = ''"  # a bare row: all that is left of a video
 UNFINISHED = "unfinished"  # the reason of a bare row, as long as something may be left
-
-
-@dataclass(frozen=True)
-class KnownVideos:
-    """What the lake knows of videos before they are forgotten; little where an earlier try came far."""
-
-    ids: tuple[str, ...]
-    rows: tuple[dict[str, Any], ...]  # of `videos`, without bare ones
-    given: tuple[tuple[str, str, str], ...] = ()  # id, URI of the bucket and key, where the one who asks knows them
-
-    @property
-    def objects(self) -> tuple[tuple[str, str, str], ...]:
-        """Id, URI of the bucket, and key."""
-        named = {(row["video_id"], row["bucket_uri"] or "", row["key"]) for row in self.rows if row["key"]}
-        return tuple(sorted(named | set(self.given)))
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        return tuple(sorted({key for _, _, key in self.objects}))
-
-    @property
-    def sidecars(self) -> tuple[str, ...]:
-        """Names that metadata beside them may have."""
-        stems = {stem for key in self.keys for stem in (key, re.sub(r"\.[^./]*$", "", key))}
-        return tuple(sorted(f"{stem}{suffix}" for stem in stems for suffix in SIDECAR_SUFFIXES))
-
-    @property
-    def identifiers(self) -> tuple[str, ...]:
-        """By what a report is known to name one of them: ids, and keys as JSON writes them."""
-        return (
-            *self.ids,
-            *sorted({json.dumps(key, ensure_ascii=plain)[1:-1] for key in self.keys for plain in (True, False)}),
-        )
-
-
-@dataclass
-class Erased:
-    """What went, by table; `left` says what could not go yet, as sentences."""
-
-    rows: dict[str, int] = field(default_factory=dict)
-    files_rewritten: dict[str, int] = field(default_factory=dict)
-    files_removed: dict[str, int] = field(default_factory=dict)
-    vocabulary: int = 0
-    reports: int = 0
-    log_files: int = 0
-    log_cleaned: int = 0
-    checked_files: int = 0
-    handed_over: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-
-    def add(self, other: Erased) -> None:
-        """Count what went another time."""
-        for mine, more in (
-            (self.rows, other.rows),
-            (self.files_rewritten, other.files_rewritten),
-            (self.files_removed, other.files_removed),
-        ):
-            for table, n in more.items():
-                mine[table] = mine.get(table, 0) + n
-        self.vocabulary += other.vocabulary
-        self.reports += other.reports
-        self.log_files += other.log_files
-        self.log_cleaned += other.log_cleaned
-        self.checked_files += other.checked_files
-        self.handed_over += other.handed_over
-        self.left += other.left
 
 
 def known_of(lake: Lake, ids: Sequence[str], names: Sequence[str] = ()) -> KnownVideos:
@@ -291,66 +220,3 @@ def _not_newest(lake: Lake, ids: Sequence[str]) -> str:
     )
     newest = ", ".join(f"'{video_id}/{generation}'" for video_id, generation in rows) or "''"
     return f"video_id || '/' || CAST(generation AS STRING) NOT IN ({newest})"
-
-
-# -- proof -------------------------------------------------------------------------------------------------------------
-
-
-def verify(lake: Lake, known: KnownVideos, done: Erased, among_them: Sequence[str] = ()) -> None:
-    """Look into every file of the lake's tables, live or not, for rows of the videos; what is found goes to `left`."""
-    connection = connect(lake, lean=True, history=False)
-    ids = {"ids": list(known.ids)}
-    for name in OF_VIDEOS:
-        row = connection.execute(
-            f"SELECT count(*) FROM _{name} WHERE video_id IN (SELECT unnest($ids))", ids
-        ).fetchone()
-        if row and row[0]:
-            done.left.append(f"{row[0]} rows of {name}: a run has written them meanwhile.")
-    row = connection.execute(
-        f"SELECT count(*) FROM _videos WHERE video_id IN (SELECT unnest($ids)) AND NOT ({BURIED})", ids
-    ).fetchone()
-    if row and row[0]:
-        done.left.append(f"{row[0]} rows of videos: a run has written them meanwhile.")
-    if shared := sharing(connection, known.ids, among_them):
-        done.left.append(f"{shared} stage runs share its rows: a run has written them meanwhile.")
-    for name in TABLES:
-        live = {file.rsplit("/", 1)[-1] for file in lake.files(name)}
-        done.checked_files += len(live)
-        strange = 0
-        for path in table_files(lake, name):
-            if path.rsplit("/", 1)[-1] not in live:
-                done.checked_files += 1
-                strange += _has(lake, name, path, known, connection)
-        if strange:
-            done.left.append(
-                f"{strange} files of {name} that no commit names: of a run under way, or of one that was killed. They are "
-                "removed when they are older than sweep_grace_h."
-            )
-
-
-def _has(lake: Lake, name: str, path: str, known: KnownVideos, connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether a file may have something of the videos; one that is not whole may."""
-    if not path.endswith(".parquet"):
-        return STAGED in path.rsplit("/", 1)[-1]
-    import io
-
-    import pyarrow.parquet as pq
-
-    try:
-        data = read_bytes(lake, path)
-    except FileNotFoundError:
-        return False
-    try:
-        file = pq.ParquetFile(io.BytesIO(data))
-        if "video_id" in TABLES[name]:
-            return bool(pc.any(pc.is_in(file.read(["video_id"])["video_id"], value_set=pa.array(known.ids))).as_py())
-        if "report_json" in TABLES[name]:
-            texts = file.read(["report_json"])["report_json"].to_pylist()
-            return any(cleaned(text, known.identifiers) != text for text in texts if text)
-        if "word" in TABLES[name]:  # of whomever: words that the vocabulary has not may be theirs
-            own = connection.cursor()
-            own.register("strange", file.read(["language", "word"]))
-            return bool(own.execute("FROM strange ANTI JOIN _vocabulary USING (language, word) LIMIT 1").fetchall())
-    except pa.ArrowException:
-        return True
-    return False

@@ -15,8 +15,6 @@ from typing import Any
 
 from tasks.erasure.erase import (
     ID_OF,
-    Erased,
-    KnownVideos,
     erase,
     erasure_pending,
     gone_before,
@@ -26,6 +24,7 @@ from tasks.erasure.erase import (
     still_gone,
     write_tombstones,
 )
+from tasks.erasure.known import Erased, KnownVideos
 from tasks.errors import Misconfigured, NightscribeError
 from tasks.lake.copies import CONTENT_NAME
 from tasks.lake.create import create_lake

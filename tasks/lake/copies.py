@@ -171,13 +171,13 @@ class _Copied(NamedTuple):
     generation: int
     taken_from: str
     taken_generation: int
-    rows: int
+    status: str
     seen: bool
 
 
 def _sharing(connection: duckdb.DuckDBPyConnection, not_these: Sequence[str], ids: Sequence[str]) -> list[_Copied]:
     rows = connection.execute(
-        "SELECT s.stage, s.video_id, s.generation, s.taken_from, s.taken_generation, coalesce(r.rows, 0), v.video_id IS NOT NULL "
+        "SELECT s.stage, s.video_id, s.generation, s.taken_from, s.taken_generation, r.status, v.video_id IS NOT NULL "
         "FROM shared_runs s JOIN every_run r USING (stage, video_id, generation) LEFT JOIN _videos v USING (video_id, generation) "
         "WHERE s.taken_from IN (SELECT unnest($ids)) AND s.video_id NOT IN (SELECT unnest($not_these)) ORDER BY ALL",
         {"ids": list(ids), "not_these": list(not_these)},
@@ -190,8 +190,8 @@ def _hand_over(lake: Lake, connection: duckdb.DuckDBPyConnection, one: _Copied) 
     a row, and where there are none to share, there is nothing to show."""
     if not one.seen:
         return False
-    n = 0
-    for table in STAGES[one.stage].tables:
+    n, tables = 0, STAGES[one.stage].tables
+    for table in tables:
         columns = ", ".join(column for column in arrow_schema(table.name).names if column not in KEY)
         rows: Any = connection.sql(
             f"SELECT $video AS video_id, $generation AS generation, {columns} FROM _{table.name} "
@@ -206,7 +206,7 @@ def _hand_over(lake: Lake, connection: duckdb.DuckDBPyConnection, one: _Copied) 
         n += len(rows)
         unit = hashlib.sha256(f"{table.name} {one}".encode()).hexdigest()[:32]
         lake.append(table.name, rows, batch_id=f"handed-{unit}")
-    return n > 0 or one.rows == 0
+    return n > 0 or one.status == "empty" or not tables
 
 
 def _own(run: dict[str, Any], keys: Collection[tuple[str, str, int]]) -> dict[str, Any]:

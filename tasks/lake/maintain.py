@@ -59,7 +59,8 @@ def maintain(lake: Lake, *, keep_generations: int, grace_h: float, scratch: Path
         done.swept_runs = sweep_scratch(scratch)
     done.expired_generations = expire(lake, keep_generations)
     done.swept_rows = sweep(lake, grace_h, keep_generations)
-    mend_copies(lake, grace_h)
+    if mended := mend_copies(lake, grace_h):
+        done.notes.append(f"{mended} copies whose rows had gone are due again.")
     for name in TABLES:
         done.compacted[name] = compact(lake, name)
         done.vacuumed_files += len(vacuum(lake, name, grace_h))
@@ -141,13 +142,15 @@ def mend_copies(lake: Lake, grace_h: float) -> int:
     """Take back what a killed writer left of copies whose rows have gone: the video is due again. Returns how many."""
     connection = connect(lake, lean=True, history=False)
     lost: set[tuple[str, int]] = set()
-    for name, (stage, _) in STAGES.tables.items():
-        if len(stage.tables) > 1:
-            continue
+    for stage in (stage for stage in STAGES if stage.tables):
+        gone = " AND ".join(
+            f"NOT EXISTS (FROM _{table.name} t WHERE t.video_id = r.taken_from AND t.generation = r.taken_generation)"
+            for table in stage.tables
+        )
         lost |= set(
             connection.execute(
-                f"SELECT video_id, generation FROM every_run r WHERE occasion = 'copy' AND stage = '{stage.name}' AND rows > 0 "
-                f"AND NOT EXISTS (FROM _{name} t WHERE t.video_id = r.taken_from AND t.generation = r.taken_generation)"
+                "SELECT video_id, generation FROM every_run r WHERE occasion = 'copy' AND status = 'done' "
+                f"AND stage = '{stage.name}' AND {gone}"
             ).fetchall()
         )
     # Of a writer at work the row of `videos` may be on its way.

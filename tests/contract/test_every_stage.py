@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from conftest import REPO
+from conftest import REPO, older_set
 from contract.archive import TALKS, Archive, tables_of
 
 from tasks.erasure.forget import find_videos, forget
@@ -22,7 +22,6 @@ from tasks.lake.maintain import check, maintain
 from tasks.lake.schema import OF_VIDEOS
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.models.catalog import model_set
 from tasks.runs.pipeline import Pipeline
 from tasks.runs.plan import make_plan
 from tasks.runs.status import status_of
@@ -33,18 +32,7 @@ from tasks.stages.registry import STAGES
 MADE = [stage.name for stage in STAGES if stage.load]  # by a runner
 ALONE = [stage.name for stage in STAGES if stage.load and not stage.together]  # a transcript is made as one
 BEFORE = ("emissions", "words", "cues", "passages", "topics")
-OF_LAKE_3 = model_set(
-    "some",
-    {
-        "language": "en",
-        "licence": "MIT",
-        "acoustic": "someone/acoustic",
-        "lm": "someone/words",
-        "lm_revision": "a" * 40,
-        "topics": "someone/topics",
-        "blank_penalty": 0.5,
-    },
-)
+OF_LAKE_3 = older_set()
 each_stage = pytest.mark.parametrize("stage", STAGES.names)
 each_made = pytest.mark.parametrize("stage", MADE)
 each_alone = pytest.mark.parametrize("stage", ALONE)

@@ -17,7 +17,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import REPO
+from conftest import REPO, older_set
 from scanning import count_stale
 
 from tasks.erasure.forget import find_videos, forget
@@ -27,7 +27,6 @@ from tasks.lake.maintain import check, expire, maintain, sweep
 from tasks.lake.schema import LAKE_VERSION
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
-from tasks.models.catalog import model_set
 from tasks.settings import Settings
 from tasks.stages.recipes import recipes
 from tasks.stages.registry import STAGES
@@ -114,18 +113,7 @@ def test_each_generation_has_the_runs_of_what_was_made(third):
 
 def test_nothing_is_due_after_it(third):
     create_lake(third)
-    chosen = model_set(
-        "some",
-        {
-            "language": "en",
-            "licence": "MIT",
-            "acoustic": "someone/acoustic",
-            "lm": "someone/words",
-            "lm_revision": "a" * 40,
-            "topics": "someone/topics",
-            "blank_penalty": 0.5,
-        },
-    )
+    chosen = older_set()
     assert count_stale(third, recipes(chosen, Settings())) == 0
     assert count_stale(third, recipes(chosen, Settings(line_chars=37))) == 3, "those with cues"
 

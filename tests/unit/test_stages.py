@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from conftest import older_set
 
 from tasks.lake.schema import CONTENT, LEGACY, TABLES, arrow_schema
-from tasks.models.catalog import model_set
 from tasks.settings import Settings
 from tasks.stages.base import Stage, Table, recipe_of
 from tasks.stages.recipes import recipes
@@ -91,18 +91,7 @@ def test_a_recipe_is_of_options_and_of_the_recipes_it_stands_on():
 
 def test_recipes_are_those_that_lakes_of_today_have():
     """A refresh of a whole archive is not to be caused by how this is written. The hashes were made by version 3."""
-    chosen = model_set(
-        "some",
-        {
-            "language": "en",
-            "licence": "MIT",
-            "acoustic": "someone/acoustic",
-            "lm": "someone/words",
-            "lm_revision": "a" * 40,
-            "topics": "someone/topics",
-            "blank_penalty": 0.5,
-        },
-    )
+    chosen = older_set()
     kept = ("emissions", "words", "topics")
     plain, other = recipes(chosen, Settings()), recipes(chosen, Settings(audio_channels=(1,), topic_keep=2))
     assert [plain[name] for name in kept] == ["0a8d97bd672d", "75ac7a6c0e09", "c0edcc75ea17"]

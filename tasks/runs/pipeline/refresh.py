@@ -51,9 +51,7 @@ def refresh(pipeline: Pipeline, work: Sequence[VideoTask]) -> list[Result]:
     full = pipeline.seen.read(lambda lake: load_known(lake, pairs, stages))
     lost = {at for at in wanted if pair_of(copies[at]) not in full}
     for at in wanted.keys() - lost:
-        known = full[pair_of(copies[at])]
-        results[at] = replace(results[at], words=known.words)
-        makings[at].input = _input(results[at], known)
+        results[at] = _with_rows(results[at], makings[at], full[pair_of(copies[at])])
     run_stages(pipeline, [making for at, making in enumerate(makings) if at not in lost])
     done = zip(results, makings, strict=True)
     return [replace(result, outcomes=making.outcomes) for at, (result, making) in enumerate(done) if at not in lost]
@@ -73,9 +71,15 @@ def take_over(
         full = load_known(connection, {source}, stages).get(source)
         if full is None:
             return None
-        result = replace(result, words=full.words)
-        making.input = _input(result, full)
+        result = _with_rows(result, making, full)
     return result, making
+
+
+def _with_rows(result: Result, making: Making, known: KnownVideo) -> Result:
+    """The result with the words that were read, and what its stages are made from."""
+    result = replace(result, words=known.words)
+    making.input = _input(result, known)
+    return result
 
 
 def _source(work: VideoTask) -> Pair | None:
@@ -111,15 +115,16 @@ def _copied(
     warning = None
     if metadata is None:
         metadata, warning = _metadata_of_copy(pipeline, work, old)
+    language = metadata.language or pipeline.models.language
     result = replace(
         _result(pipeline, work, old, metadata),
         sidecar_error=warning,
         attempts=1,
-        language=metadata.language or pipeline.models.language,
+        language=language,
         taken_from=old.video["video_id"],
         spoken=(old.video["n_words"], old.video["confidence"]),
     )
-    same = replace(metadata, language=metadata.language or pipeline.models.language) == old.metadata
+    same = replace(metadata, language=language) == old.metadata
     own = () if same else STAGES.after(["metadata"])
     taken: dict[str, Outcome] = {}
     for stage in STAGES:

@@ -187,7 +187,8 @@ class Pipeline:
             self._forget(sorted(late))
             rows = [result for result in rows if result.work.video_id not in late]
         # So it is with rows that are shared: whoever removes some from now on finds that they are, but some may have gone.
-        copied = forgotten_meanwhile(self.lake, rows) | {one.work.video_id for one in unshared(self.lake, rows)}
+        copies = [result for result in rows if result.work.source_id]
+        copied = forgotten_meanwhile(self.lake, copies) | {one.work.video_id for one in unshared(self.lake, copies)}
         if copied:
             withdraw(self.lake, [(r.work.video_id, r.generation) for r in rows if r.work.video_id in copied])
             log.warning("What %d videos are copies of was removed while they were taken over.", len(copied))

@@ -19,12 +19,12 @@ class CuesSettings(StageSettings):
 
     section: ClassVar[str] = "cues"
 
-    line_chars: Annotated[int, Field(ge=20, description="Characters in a subtitle line.")] = 42
-    lines: Annotated[int, Field(ge=1, le=3, description="Lines in a cue.")] = 2
-    min_ms: Annotated[int, Field(ge=0, description="Shortest cue.")] = 833
-    max_ms: Annotated[int, Field(ge=1000, description="Longest cue.")] = 7000
-    gap_ms: Annotated[int, Field(ge=0, description="Gap between cues (two frames at 25 a second).")] = 80
-    cps: Annotated[float, Field(gt=1, description="Characters a second where the speech allows it.")] = 20.0
+    line_chars: Annotated[int, Field(ge=20, description="Characters in a subtitle line.")] = CueRules.line_chars
+    lines: Annotated[int, Field(ge=1, le=3, description="Lines in a cue.")] = CueRules.lines
+    min_ms: Annotated[int, Field(ge=0, description="Shortest cue.")] = CueRules.min_ms
+    max_ms: Annotated[int, Field(ge=1000, description="Longest cue.")] = CueRules.max_ms
+    gap_ms: Annotated[int, Field(ge=0, description="Gap between cues (two frames at 25 a second).")] = CueRules.gap_ms
+    cps: Annotated[float, Field(gt=1, description="Characters a second where the speech allows it.")] = CueRules.cps
 
 
 def options(models: ModelSet, settings: Settings) -> CueRules:
