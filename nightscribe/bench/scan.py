@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 
 import duckdb
 
+from nightscribe.bench import more_stages
 from nightscribe.bench.listing import BUCKET, key_of
 from nightscribe.bench.made_lake import append, runs_of
 from nightscribe.bench.table import Table
@@ -38,26 +39,41 @@ def bench(*, full: bool) -> Table:
         ("", "seconds", "peak memory, MB"),
         settings=f"{total:,} objects listed by an S3 server on the same machine, {total:,} videos in the lake",
     )
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        # In a process of its own: what this one has had in memory counts as the peak of a process that it starts.
-        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as apart:
-            apart.submit(fill, str(folder / "lake"), total).result()
-        for name, changed, more in (
-            ("a night with nothing to do", 0, []),
-            (f"a scan that finds {CHANGED:,} changed", CHANGED, ["--plan"]),
-        ):
-            with _listing(total, changed) as url:
-                report, seconds, memory = _run(folder, url, ["index", BUCKET, "--json", *more])
-            assert (report["scanned"], report["changed"], report["gone"]) == (total, changed, 0), report
-            table.add(name, f"{seconds:.1f}", f"{memory:,.0f}")
-            table.figures[name] = {"seconds": round(seconds, 2), "mb": round(memory)}
+    changed = f"a scan that finds {CHANGED:,} changed"
+    with _archive(fill, total) as folder:
+        _night(table, "a night with nothing to do", folder, total)
+        _night(table, changed, folder, total, CHANGED)
         with _listing(total, CHANGED) as url:
             parts, _, _ = _run(folder, url, [], module="nightscribe.bench.scan")
         for part, spent in parts.items():
             table.add(f"of that: {part}", f"{spent:.1f}", "")
         table.figures["parts"] = parts
+    with _archive(more_stages.fill, total) as folder:
+        program = "nightscribe.bench.more_stages"
+        stages = f"{more_stages.STAGES} stages"
+        _night(table, f"{stages}: a night with nothing to do", folder, total, module=program)
+        _night(table, f"{stages}: {changed}", folder, total, CHANGED, module=program)
     return table
+
+
+@contextlib.contextmanager
+def _archive(filling: Callable[[str, int], None], total: int) -> Iterator[Path]:
+    """A folder with a lake that `filling` fills."""
+    with tempfile.TemporaryDirectory() as temporary:
+        # In a process of its own: what this one has had in memory counts as the peak of a process that it starts.
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as apart:
+            apart.submit(filling, str(Path(temporary) / "lake"), total).result()
+        yield Path(temporary)
+
+
+def _night(table: Table, name: str, folder: Path, total: int, changed: int = 0, module: str = "nightscribe") -> None:
+    """A row of a whole command, which is only to plan where there is something to do."""
+    plan = ["--plan"] if changed else []
+    with _listing(total, changed) as url:
+        report, seconds, memory = _run(folder, url, ["index", BUCKET, "--json", *plan], module=module)
+    assert (report["scanned"], report["changed"], report["gone"]) == (total, changed, 0), report
+    table.add(name, f"{seconds:.1f}", f"{memory:,.0f}")
+    table.figures[name] = {"seconds": round(seconds, 2), "mb": round(memory)}
 
 
 def fill(uri: str, total: int) -> None:
