@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from conftest import BUCKET
 from made_media import make
+from scipy.signal import oaconvolve
 
 RATE = 16_000
 VOICE_S = 22.0
@@ -88,13 +89,12 @@ def number_at(path: Path, *seek: str) -> int:
 def shifts(heard: np.ndarray, *, every_s: float = 1.5, piece_s: float = 0.8) -> list[tuple[float, int, float]]:
     """Where pieces of the voice are in a recording: (second of the voice, ms by which it is later there, likeness 0 to 1)."""
     reference, found = voice(), []
-    size = 1 << (len(heard) + len(reference)).bit_length()
-    spectrum = np.fft.rfft(heard.astype(np.float32), size)
+    sound = heard.astype(np.float32)
     energy = np.concatenate([[0.0], np.cumsum(heard.astype(np.float64) ** 2)])
     at = 0.5
     while at + piece_s < VOICE_S - 0.3:
         piece = reference[int(at * RATE) : int((at + piece_s) * RATE)]
-        alike = np.fft.irfft(spectrum * np.conj(np.fft.rfft(piece, size)), size)[: len(heard)]
+        alike = oaconvolve(sound, piece[::-1])[len(piece) - 1 :][: len(heard)]
         ends = np.minimum(np.arange(len(heard)) + len(piece), len(heard))
         local = np.sqrt(energy[ends] - energy[: len(heard)] + 1e4 * len(piece))
         score = np.abs(alike) / local / float(np.linalg.norm(piece) + 1e-9)

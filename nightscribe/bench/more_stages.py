@@ -30,11 +30,11 @@ def install() -> None:
 
 
 def fill(uri: str, total: int) -> None:
-    """`nightscribe.bench.scan.fill` with them."""
+    """`nightscribe.bench.scan_lake.fill` with them."""
     install()
-    from nightscribe.bench import scan
+    from nightscribe.bench import scan_lake
 
-    scan.fill(uri, total)
+    scan_lake.fill(uri, total)
 
 
 def _stage(name: str) -> Stage:

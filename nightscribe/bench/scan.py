@@ -16,17 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from nightscribe.bench import more_stages
-from nightscribe.bench.listing import BUCKET, key_of
-from nightscribe.bench.made_lake import append, runs_of
+from nightscribe.bench.listing import BUCKET
+from nightscribe.bench.scan_lake import fill
 from nightscribe.bench.table import Table
-from tasks.lake.create import create_lake
-from tasks.lake.schema import arrow_schema
-from tasks.lake.store import Lake
 
-CHUNK = 100_000
 CHANGED = 1000
 
 
@@ -76,36 +70,6 @@ def _night(table: Table, name: str, folder: Path, total: int, changed: int = 0, 
     table.figures[name] = {"seconds": round(seconds, 2), "mb": round(memory)}
 
 
-def fill(uri: str, total: int) -> None:
-    """Rows of `videos` and of stage runs for every object of the made-up bucket, made by today's recipes."""
-    from tasks.models.catalog import find_set
-    from tasks.settings import Settings
-    from tasks.stages.recipes import recipes
-
-    made = recipes(find_set(Settings()), Settings())
-    lake = Lake(uri)
-    create_lake(lake)
-    connection = duckdb.connect()
-    schema = arrow_schema("videos")
-    named = {
-        "video_id": f"substr(sha256('{BUCKET}' || chr(0) || key), 1, 20)", "generation": "1700000000000000 + i", "bucket": f"'{BUCKET}'",
-        "bucket_uri": f"'{BUCKET}'", "key": "key", "fingerprint": "md5(i::VARCHAR)", "size_bytes": "100000000 + i",
-        "title": "'A talk number ' || i", "duration_ms": "360000", "status": "'indexed'", "attempts": "1", "n_words": "0",
-        "indexed_at": "TIMESTAMPTZ '2024-02-01 00:00:00+00'",
-    }  # fmt: skip
-    columns = ", ".join(f"{named.get(field.name, 'NULL')} AS {field.name}" for field in schema)
-    for first in range(0, total, CHUNK):
-        numbers = list(range(first, min(total, first + CHUNK)))
-        keys = [key_of(i) for i in numbers]
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE made AS SELECT {columns} FROM (SELECT unnest($i) AS i, unnest($keys) AS key) "
-            "ORDER BY video_id",
-            {"i": numbers, "keys": keys},
-        )
-        append(lake, "stage_runs", connection, runs_of("made", made.hashes, {}))
-        append(lake, "videos", connection, "FROM made")
-
-
 @contextlib.contextmanager
 def _listing(total: int, changed: int) -> Iterator[str]:
     command = [sys.executable, "-m", "nightscribe.bench.listing", str(total), str(changed)]
@@ -145,6 +109,7 @@ def _run(folder: Path, url: str, arguments: list[str], *, module: str = "nightsc
 
 def _parts() -> dict[str, float]:
     """Seconds of the steps of a scan, one after the other in this process."""
+    from tasks.lake.store import Lake
     from tasks.lake.views import connect
     from tasks.models.catalog import find_set
     from tasks.runs.scan import scan

@@ -59,16 +59,21 @@ def find_current(connection: duckdb.DuckDBPyConnection, *, older: bool) -> None:
 
 
 def define_current(
-    connection: duckdb.DuckDBPyConnection, tables: Collection[str], *, lean: bool, history: bool
+    connection: duckdb.DuckDBPyConnection,
+    tables: Collection[str],
+    shared: Collection[str],
+    *,
+    lean: bool,
+    history: bool,
 ) -> None:
     """Make the views `videos`, `stage_runs`, `transcripts` and those of the stages' tables, and their twins in `_all`; and
     `video_rows`, every row of `videos` as it was written. `find_current` comes before. Of the stages' tables there are these
     alone: all of them, unless the views are `lean` and without `history`.
 
     With `lean`, `videos` and `words` lack the columns that take a join; `videos_and_runs` and `words_and_cues` have them.
-    Without `history` there are neither these nor the twins: a view costs some milliseconds when it is made.
+    Without `history` there are neither these nor the twins: a view costs some milliseconds when it is made. `shared` are the
+    stages that have runs in `shared_runs`.
     """
-    shared = _stages_of(connection, "shared_runs")
     for stage in STAGES:
         connection.execute(f"CREATE VIEW current_{stage.name} AS {_CURRENT.format(stage.name)}")
     connection.execute(f"CREATE VIEW video_rows AS {_facts('_videos')}")
@@ -87,6 +92,11 @@ def define_current(
     for view in LEAN:
         if (history or not view.endswith("_all")) and view.removesuffix("_all") in tables:
             connection.execute(f"CREATE VIEW {view} AS FROM {(LEAN if lean else WHOLE)[view]}")
+
+
+def sharing(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """The stages of `shared_runs`."""
+    return _stages_of(connection, "shared_runs")
 
 
 def _stages_of(connection: duckdb.DuckDBPyConnection, table: str) -> set[str]:

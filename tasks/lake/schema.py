@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -191,6 +192,13 @@ EVENTS = {
     "subtitle_folders": SUBTITLE_FOLDERS,
 }
 TABLES = {"videos": VIDEOS, "stage_runs": STAGE_RUNS, **CONTENT, **EVENTS}
+
+
+def kinds(table: str) -> Mapping[str, str]:
+    """The columns of a table's rows with their types, those of older lakes too."""
+    return TABLES[table] | LEGACY.get(table, {})
+
+
 # Only these get minimum and maximum in the transaction log: text there would outlive the words it was taken from.
 STATISTICS = {
     "videos": "video_id,generation,indexed_at",

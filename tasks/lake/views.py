@@ -14,9 +14,10 @@ import duckdb
 from deltalake.exceptions import DeltaError
 
 from tasks.errors import LakeTooOld, LakeUnreadable, StorageBusy, first_line
-from tasks.lake.current import OF_CURRENT, define_current, find_current
+from tasks.lake.bound import Views, bind, bound_file, copy_views
+from tasks.lake.current import OF_CURRENT, find_current, sharing
 from tasks.lake.remote import file_system
-from tasks.lake.schema import EVENTS_ONLY, LEGACY, PARTITIONED, TABLES
+from tasks.lake.schema import PARTITIONED, TABLES, kinds
 from tasks.lake.store import Lake
 
 SNAPSHOT_TRIES = 10  # against writers that commit several times a second
@@ -142,37 +143,28 @@ def damage(error: BaseException) -> LakeUnreadable | None:
 def define_views(
     connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, lean: bool = False, history: bool = True
 ) -> None:
-    """Make the views of `snapshot` in a connection. What is current is found at once; all the rest is lazy.
-
-    A view is bound when it is made, and so is every view that it names, down to the files. Empty tables stand in for these
-    while that is done: with the files it takes four times as long.
-    """
-    tables = snapshot.tables
-    sources = {name: f"CREATE VIEW _{name} AS {_source(name, snapshot.files.get(name, ()))}" for name in tables}
+    """Make the views of `snapshot` in a connection. What is current is found at once; all the rest is lazy."""
+    sources = {name: _source(name, snapshot.files.get(name, ())) for name in snapshot.tables}
     for name in OF_CURRENT:
-        connection.execute(sources[name])
+        connection.execute(f"CREATE VIEW _{name} AS {sources[name]}")
     find_current(connection, older=snapshot.older)
-    for name in OF_CURRENT:
-        connection.execute(f"DROP VIEW _{name}")
-    for name in tables:
-        columns = ", ".join(f'"{column}" {kind}' for column, kind in _kinds(name).items())
-        connection.execute(f"CREATE TABLE _{name} ({columns})")
-    define_current(connection, tables, lean=lean, history=history)
-    for name in (name for name in EVENTS_ONLY if name in tables):
-        connection.execute(f"CREATE VIEW {name} AS SELECT {'DISTINCT *' if name == 'vocabulary' else '*'} FROM _{name}")
-    for name, source in sources.items():
-        connection.execute(f"DROP TABLE _{name}")
-        connection.execute(source)
-
-
-def _kinds(name: str) -> Mapping[str, str]:
-    """The columns of a table's rows, those of older lakes too."""
-    return TABLES[name] | LEGACY.get(name, {})
+    views = Views(snapshot.tables, lean, history, frozenset(sharing(connection)))
+    # Runs of an older lake are put together otherwise.
+    if not snapshot.older and (file := bound_file(views)):
+        copy_views(connection, file)
+    else:
+        for name in OF_CURRENT:
+            connection.execute(f"DROP VIEW _{name}")
+        bind(connection, views)
+        for name in OF_CURRENT:
+            connection.execute(f"CREATE VIEW _{name} AS {sources[name]}")
+    for name in (name for name in snapshot.tables if name not in OF_CURRENT):
+        connection.execute(f"CREATE VIEW _{name} AS {sources[name]}")
 
 
 def _source(name: str, files: Sequence[str]) -> str:
     """The rows of a table's files, with every column of its schema even where a file is older than a column."""
-    columns = ", ".join(f"NULL::{kind} AS {column}" for column, kind in _kinds(name).items())
+    columns = ", ".join(f"NULL::{kind} AS {column}" for column, kind in kinds(name).items())
     empty = f"SELECT {columns} WHERE false"
     if not files:
         return empty

@@ -244,16 +244,20 @@ def _spaced(saying: Variant) -> str:
 
 
 def _topics(connection: duckdb.DuckDBPyConnection, ids: list[str]) -> dict[str, list[str]]:
+    if not ids:
+        return {}
     listed = ", ".join(map(quoted, ids))  # constants let DuckDB skip row groups
     rows = connection.execute(
-        f"SELECT video_id, list(label ORDER BY rank) FROM topics WHERE {SHOWN_TOPICS} "
-        f"AND {f'video_id IN ({listed})' if ids else 'false'} GROUP BY video_id"
+        f"SELECT video_id, list(label ORDER BY rank) FROM topics WHERE {SHOWN_TOPICS} AND video_id IN ({listed}) "
+        "GROUP BY video_id"
     ).fetchall()
     return dict(rows)
 
 
 def _moments(connection: duckdb.DuckDBPyConnection, query: Query, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
     """The first moments of each video, or the first of each part of it (`spread`), with what matched in them."""
+    if not ids:
+        return {}
     # By a join: of a long IN list DuckDB makes no filter for single rows.
     connection.execute("CREATE OR REPLACE TEMP TABLE shown AS SELECT unnest($ids::VARCHAR[]) AS video_id", {"ids": ids})
     part = "least(m.start_ms * $most // greatest(v.duration_ms, 1), $most - 1)"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 from xml.etree import ElementTree
 
@@ -23,6 +23,14 @@ from tasks.sources.values import EARLIEST, LARGEST, LATEST, is_text, said, size_
 PIECE = 128 << 10
 # How the fingerprint of an object begins that has no ETag: of its size and time. ETags of stores begin otherwise.
 NO_ETAG = "no-etag-"
+
+
+@cache
+def _loader(path: str | None) -> Any:
+    """What knows the operations of S3: half a second of JSON, which every session would read for itself."""
+    from botocore.loaders import create_loader
+
+    return create_loader(path)
 
 
 class S3Store:
@@ -46,7 +54,9 @@ class S3Store:
         if not {"AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE"} & os.environ.keys():
             # Throttling and 5xx: exponential waits with jitter, and fewer requests while the server says "slow down".
             limits["retries"] = {"mode": "adaptive", "total_max_attempts": self.settings.store_tries}
-        client = botocore.session.get_session().create_client("s3", config=Config(**limits))
+        session = botocore.session.get_session()
+        session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
+        client = session.create_client("s3", config=Config(**limits))
         client.meta.events.register("before-parse.s3.ListObjectsV2", _read_listing)
         for operation in ("HeadObject", "GetObject"):
             client.meta.events.register(f"before-parse.s3.{operation}", _without_odd_time)

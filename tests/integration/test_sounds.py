@@ -134,7 +134,7 @@ def test_speech_after_minutes_of_tone_is_found_on_its_track(bucket, tmp_path):
 def test_a_track_without_a_word_is_not_the_last_that_is_tried(bucket, tmp_path, monkeypatch):
     """The first track has the rhythm of speech and no word; the second is so short that a listen hardly meets it."""
     rng = np.random.default_rng(5)
-    seconds = 700
+    seconds = 300
     t = np.arange(seconds * RATE) / RATE
     rhythm = rng.normal(0, 2500, len(t)) * np.sin(np.pi * 4 * t) ** 2
     quiet = np.zeros(len(t))
@@ -208,16 +208,16 @@ def test_fonts_and_subtitles_are_no_streams_too_many(bucket, tmp_path):
 
 
 def test_the_report_has_the_minutes_that_were_heard(bucket, tmp_path):
-    """Of a length that is an estimate, too, that is far off: the voice is hardly anything among ten minutes of silence."""
+    """Of a length that is an estimate, too, that is far off: the voice is hardly anything among minutes of silence."""
     voice_file(tmp_path / "voice.wav")
     make(
-        *("-f", "lavfi", "-t", "600", "-i", "anullsrc=r=48000:cl=mono", "-i", tmp_path / "voice.wav"),
+        *("-f", "lavfi", "-t", "240", "-i", "anullsrc=r=48000:cl=mono", "-i", tmp_path / "voice.wav"),
         *("-filter_complex", "[1:a][0:a]concat=n=2:v=0:a=1", "-c:a", "aac", "-b:a", "128k", bucket / "long.aac"),
     )
     with session_on(bucket, tmp_path) as session:
         session.committed(pipeline.commit_batch(session.pipeline, through(session, Batch(0, session.work))))
         report = json.loads(json.dumps(session.report.as_json()))
-    true = 1000 * (600 + VOICE_S)
+    true = 1000 * (240 + VOICE_S)
     assert report["media_ms"] == report["heard_ms"] == pytest.approx(true, abs=300)
     [(length,)] = connect(Lake(str(tmp_path / "lake"))).execute("SELECT duration_ms FROM videos").fetchall()
     assert length == pytest.approx(true, abs=300)
