@@ -15,11 +15,12 @@ from tasks.arrays import Array
 from tasks.errors import OutOfMemory
 from tasks.models.catalog import ModelSet
 from tasks.models.load import BatchSize, choose_device, choose_dtype, loaded_once, pretrained
+from tasks.models.whisper_ctc import MODEL_TYPE, LogMelExtractor, register
 from tasks.records import Audio
 from tasks.speech.align import UNWRITABLE
 from tasks.speech.attention import speed_up
 from tasks.speech.decode import UtteranceSplitter
-from tasks.speech.features import MelFeatures, Waveforms
+from tasks.speech.features import LogMel, MelFeatures, Waveforms
 from tasks.speech.windows import Geometry, geometry, stitch, window_starts
 
 SAMPLE_RATE = 16_000
@@ -33,7 +34,7 @@ class AcousticModel:
 
     name: str
     model: Any
-    inputs: Waveforms | MelFeatures
+    inputs: Waveforms | MelFeatures | LogMel
     labels: tuple[str, ...]
     blank: int
     geometry: Geometry
@@ -150,6 +151,7 @@ def _load(
 ) -> AcousticModel:
     from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForCTC
 
+    register()
     where = torch.device(choose_device(device))
     dtype = choose_dtype(precision, where)
     adapter = {"target_lang": target_language, "ignore_mismatched_sizes": True} if target_language else {}
@@ -163,13 +165,16 @@ def _load(
     speed_up(model, where, dtype)
     features = "input_values" not in inspect.signature(model.forward).parameters
     normalises = bool(getattr(extractor, "do_normalize", False))
+    inputs: Waveforms | MelFeatures | LogMel = Waveforms(normalises)
+    if features:
+        inputs = LogMel(extractor) if isinstance(extractor, LogMelExtractor) else MelFeatures(extractor)
     labels, blank = token_labels(tokenizer, int(model.config.vocab_size))  # an adapter brings its own vocabulary
     if batch is None:
         batch = 32 if where.type == "cuda" else 1  # one window fills two cores, and its layers fit their caches
     return AcousticModel(
         name=name,
         model=model,
-        inputs=MelFeatures(extractor) if features else Waveforms(normalises),
+        inputs=inputs,
         labels=labels,
         blank=blank,
         geometry=_geometry_of(config, window_s, context_s),
@@ -182,7 +187,8 @@ def _load(
 def _geometry_of(config: Any, window_s: float, context_s: float) -> Geometry:
     if hasattr(config, "conv_kernel"):
         return geometry(list(config.conv_kernel), list(config.conv_stride), window_s=window_s, context_s=context_s)
-    return geometry([560], [320], window_s=window_s, context_s=context_s)
+    reach = 320 if config.model_type == MODEL_TYPE else 560
+    return geometry([reach], [320], window_s=window_s, context_s=context_s)
 
 
 def tokenizer_of(chosen: ModelSet) -> Any:
@@ -197,6 +203,7 @@ def tokenizer_of(chosen: ModelSet) -> Any:
 def _tokenizer(name: str, revision: str | None, target_language: str | None) -> Any:
     from transformers import AutoTokenizer
 
+    register()
     target = {"target_lang": target_language} if target_language else {}
     return pretrained(AutoTokenizer, name, WHAT, KIND, revision=revision, **target)
 

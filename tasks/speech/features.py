@@ -82,3 +82,36 @@ class MelFeatures:
             )
             self._statistics = (audio, *tiled)
         return self._statistics[1], self._statistics[2]
+
+
+class LogMel:
+    """For Whisper's encoder: log-mel frames, cut so far below the loudest moment of the file (`LogMelExtractor`)."""
+
+    def __init__(self, extractor: Any) -> None:
+        self.extractor = extractor
+        self._loudest: tuple[Audio, float] | None = None
+
+    def window(self, audio: Audio, start: int, samples: int) -> Array:
+        """Shape (frames, bins), float32: those that the whole file would have there."""
+        loudest = self._of(audio)
+        scaled: Array = self.extractor.scaled(self._power(audio, start, samples), loudest)
+        return scaled
+
+    def _power(self, audio: Audio, start: int, samples: int) -> Array:
+        half = self.extractor.n_fft // 2
+        first, last = max(0, start - half), min(audio.samples, start + samples + half)
+        wave = read_window(audio, first, last - first)
+        missing = (first - (start - half), start + samples + half - last)
+        if any(missing):  # at the ends of the file it is mirrored
+            wave = np.pad(wave, missing, mode="reflect")
+        power: Array = self.extractor.power(wave, whole=False)
+        return power
+
+    def _of(self, audio: Audio) -> float:
+        """The loudest moment of the file, from one pass over it; windows of a file come one after the other."""
+        if self._loudest is None or self._loudest[0] != audio:
+            size, hop = CHUNK_S * SAMPLE_RATE, self.extractor.hop_length
+            starts = range(0, audio.samples - hop + 1, size)
+            found = (self._power(audio, at, min(size, (audio.samples - at) // hop * hop)) for at in starts)
+            self._loudest = (audio, max(float(power.max()) for power in found))
+        return self._loudest[1]

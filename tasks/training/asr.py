@@ -41,6 +41,7 @@ from tasks.training.checkpoints import (
     save_state,
 )
 from tasks.training.clips import ClipStore
+from tasks.training.groups import parameter_groups
 from tasks.training.inputs import ModelInputs
 from tasks.training.losses import Targets, ctc, disagreement, log_probabilities
 from tasks.training.masks import settle_masks, silence_bands
@@ -90,9 +91,7 @@ class Trainer:
         # On a CPU in bf16, the backward pass of torch's fused attention takes longer than those of its parts.
         if precision == "bf16" and not torch.cuda.is_available() and model.config._attn_implementation == "sdpa":
             model.set_attn_implementation("eager")
-        decay = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
-        rest = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
-        groups = [{"params": decay, "weight_decay": options.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+        groups = parameter_groups(model, options)
         optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, betas=(0.9, 0.98), fused=True)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.statistics = RunningStatistics(self.model)
@@ -154,7 +153,7 @@ class Trainer:
         np.random.seed((self.options.seed * 1_000_003 + step) % 2**32)
         torch.manual_seed(self.options.seed * 1_000_003 + step)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate_at(step, self.options)
+            group["lr"] = learning_rate_at(step, self.options) * group["scale"]
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         self.statistics.keep()

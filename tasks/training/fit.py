@@ -87,7 +87,7 @@ def fit(
     if scratch:
         model, processor, taken = from_scratch(shape, options.seed, init)
     else:
-        model, processor = load_for_training(base)
+        model, processor = load_for_training(base, options.seed)
     alphabet, cache = alphabet_of(processor.tokenizer), folder / "clips"
     clips = open_store(source, cache, alphabet=alphabet, on_clip=on_clip)
     problems = clips.problems.lines()

@@ -31,7 +31,5 @@ class ModelInputs:
             clips = [row[:n] for row, n in zip(batch.audio, batch.lengths, strict=True)]
             made = self.extractor(clips, sampling_rate=SAMPLE_RATE, padding=True, return_tensors="pt")
             given = {"input_features": made["input_features"], "attention_mask": made["attention_mask"]}
-            frames = made["attention_mask"].sum(-1)
-            if getattr(model.config, "add_adapter", False):
-                frames = model._get_feat_extract_output_lengths(frames, add_adapter=True)
+            frames = model._get_feat_extract_output_lengths(made["attention_mask"].sum(-1))
         return {name: value.to(device) for name, value in given.items()}, frames.long()

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from tasks.errors import Misconfigured
+from tasks.models.whisper_ctc import MODEL_TYPE
 from tasks.training.clips import SAMPLE_RATE
 from tasks.training.frontend import mel
 from tasks.training.options import TrainingOptions
@@ -24,8 +25,10 @@ def settle_masks(model: Any, options: TrainingOptions, *, waveform: bool) -> Non
             two views of a clip differ.
     """
     config = model.config
-    able = getattr(config, "apply_spec_augment", False) and any(
-        name.endswith("masked_spec_embed") for name, _ in model.named_parameters()
+    # Some have a vector for what is masked; Whisper's encoder is given the mean of the clip.
+    able = getattr(config, "apply_spec_augment", False) and (
+        config.model_type == MODEL_TYPE
+        or any(name.endswith("masked_spec_embed") for name, _ in model.named_parameters())
     )
     if options.mask_time is not None:
         if not able:
@@ -33,7 +36,8 @@ def settle_masks(model: Any, options: TrainingOptions, *, waveform: bool) -> Non
         config.mask_time_prob = options.mask_time
     if options.mask_bands and not waveform:
         raise Misconfigured("This model is given mel features, not a waveform.", next="Leave --mask-bands out.")
-    masks = able and (config.mask_time_prob > 0 or config.mask_feature_prob > 0)
+    bands = getattr(config, "mask_feature_prob", 0) or getattr(config, "mask_feature_masks", 0)
+    masks = able and (config.mask_time_prob > 0 or bands > 0)
     dropout = any(value for name, value in config.to_dict().items() if name.endswith(("dropout", "layerdrop")))
     if options.consistency and not masks and not dropout and not options.mask_bands:
         raise Misconfigured(

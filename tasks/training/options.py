@@ -12,6 +12,7 @@ from tasks.training.augment import Augmentation
 class TrainingOptions:
     """Settings of a run; the defaults are those of the reference work (wav2vec2 on Mini LibriSpeech).
 
+    `head_learning_rate` and `layer_decay` are of `tasks.training.groups`,
     `consistency` weighs what two views of a clip disagree (`tasks.training.losses`), `mask_time` is the share of frames that
     SpecAugment masks (None: as the model has it), `mask_bands` is how many bands of frequencies are silenced in a clip
     (`tasks.training.masks`), `average` is how many of the last validated checkpoints are averaged at the end, `half` keeps
@@ -19,6 +20,8 @@ class TrainingOptions:
     """
 
     learning_rate: float = 1e-4
+    head_learning_rate: float | None = None
+    layer_decay: float = 1.0
     weight_decay: float = 0.005
     warmup_steps: int = 1000
     max_steps: int = 10_000

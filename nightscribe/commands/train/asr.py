@@ -20,13 +20,26 @@ from nightscribe.progress import counting
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder of the run; its `best` is the model."
 )
-@click.option("--base", default="scratch", show_default=True, help="CTC checkpoint (folder or hub id), or `scratch`.")
+@click.option(
+    "--base",
+    default="scratch",
+    show_default=True,
+    help="CTC checkpoint or Whisper (folder or hub id), or `scratch`.",
+)
 @click.option("--init", help="Model that one from scratch begins with, as far as it fits; also of shorter frames.")
 @click.option("--validation", type=click.Path(path_type=Path), help="Manifest to judge by; else a share is kept back.")
 @click.option("--path-column", default="path", show_default=True, help="Column of the files, relative to MANIFEST.")
 @click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
 @click.option("--max-clip-s", type=click.FloatRange(min=1), default=20.0, show_default=True, help="Longer: left out.")
 @click.option("--learning-rate", type=float, help="Default 1e-4; from scratch 6e-4.")
+@click.option("--head-learning-rate", type=float, help="Of the last layer; default the same.")
+@click.option(
+    "--layer-decay",
+    type=click.FloatRange(0.1, 1),
+    default=1.0,
+    show_default=True,
+    help="Learning rate of each layer beside the one above it.",
+)
 @click.option("--weight-decay", type=float, default=0.005, show_default=True, help="Of AdamW.")
 @click.option("--warmup-steps", type=click.IntRange(min=0), help="Default 1000; from scratch 400.")
 @click.option(
@@ -99,6 +112,8 @@ def command(
     text_column: str,
     max_clip_s: float,
     learning_rate: float | None,
+    head_learning_rate: float | None,
+    layer_decay: float,
     weight_decay: float,
     warmup_steps: int | None,
     decay_steps: int | None,
@@ -152,6 +167,8 @@ def command(
         raise click.UsageError("Either --noise or --no-augment.")
     options = TrainingOptions(
         learning_rate=learning_rate or (6e-4 if scratch else 1e-4),
+        head_learning_rate=head_learning_rate,
+        layer_decay=layer_decay,
         weight_decay=weight_decay,
         warmup_steps=(400 if scratch else 1000) if warmup_steps is None else warmup_steps,
         max_steps=max_steps,
