@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import subprocess
-import sys
 from pathlib import Path
 
+import forked
 import jiwer
 import pytest
 from conftest import REPO, command_environment, made_by
@@ -34,15 +34,7 @@ SUBJECTS = {
 
 
 def nightscribe(folder: Path, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "nightscribe", *map(str, arguments)]
-    done = subprocess.run(
-        words,
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=command_environment(folder, PYTHONPATH=str(REPO)),
-        check=False,
-    )
+    done = forked.nightscribe(*arguments, cwd=folder, env=command_environment(folder, PYTHONPATH=str(REPO)))
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import command_environment
+from forked import nightscribe
 from sessions import cut, session_on, through, words_of
 
 from tasks.errors import DecoderDied, ObjectChanged, OutOfMemory, RunStopped, StorageBusy
@@ -41,9 +42,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def run_index(bucket: Path, tmp_path: Path, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "nightscribe", "index", str(bucket), "--json"]
-    given = command_environment(tmp_path, **environment)
-    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=300, check=False)
+    return nightscribe("index", bucket, "--json", env=command_environment(tmp_path, **environment))
 
 
 # -- disks --------------------------------------------------------------------------------------------------------------

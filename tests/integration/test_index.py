@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from conftest import BUCKET, command_environment
+from forked import nightscribe
 
 from tasks.lake.maintain import check
 from tasks.lake.store import Lake
@@ -31,8 +31,7 @@ class Archive:
 
     def run(self, *arguments: str, code: int = 0, **environment: str | None):
         given = command_environment(self.folder, NIGHTSCRIBE_BUCKET_ID="sample", **environment)
-        command = [sys.executable, "-m", "nightscribe", *arguments, "--json"]
-        done = subprocess.run(command, env=given, capture_output=True, text=True, timeout=300, check=False)
+        done = nightscribe(*arguments, "--json", env=given)
         self.stderr = done.stderr
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 
 import pytest
 from conftest import TESTDATA, command_environment
+from forked import nightscribe
 
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
@@ -53,13 +52,8 @@ def indexed(tmp_path_factory):
     if not TESTDATA.is_dir():
         pytest.skip(f"no test data at {TESTDATA}; set NIGHTSCRIBE_TESTDATA")
     folder = tmp_path_factory.mktemp("media")
-    command = [sys.executable, "-m", "nightscribe", "index", str(TESTDATA / "media"), "--json"]
-    runs = [
-        subprocess.run(
-            command, env=command_environment(folder), capture_output=True, text=True, timeout=600, check=False
-        )
-        for _ in range(2)
-    ]
+    command = ("index", TESTDATA / "media", "--json")
+    runs = [nightscribe(*command, env=command_environment(folder), timeout=600) for _ in range(2)]
     rows = connect(Lake(str(folder / "lake"))).execute("SELECT key, status, reason, audio_track, n_words FROM videos")
     with (TESTDATA / "media" / "manifest.tsv").open(encoding="utf-8") as handle:
         manifest = {row["file"]: row for row in csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE)}

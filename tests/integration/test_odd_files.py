@@ -7,8 +7,6 @@ import errno
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,6 +16,7 @@ from typing import Any
 
 import pytest
 from conftest import BUCKET, command_environment
+from forked import nightscribe
 from scanning import empty_bucket, keep, keys, look, put, why
 
 from tasks.lake.views import connect
@@ -92,14 +91,7 @@ def test_files_of_impossible_times_are_found_once_and_in_order(any_time, lake):
 
 
 def command(tmp_path: Path, *arguments: str, **environment: str) -> Any:
-    done = subprocess.run(
-        [sys.executable, "-m", "nightscribe", *arguments],
-        env=command_environment(tmp_path, **environment),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = nightscribe(*arguments, env=command_environment(tmp_path, **environment))
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout) if "--json" in arguments else done.stdout
 

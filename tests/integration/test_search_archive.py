@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from conftest import BUCKET, command_environment
+from forked import nightscribe
 from search_server.fixtures import index_prefix, search_client, search_server  # noqa: F401
 from sessions import cut
 
@@ -39,9 +38,7 @@ class Archive:
         )
 
     def run(self, *arguments: str, code: int | None = 0, **environment: str) -> dict:
-        command = [sys.executable, "-m", "nightscribe", *arguments, "--json"]
-        given = {**self.environment, **environment}
-        done = subprocess.run(command, env=given, capture_output=True, text=True, timeout=400, check=False)
+        done = nightscribe(*arguments, "--json", env={**self.environment, **environment})
         assert code is None or done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return json.loads(done.stdout)
@@ -111,10 +108,7 @@ def test_a_run_that_is_not_to_sync_says_so_and_a_later_sync_brings_what_it_left(
     # A server that is away is not noticed; nor is one by a run that has nothing to do.
     again = archive.run("index", str(archive.bucket), "--no-sync", NIGHTSCRIBE_ELASTICSEARCH_URL="http://127.0.0.1:9")
     assert (again["unchanged"], again["search"]["outcome"]) == (2, "skipped")
-    said = subprocess.run(
-        [sys.executable, "-m", "nightscribe", "index", str(archive.bucket), "--no-sync"],
-        env=archive.environment, capture_output=True, text=True, timeout=400, check=True,
-    )  # fmt: skip
+    said = nightscribe("index", archive.bucket, "--no-sync", env=archive.environment, check=True)
     assert said.stdout == (
         "Nothing left to do: 2 of 2 videos are up to date. "
         "Elasticsearch was left as it is (--no-sync); nightscribe sync brings it up to the lake.\n"

@@ -18,6 +18,7 @@ import pytest
 import torch
 import transformers
 from conftest import REPO, command_environment
+from forked import nightscribe
 from safetensors.torch import load_file
 from sessions import cut
 from test_families import CONVOLUTIONS, FAMILIES, POSITIONS, SMALL, make_model
@@ -126,8 +127,7 @@ def test_a_killed_command_goes_on_and_its_model_indexes(corpus, base, tmp_path):
         assert [int(row["step"]) for row in csv.DictReader(handle)] == [2, 4, 6, 8, 10, 12]
     assert "clips.tsv: 12 clips" in (best / "README.md").read_text()
     assert (best / "curves.png").read_bytes().startswith(b"\x89PNG")
-    plan = [sys.executable, "-m", "nightscribe", "index", str(corpus.parent), "--models", str(best), "--limit", "1"]
-    subprocess.run(plan, capture_output=True, cwd=REPO, env=environment, check=True)
+    nightscribe("index", corpus.parent, "--models", best, "--limit", 1, cwd=REPO, env=environment, check=True)
 
 
 def test_the_best_validation_is_kept_and_training_ends_when_nothing_improves(corpus, base, tmp_path):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 
 import httpx
 from conftest import command_environment
+from forked import nightscribe
 from web_archive import serving
 
 from tasks.settings import Settings
@@ -19,9 +18,7 @@ def test_failed_videos_are_tried_again_from_the_page(tmp_path, monkeypatch):
     bucket.mkdir()
     (bucket / "broken.mp4").write_bytes(b"no video at all" * 100)
     environment = command_environment(tmp_path)
-    first = subprocess.run(
-        [sys.executable, "-m", "nightscribe", "index", str(bucket)], env=environment, capture_output=True, check=False
-    )
+    first = nightscribe("index", bucket, env=environment)
     assert first.returncode == 1, first.stderr
     for name in ("PREFECT_HOME", "PREFECT_API_URL"):
         monkeypatch.setenv(name, environment[name])

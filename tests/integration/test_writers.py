@@ -58,17 +58,17 @@ def test_eight_writers_and_maintenance_lose_nothing_and_keep_nothing_twice(tmp_p
     assert write_and_maintain(lake, tmp_path, seconds=120 if long else 15) > 50
 
 
-def write_and_maintain(lake: Lake, tmp_path: Path, *, seconds: float) -> int:
+def write_and_maintain(lake: Lake, tmp_path: Path, *, seconds: float, count: int = WRITERS) -> int:
     """Writers at once, with readers and maintenance beside them; counts and checksums at the end. How many rows were committed."""
     until = time.time() + seconds
     with contextlib.ExitStack() as files:
         out, err = (
-            [files.enter_context((tmp_path / f"{n}.{kind}").open("w")) for n in range(WRITERS)]
+            [files.enter_context((tmp_path / f"{n}.{kind}").open("w")) for n in range(count)]
             for kind in ("out", "err")
         )
         writers = [
             subprocess.Popen([sys.executable, "-c", WRITER, lake.uri, str(n), str(until)], stdout=out[n], stderr=err[n])
-            for n in range(WRITERS)
+            for n in range(count)
         ]
     rounds = 0
     while any(process.poll() is None for process in writers):
@@ -76,12 +76,12 @@ def write_and_maintain(lake: Lake, tmp_path: Path, *, seconds: float) -> int:
         connection = connect(lake)  # what a reader sees at any moment is whole
         assert connection.execute(HALF).fetchall() == []
         rounds += 1
-    errors = [(tmp_path / f"{n}.err").read_text() for n in range(WRITERS)]
-    assert [process.returncode for process in writers] == [0] * WRITERS, errors
+    errors = [(tmp_path / f"{n}.err").read_text() for n in range(count)]
+    assert [process.returncode for process in writers] == [0] * count, errors
     assert rounds >= 1
 
     committed = {}
-    for n in range(WRITERS):
+    for n in range(count):
         for line in (tmp_path / f"{n}.out").read_text().splitlines():
             video, generation, words = json.loads(line)
             assert (video, generation) not in committed

@@ -1,0 +1,141 @@
+"""`nightscribe` in a process of its own that need not import torch and transformers again: a fork of one that has.
+
+Most of the seconds of a short command are those imports. Tests of starting, of being killed, and of what a command imports
+take `sys.executable -m nightscribe` instead; so does whoever needs the command's own environment in /proc.
+
+Run as a program it is the process that is forked: a request on its Unix socket is JSON and three file descriptors.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+PATIENCE_S = 300
+
+
+def nightscribe(
+    *arguments: object,
+    env: Mapping[str, str],
+    cwd: str | Path | None = None,
+    check: bool = False,
+    timeout: float = PATIENCE_S,
+) -> subprocess.CompletedProcess[str]:
+    """As `subprocess.run([python, "-m", "nightscribe", *arguments], capture_output=True, text=True)`."""
+    words = [str(word) for word in arguments]
+    with contextlib.ExitStack() as stack:
+        out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
+        nothing = stack.enter_context(Path(os.devnull).open("rb"))
+        asked = stack.enter_context(socket.socket(socket.AF_UNIX))
+        asked.settimeout(timeout)
+        asked.connect(_server())
+        request = json.dumps({"argv": words, "env": dict(env), "cwd": str(cwd or Path.cwd())}).encode() + b"\n"
+        socket.send_fds(asked, [request[:1]], [nothing.fileno(), out.fileno(), err.fileno()])
+        asked.sendall(request[1:])
+        with asked.makefile("r") as said:
+            child = int(said.readline())
+            try:
+                code = int(said.readline())
+            except TimeoutError:
+                os.kill(child, signal.SIGKILL)
+                raise
+        texts = []
+        for stream in (out, err):
+            stream.seek(0)
+            texts.append(stream.read().decode())
+    done = subprocess.CompletedProcess(["nightscribe", *words], code, *texts)
+    if check:
+        done.check_returncode()
+    return done
+
+
+@functools.cache
+def _server() -> str:
+    """The address of this process's server, which ends with it."""
+    folder = tempfile.TemporaryDirectory(prefix="nightscribe-forks-")
+    address = f"{folder.name}/socket"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "NIGHTSCRIBE_"))}
+    process = subprocess.Popen(
+        [sys.executable, __file__, address], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=kept
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+
+    def stop() -> None:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        folder.cleanup()
+
+    atexit.register(stop)
+    return address
+
+
+def serve(address: str) -> None:
+    """Answer one request after the other: the number of the process, and later how it ended."""
+    import transformers.models.bert.modeling_bert
+    import transformers.models.wav2vec2_conformer.modeling_wav2vec2_conformer  # noqa: F401
+
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address)
+    listener.listen()
+    parent = os.getppid()
+    print("ready", flush=True)
+    while True:
+        connection, _ = listener.accept()
+        first, streams, _, _ = socket.recv_fds(connection, 1, 3)
+        with connection, connection.makefile("rb") as rest:
+            asked = json.loads(first + rest.readline())
+            child = os.fork()
+            if child == 0:
+                listener.close()
+                _become(asked, streams, parent)
+            for stream in streams:
+                os.close(stream)
+            connection.sendall(b"%d\n" % child)
+            _, status = os.waitpid(child, 0)
+            with contextlib.suppress(BrokenPipeError):  # who asked has lost patience
+                connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+
+
+def _become(asked: dict, streams: list[int], parent: int) -> None:
+    """Be the command, to its end."""
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.environ.clear()
+    os.environ.update(asked["env"])
+    os.chdir(asked["cwd"])
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.argv[1:] = asked["argv"]
+    sys.path[0] = asked["cwd"]  # as `-m` has it
+    code: object = 0
+    try:
+        runpy.run_module("nightscribe", run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    threading._shutdown()  # what an interpreter does at its end
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
