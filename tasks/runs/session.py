@@ -106,7 +106,7 @@ class Session:
             if result.status == "failed":
                 log.debug("%s: failed, %s: %s", result.work.key, result.reason, result.error)
             elif result.status != "gone":
-                log.debug("%s: %s, %d words", result.work.key, result.status, len(result.words))
+                log.debug("%s: %s, %d words", result.work.key, result.status, result.n_words)
         for listener in self.listeners:
             listener(results)
 
