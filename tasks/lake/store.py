@@ -34,6 +34,12 @@ MARKER = "nightscribe-lake.json"
 ROW_GROUP = 122_880  # of this size, so that DuckDB can skip all but one for one video
 
 
+def live_files(table: DeltaTable | None) -> list[str]:
+    """The Parquet files of a snapshot, as DuckDB opens them (not percent-encoded)."""
+    uris = [] if table is None else table.file_uris()
+    return [unquote(urlparse(uri).path) if uri.startswith("file://") else unquote(uri) for uri in uris]
+
+
 class Lake:
     """One lake at a folder or URI. Opening it creates nothing; `create()` does."""
 
@@ -139,9 +145,19 @@ class Lake:
                 f"There is no lake at {self.uri}.", next="Index something first: nightscribe index BUCKET"
             ) from error
 
+    def find_table(self, name: str) -> DeltaTable | None:
+        """The same; None for a table of a later version that nobody has written to yet."""
+        try:
+            return self.table(name)
+        except Misconfigured:
+            if name in ADDED:
+                return None
+            raise
+
     def version(self, name: str) -> int:
         """The number of a table's newest commit; 0 where there is no table yet."""
-        return 0 if name in ADDED and not self.has(name) else int(self.table(name).version())
+        table = self.find_table(name)
+        return 0 if table is None else int(table.version())
 
     def remove_table(self, name: str) -> None:
         """Remove a table that no version reads any more, with its history, if it is there."""
@@ -156,13 +172,10 @@ class Lake:
 
     def files(self, name: str, *, version: int | None = None) -> list[str]:
         """Live Parquet files of the newest snapshot or of a version, as DuckDB opens them (not percent-encoded)."""
-        if name in ADDED and not self.has(name):
-            return []
-        table = self.table(name)
-        if version is not None:
+        table = self.find_table(name)
+        if table is not None and version is not None:
             table.load_as_version(version)
-        uris = table.file_uris()
-        return [unquote(urlparse(uri).path) if uri.startswith("file://") else unquote(uri) for uri in uris]
+        return live_files(table)
 
     # -- writing ----------------------------------------------------------------------------------------------------
 

@@ -7,8 +7,10 @@ connection sees the same lake, whatever is committed or compacted meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import duckdb
 from deltalake.exceptions import DeltaError
@@ -18,8 +20,9 @@ from tasks.lake.bound import Views, bind, bound_file, copy_views
 from tasks.lake.current import OF_CURRENT, find_current, sharing
 from tasks.lake.remote import file_system
 from tasks.lake.schema import PARTITIONED, TABLES, kinds
-from tasks.lake.store import Lake
+from tasks.lake.store import Lake, live_files
 
+_T = TypeVar("_T")
 SNAPSHOT_TRIES = 10  # against writers that commit several times a second
 RESTORE = "Bring the lake's files back from a copy, or name another lake with --lake."
 
@@ -47,35 +50,56 @@ class Snapshot:
             log is damaged.
         """
         lake.check_version()
-        name = "videos"
-        try:
-            for _ in range(SNAPSHOT_TRIES):
-                versions = lake.version("videos"), lake.version("stage_runs")
-                files = {}
-                for name in (*OF_CURRENT, *(name for name in tables if name not in OF_CURRENT)):
-                    files[name] = tuple(lake.files(name))
-                if (lake.version("videos"), lake.version("stage_runs")) == versions:
-                    break
-            older = lake.outdated()
-            if older:
-                _check_shape(lake, files)
-        except DeltaError as error:
-            raise LakeUnreadable(
-                f"The table {lake.path(name)} cannot be read: {first_line(error)}", next=RESTORE
-            ) from error
-        except OSError as error:  # delta-rs has asked for three minutes
-            raise StorageBusy(
-                f"The table {lake.path(name)} cannot be read: {first_line(error)}", next="Run the same command again."
-            ) from error
-        return cls(files, *versions, older, tuple(name for name in TABLES if name in files))
+        for _ in range(SNAPSHOT_TRIES):
+            first = [_asked(lake, name, lake.find_table) for name in OF_CURRENT]
+            versions = [0 if table is None else int(table.version()) for table in first]
+            files = {name: live_files(table) for name, table in zip(OF_CURRENT, first, strict=True)}
+            files |= _all_files(lake, [name for name in tables if name not in OF_CURRENT])
+            if [_asked(lake, name, lake.version) for name in OF_CURRENT] == versions:
+                break
+        older = lake.outdated()
+        if older:
+            _check_shape(lake, files["videos"])
+        kept = {name: tuple(found) for name, found in files.items()}
+        return cls(kept, versions[0], versions[1], older, tuple(name for name in TABLES if name in files))
+
+
+def _asked(lake: Lake, name: str, ask: Callable[[str], _T]) -> _T:
+    """What the lake says of a table.
+
+    Raises:
+        LakeUnreadable: its log is damaged. StorageBusy: it does not answer.
+    """
+    try:
+        return ask(name)
+    except DeltaError as error:
+        raise LakeUnreadable(
+            f"The table {lake.path(name)} cannot be read: {first_line(error)}", next=RESTORE
+        ) from error
+    except OSError as error:  # delta-rs has asked for three minutes
+        raise StorageBusy(
+            f"The table {lake.path(name)} cannot be read: {first_line(error)}", next="Run the same command again."
+        ) from error
+
+
+def _all_files(lake: Lake, names: Sequence[str]) -> dict[str, list[str]]:
+    """The live files of several tables; of a lake far away they are asked for at the same time."""
+
+    def of(name: str) -> list[str]:
+        return _asked(lake, name, lake.files)
+
+    if lake.local:
+        return {name: of(name) for name in names}
+    with ThreadPoolExecutor(max(1, len(names))) as pool:
+        return dict(zip(names, pool.map(of, names), strict=True))
 
 
 NOTHING = Snapshot({}, 0)  # of a lake that is not there yet
 
 
-def _check_shape(lake: Lake, files: Mapping[str, tuple[str, ...]]) -> None:
+def _check_shape(lake: Lake, videos: Sequence[str]) -> None:
     """An older lake can be read as it is, unless it has videos whose words no view would show."""
-    connection = connect_files(lake, {"videos": files["videos"]})
+    connection = connect_files(lake, {"videos": videos})
     sql = "SELECT count(*) FROM _videos WHERE n_words > 0 AND n_passages IS NULL AND acoustic_recipe IS NOT NULL"
     row = connection.execute(sql).fetchone()
     if row and row[0]:

@@ -180,11 +180,8 @@ def test_a_grace_of_a_part_of_an_hour_is_kept(lake, result, grace_h, gone):
 
 def test_a_search_opens_the_tables_that_it_reads_and_no_other(lake, say, monkeypatch):
     say("hello there", topic="Greetings")
-    opened, files = [], Lake.files
-    monkeypatch.setattr(
-        Lake, "files", lambda lake, name, **options: opened.append(name) or files(lake, name, **options)
-    )
+    opened, find = set(), Lake.find_table
+    monkeypatch.setattr(Lake, "find_table", lambda lake, name: opened.add(name) or find(lake, name))
     found = answer(Settings(lake=lake.uri), lake, "helo", engine="duckdb", typos=True, topic="Greetings")
     assert found["total_videos"] == 1
-    assert sorted(opened) == sorted(TABLES)
-    assert set(opened) == {"videos", "stage_runs", "topics", "passages", "words", "vocabulary"}
+    assert opened == set(TABLES) == {"videos", "stage_runs", "topics", "passages", "words", "vocabulary"}

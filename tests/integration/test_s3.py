@@ -116,7 +116,8 @@ def test_an_object_in_parts_is_read_like_any_other(s3, tmp_path):
         assert path.stat().st_size == item.size_bytes == (5 << 20) + 1000
 
 
-def test_a_lake_on_s3_is_written_read_queried_and_maintained(s3, result):
+def test_a_lake_on_s3_is_written_read_queried_and_maintained(s3, result, monkeypatch):
+    monkeypatch.setattr("tasks.lake.maintain.SMALL_FILES", 4)
     lake = Lake("s3://lake/the lake ü")
     create_lake(lake)
     create_lake(lake)

@@ -63,8 +63,7 @@ def write_and_maintain(lake: Lake, tmp_path: Path, *, seconds: float, count: int
     until = time.time() + seconds
     with contextlib.ExitStack() as files:
         out, err = (
-            [files.enter_context((tmp_path / f"{n}.{kind}").open("w")) for n in range(count)]
-            for kind in ("out", "err")
+            [files.enter_context((tmp_path / f"{n}.{kind}").open("w")) for n in range(count)] for kind in ("out", "err")
         )
         writers = [
             subprocess.Popen([sys.executable, "-c", WRITER, lake.uri, str(n), str(until)], stdout=out[n], stderr=err[n])
