@@ -92,7 +92,6 @@ def serve(address: str) -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen()
-    parent = os.getppid()
     print("ready", flush=True)
     while True:
         connection, _ = listener.accept()
@@ -102,7 +101,7 @@ def serve(address: str) -> None:
             child = os.fork()
             if child == 0:
                 listener.close()
-                _become(asked, streams, parent)
+                _become(asked, streams)
             for stream in streams:
                 os.close(stream)
             connection.sendall(b"%d\n" % child)
@@ -111,7 +110,7 @@ def serve(address: str) -> None:
                 connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
 
 
-def _become(asked: dict, streams: list[int], parent: int) -> None:
+def _become(asked: dict, streams: list[int]) -> None:
     """Be the command, to its end."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)

@@ -15,7 +15,6 @@ from tasks.arrays import Array
 from tasks.errors import OutOfMemory
 from tasks.models.catalog import ModelSet
 from tasks.models.load import BatchSize, choose_device, choose_dtype, loaded_once, pretrained
-from tasks.models.whisper_ctc import MODEL_TYPE, LogMelExtractor, register
 from tasks.records import Audio
 from tasks.speech.align import UNWRITABLE
 from tasks.speech.attention import speed_up
@@ -151,6 +150,8 @@ def _load(
 ) -> AcousticModel:
     from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForCTC
 
+    from tasks.models.whisper_ctc import LogMelExtractor, register
+
     register()
     where = torch.device(choose_device(device))
     dtype = choose_dtype(precision, where)
@@ -177,17 +178,17 @@ def _load(
         inputs=inputs,
         labels=labels,
         blank=blank,
-        geometry=_geometry_of(config, window_s, context_s),
+        geometry=_geometry_of(config, inputs, window_s, context_s),
         device=where,
         dtype=dtype,
         batch=BatchSize(batch),
     )
 
 
-def _geometry_of(config: Any, window_s: float, context_s: float) -> Geometry:
+def _geometry_of(config: Any, inputs: Waveforms | MelFeatures | LogMel, window_s: float, context_s: float) -> Geometry:
     if hasattr(config, "conv_kernel"):
         return geometry(list(config.conv_kernel), list(config.conv_stride), window_s=window_s, context_s=context_s)
-    reach = 320 if config.model_type == MODEL_TYPE else 560
+    reach = 320 if isinstance(inputs, LogMel) else 560
     return geometry([reach], [320], window_s=window_s, context_s=context_s)
 
 
@@ -202,6 +203,8 @@ def tokenizer_of(chosen: ModelSet) -> Any:
 
 def _tokenizer(name: str, revision: str | None, target_language: str | None) -> Any:
     from transformers import AutoTokenizer
+
+    from tasks.models.whisper_ctc import register
 
     register()
     target = {"target_lang": target_language} if target_language else {}

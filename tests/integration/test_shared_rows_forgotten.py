@@ -18,9 +18,6 @@ from tasks.lake.store import Lake
 from tasks.runs import pipeline
 from tasks.runs.pipeline import state
 
-TEXT = "the quixotic woman came to zanzibar | and the river was very high again"
-TABLES = ("words", "cues", "passages")
-
 
 def test_what_is_forgotten_hands_its_rows_over_to_those_who_share_them(archive):
     archive.copy("first.mp4", "second.mp4")
