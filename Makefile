@@ -16,7 +16,7 @@ test:              ## everything the tests need, then the checks and the tests
 
 test-long: test    ## the tests of endurance at their full length, and Spark (an hour and a half more)
 	@tools/uv pip install --quiet --require-hashes -r requirements-spark.lock
-	@.venv/bin/python -m pytest --long tests/integration/test_other_engines.py tests/integration/test_killed.py tests/integration/test_writers.py tests/integration/test_mutations.py tests/integration/test_backfill.py tests/integration/test_engines.py tests/integration/test_forget.py tests/integration/test_postgres.py tests/integration/test_s3_writers.py
+	@.venv/bin/python -m pytest --long -m long
 
 lock:              ## new lock files from pyproject.toml
 	tools/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q pyproject.toml requirements-build.in -o requirements.lock

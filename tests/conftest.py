@@ -6,6 +6,8 @@ import contextlib
 import functools
 import json
 import os
+import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -41,18 +43,43 @@ _at_the_end = contextlib.ExitStack()
 
 
 @functools.cache
+def _shared_folder() -> Path:
+    made = tempfile.TemporaryDirectory(prefix="nightscribe-prefect-", ignore_cleanup_errors=True)
+    return Path(_at_the_end.enter_context(made))
+
+
+@functools.cache
 def shared_prefect() -> str:
     """The address of a Prefect server for the commands of this process's tests.
 
     The first of them starts it: a server for every command would take longer than what most of them do.
     """
-    home = _at_the_end.enter_context(
-        tempfile.TemporaryDirectory(prefix="nightscribe-prefect-", ignore_cleanup_errors=True)
-    )
-    with mock.patch.dict(os.environ, command_environment(Path(home), PREFECT_API_URL=None), clear=True):
+    environment = command_environment(_shared_folder(), PREFECT_API_URL="")
+    del environment["PREFECT_API_URL"]
+    with mock.patch.dict(os.environ, environment, clear=True):
         server = _at_the_end.enter_context(TemporaryServer())
     server.wait()
     return server.url
+
+
+@functools.cache
+def _prefect_tables() -> Path:
+    """Prefect's database as `shared_prefect` made it: its migrations take a server longer than all else that it begins with."""
+    shared_prefect()
+    folder = Path(_at_the_end.enter_context(tempfile.TemporaryDirectory(prefix="nightscribe-tables-")))
+    with (
+        contextlib.closing(sqlite3.connect(_shared_folder() / "prefect" / "prefect.db")) as made,
+        contextlib.closing(sqlite3.connect(folder / "prefect.db")) as copied,
+    ):
+        made.backup(copied)
+    return folder / "prefect.db"
+
+
+def prefect_tables(home: Path) -> None:
+    """Give a new Prefect home a database that has its tables already."""
+    if not home.exists():
+        home.mkdir(parents=True)
+        shutil.copy(_prefect_tables(), home)
 
 
 def pytest_sessionfinish() -> None:
@@ -74,11 +101,24 @@ def command_environment(folder: Path, **more: str | None) -> dict[str, str]:
     }
     if "PREFECT_API_URL" not in more:
         own["PREFECT_API_URL"] = shared_prefect()
+    elif more["PREFECT_API_URL"] is None:
+        prefect_tables(folder / "prefect")
     return {name: value for name, value in (kept | own | more).items() if value is not None}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="tests of endurance at their full length (an hour)")
+    parser.addoption(
+        "--long", action="store_true", help="tests of endurance at their full length, and those that take long"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests marked `long` run with `--long` alone. Those that are longer with it are marked too: `-m long` finds them all."""
+    for item in items:
+        if "long" in getattr(item, "fixturenames", ()):
+            item.add_marker("long")
+        elif item.get_closest_marker("long") and not config.getoption("--long"):
+            item.add_marker(pytest.mark.skip(reason="takes long: --long"))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from conftest import REPO, command_environment
+from conftest import REPO, command_environment, prefect_tables
 
 from nightscribe.temporary_server import answers
 
@@ -57,6 +57,7 @@ class PrefectServer:
         # PYTHONPATH: this checkout's code, also where another one is installed.
         path = {"PYTHONPATH": f"{REPO}:{os.environ.get('PYTHONPATH', '')}", "PYTHONUNBUFFERED": "1"}
         self.environment = command_environment(folder, PREFECT_API_URL=self.url, **path, **QUICK, **more)
+        prefect_tables(Path(self.environment["PREFECT_HOME"]))
         self.children: list[subprocess.Popen[bytes]] = []
         self.process = self._start()
 

@@ -1,6 +1,6 @@
 """Prepare the data of the demo speech model: real and synthetic speech, split by speaker, sentence and voice.
 
-    python -m data.recipes.asr_demo TESTDATA OUT [--synthetic 12000]
+    python -m data.recipes.asr_demo TESTDATA OUT [--synthetic 12000] [--more MANIFEST]
 
 Writes to OUT: `synthetic/` (spoken by espeak-ng, flite and festival) and the manifests `train-clean.tsv` (synthetic and
 single readers), `train.tsv` (everything to train on), `dev.tsv`, `test.tsv` (real speakers and sentences never trained
@@ -69,19 +69,28 @@ def part_of(source: str, speaker: str, sentence: str) -> str:
 
 def real_speech(folder: Path) -> Iterator[dict[str, str]]:
     """The English utterances, each with its part of the split."""
-    with (folder / "speech" / "transcripts.tsv").open(encoding="utf-8") as handle:
-        for row in csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE):
-            source = row["path"].split("/")[0]
-            if not ENGLISH_ONLY.fullmatch(row["normalized"]) or source.endswith(("_fa", "_ro", "_unvalidated")):
-                continue
-            yield {
-                "path": str(folder / "speech" / row["path"]),
-                "text": row["normalized"].lower(),
-                "source": source,
-                "speaker": row["speaker"],
-                "seconds": row["duration_s"],
-                "part": part_of(source, row["speaker"], row["normalized"]),
-            }
+    for row in utterances(folder):
+        source = row["path"].split("/")[0]
+        if not ENGLISH_ONLY.fullmatch(row["normalized"]) or source.endswith(("_fa", "_ro", "_unvalidated")):
+            continue
+        yield {
+            "path": str(folder / "speech" / row["path"]),
+            "text": row["normalized"].lower(),
+            "source": source,
+            "speaker": row["speaker"],
+            "seconds": row["duration_s"],
+            "part": part_of(source, row["speaker"], row["normalized"]),
+        }
+
+
+def utterances(folder: Path) -> list[dict[str, str]]:
+    """The test data's own list of its speech."""
+    return read(folder / "speech" / "transcripts.tsv")
+
+
+def read(manifest: Path) -> list[dict[str, str]]:
+    with manifest.open(encoding="utf-8") as handle:
+        return list(csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def sentences(folder: Path, n: int) -> list[str]:
@@ -121,8 +130,6 @@ def speak_into(folder: Path, texts: list[str], voices: list[Voice], effects: flo
             print(f"{folder.name}: {done} of {total}", file=sys.stderr, flush=True)
 
     manifest = make_corpus(texts, folder, voices=voices, effects=effects, workers=2, on_clip=progress)
-    with manifest.open(encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
     return [
         {
             "path": str(folder / r["path"]),
@@ -131,7 +138,7 @@ def speak_into(folder: Path, texts: list[str], voices: list[Voice], effects: flo
             "speaker": r["voice"],
             "seconds": r["seconds"],
         }
-        for r in rows
+        for r in read(manifest)
     ]
 
 
@@ -140,27 +147,30 @@ def main() -> None:
     parser.add_argument("testdata", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--synthetic", type=int, default=12_000, help="sentences to speak for training")
+    parser.add_argument("--more", type=Path, action="append", default=[], help="a manifest to train on as well")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
 
-    texts = sentences(options.testdata, options.synthetic + 400)
+    spoken = sentences(options.testdata, options.synthetic + 400)
     voices = available_voices()
     unseen = [voice for voice in voices if voice.name in UNSEEN_VOICES]
     seen = [voice for voice in voices if voice.name not in UNSEEN_VOICES]
-    held = speak_into(options.out / "synthetic-test", texts[:300], unseen, effects=0.0)
-    synthetic = speak_into(options.out / "synthetic", texts[400:], seen, effects=0.25)
+    held = speak_into(options.out / "synthetic-test", spoken[:300], unseen, effects=0.0)
+    synthetic = speak_into(options.out / "synthetic", spoken[400:], seen, effects=0.25)
 
     real = list(real_speech(options.testdata))
     kept_back = {row["text"] for row in real if row["part"] != "train"}
-    train = [row for row in real if row["part"] == "train" and row["text"] not in kept_back]
+    more = [row for manifest in options.more for row in read(manifest)]
+    train = [row for row in real if row["part"] == "train"] + more
+    train = [row for row in train if row["text"] not in kept_back]
     test, dev = ([row for row in real if row["part"] == part] for part in ("test", "dev"))
     write(options.out / "test-voice.tsv", held)
     write(options.out / "test.tsv", test)
     write(options.out / "dev.tsv", dev)
     write(options.out / "unheard.tsv", (row for row in real if row["speaker"] in UNHEARD_BOOKS))
     write(options.out / "kept-back.tsv", [*test, *held, *dev])
-    read = "\n".join(row["text"] for row in train)
-    (options.out / "transcripts.txt").write_text(f"{read}\n", encoding="utf-8")
+    texts = "\n".join(row["text"] for row in train)
+    (options.out / "transcripts.txt").write_text(f"{texts}\n", encoding="utf-8")
     write(options.out / "train-clean.tsv", [*synthetic, *(r for r in train if r["source"] in SINGLE_READERS)])
     write(options.out / "train.tsv", [*synthetic, *train])
 

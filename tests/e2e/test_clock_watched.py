@@ -33,6 +33,9 @@ class Indexed:
     settings: Settings
 
 
+pytestmark = pytest.mark.long  # its parts are in test_recordings and test_web_clock
+
+
 @pytest.fixture(scope="module")
 def indexed(tmp_path_factory: pytest.TempPathFactory) -> Indexed:
     """The files, indexed in one run of the command."""

@@ -12,6 +12,8 @@ from forked import nightscribe
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 
+pytestmark = pytest.mark.long
+
 EXPECTED = {
     # file: (status, reason); None is any reason
     "empty.flv": ("failed", "not_media"),

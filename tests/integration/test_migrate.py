@@ -165,6 +165,7 @@ def test_a_lake_of_today_with_an_older_version_is_read_as_it_is(lake, say):
     assert not lake.outdated()
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_lake_on_s3_is_migrated_and_forgets(first, s3, tmp_path):
     """Every object of the store is read afterwards, as its bytes and as what it decodes to."""

@@ -1,6 +1,6 @@
 """Damaged variants of small media files through probe and audio: no crash, no hang, a reason for each.
 
-Seeded: a failure names its variant, and the same variant is made again. `--long` makes 2,500, without it 250.
+Seeded: a failure names its variant, and the same variant is made again. `--long` makes 2,500, without it 120.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ DAMAGE = {
 
 
 def test_every_damaged_variant_is_heard_or_has_a_reason(sources, tmp_path: Path, long: bool):
-    count = 2500 if long else 250
+    count = 2500 if long else 120
     names, contents = list(sources), list(sources.values())
 
     def one(number: int) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import REPO, command_environment
+from deltalake import DeltaTable
 from sessions import cut, session_on, through
 
 from tasks.errors import DecoderDied, LakeNotWritable, MissingTool, OutOfMemory, StageTimeout, StorageBusy
@@ -130,9 +131,9 @@ def test_a_snapshot_is_taken_again_when_a_generation_was_replaced_meanwhile(lake
     from tasks.lake.maintain import expire
 
     (first,) = commit(lake, [result("one two")], run_id="r", device="cpu")
-    real, done = lake.files, threading.Event()
+    real, done = lake.find_table, threading.Event()
 
-    def files(name: str) -> list[str]:
+    def find_table(name: str) -> DeltaTable | None:
         found = real(name)
         if name == "videos" and not done.is_set():
             done.set()
@@ -140,8 +141,9 @@ def test_a_snapshot_is_taken_again_when_a_generation_was_replaced_meanwhile(lake
             expire(Lake(lake.uri), 1)
         return found
 
-    monkeypatch.setattr(lake, "files", files)
+    monkeypatch.setattr(lake, "find_table", find_table)
     connection = connect(lake, Snapshot.of(lake))
+    assert done.is_set()
     assert connection.execute("SELECT n_words, (SELECT count(*) FROM words) FROM videos").fetchall() == [(3, 3)]
 
 

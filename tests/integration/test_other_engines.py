@@ -52,6 +52,7 @@ def test_polars_sees_the_current_words(spoken_lake):
 # Spark leaves the socket to its Java process to the garbage collector.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.long
 def test_spark_sees_the_current_words(spoken_lake, tmp_path):
     pytest.importorskip("pyspark")
     if not shutil.which("java") and "JAVA_HOME" not in os.environ:

@@ -132,6 +132,7 @@ def test_sound_may_begin_very_late(container: str, tmp_path: Path):
     check(path, 1_200_000, silent_s=1195)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("container", LATE)
 def test_sound_that_begins_before_the_picture_is_not(container: str, tmp_path: Path):
     check(talk(tmp_path / f"late.{container}", *LATE[container], late="v"))

@@ -19,6 +19,7 @@ from tasks.lake.views import connect
 from tasks.runs.backfill.state import Backfill, find
 
 pytestmark = [
+    pytest.mark.long,  # as the backfill of local files, with more to import
     # moto and botocore leave sockets to the garbage collector
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

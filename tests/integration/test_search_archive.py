@@ -24,7 +24,7 @@ from tasks.search.elastic.verify import verify
 from tasks.search.query import make_query
 from tasks.settings import Settings
 
-QUESTIONS = 50
+QUESTIONS = 30
 
 
 class Archive:
@@ -142,6 +142,7 @@ def agreed(archive: Archive) -> int:
     return some
 
 
+@pytest.mark.long
 def test_real_media_are_found_alike_on_both_engines(archive, testdata):
     archive.bucket.mkdir()
     for path in (testdata / "media").glob("speech_*"):

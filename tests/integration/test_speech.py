@@ -58,29 +58,34 @@ def words(loaded, log_probs: np.ndarray) -> list[tuple[str, int]]:
     return [(w.word, w.start_ms) for u in decode_many(spec, utterances, loaded.frame_ms) for w in u]
 
 
-def test_batch_one_and_batch_sixteen_give_the_same_emissions_bit_by_bit(audios):
-    one, sixteen = emissions(model(1), audios), emissions(model(16), audios)
-    for a, b in zip(one, sixteen, strict=True):
-        assert np.array_equal(a, b)
+@pytest.fixture(scope="module")
+def by_four(audios) -> list[np.ndarray]:
+    """The emissions of all, four windows at once."""
+    return emissions(model(4), audios)
 
 
-def test_companions_change_nothing(audios):
+def test_batch_one_and_batch_sixteen_give_the_same_emissions_bit_by_bit(audios, by_four):
+    for batch in (1, 16):
+        for a, b in zip(emissions(model(batch), audios), by_four, strict=True):
+            assert np.array_equal(a, b)
+
+
+def test_companions_change_nothing(audios, by_four):
     loaded = model(4)
-    together = emissions(loaded, audios)
     for i in (0, 3, len(audios) - 1, len(audios) - 2):
-        assert np.array_equal(emissions(loaded, [audios[i]])[0], together[i])
-    backwards = emissions(loaded, audios[::-1])[::-1]
-    for a, b in zip(together, backwards, strict=True):
-        assert np.array_equal(a, b)
+        assert np.array_equal(emissions(loaded, [audios[i]])[0], by_four[i])
+    others = [*range(2, -1, -1), len(audios) - 1, len(audios) - 2]
+    for i, log_probs in zip(others, emissions(loaded, [audios[i] for i in others]), strict=True):
+        assert np.array_equal(log_probs, by_four[i])
 
 
-def test_every_frame_of_a_file_is_there_once(audios):
-    loaded = model(4)
-    for audio, log_probs in zip(audios, emissions(loaded, audios), strict=True):
-        assert len(log_probs) == loaded.geometry.frames(audio.samples)
+def test_every_frame_of_a_file_is_there_once(audios, by_four):
+    frames = model(4).geometry.frames
+    for audio, log_probs in zip(audios, by_four, strict=True):
+        assert len(log_probs) == frames(audio.samples)
 
 
-def test_windows_hear_as_well_as_the_whole_file(audios):
+def test_windows_hear_as_well_as_the_whole_file(audios, by_four):
     """A window sees two seconds of context or more, the whole file sees all: 9 % of frames, 2 points of WER at most.
 
     The demo model learnt from clips of ten seconds, so that a whole file is the stranger thing to it.
@@ -90,12 +95,12 @@ def test_windows_hear_as_well_as_the_whole_file(audios):
     true = {talk.path: talk.text for talk in talks()}
     heard = [(audio, true[path]) for audio, path in zip(audios, WITH_SOUND, strict=False) if path in true]
     texts = [text for _, text in heard]
-    by_window = {}
-    for window_s in (20.0, 600.0):
-        loaded = model(4, window_s=window_s)
-        out = emissions(loaded, [audio for audio, _ in heard])
-        by_window[window_s] = out, jiwer.wer(texts, [" ".join(w for w, _ in words(loaded, x)) for x in out])
-    (windowed, windowed_rate), (whole, whole_rate) = by_window.values()
+    loaded = model(4, window_s=600.0)
+    windowed = [by_four[audios.index(audio)] for audio, _ in heard]
+    whole = emissions(loaded, [audio for audio, _ in heard])
+    windowed_rate, whole_rate = (
+        jiwer.wer(texts, [" ".join(w for w, _ in words(loaded, x)) for x in out]) for out in (windowed, whole)
+    )
     other = np.concatenate([a.argmax(1) != b.argmax(1) for a, b in zip(windowed, whole, strict=True)])
     assert other.mean() <= 0.09
     assert abs(windowed_rate - whole_rate) <= 0.02

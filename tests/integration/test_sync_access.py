@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import command_environment
+from forked import nightscribe
 from search_server.proxy import Answer, Proxy, Request, proxied
 from search_server.syncs import (  # noqa: F401
     LONG,
@@ -135,10 +135,7 @@ def test_a_key_that_no_header_can_have_is_refused_without_repeating_it(lake, say
 
 
 def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "nightscribe", *arguments], env=environment, capture_output=True, text=True, check=False,
-        timeout=300,
-    )  # fmt: skip
+    return nightscribe(*arguments, env=environment)
 
 
 def test_the_commands_say_what_they_did_and_exit_accordingly(lake, say, settings, syncer, proxy, tmp_path):

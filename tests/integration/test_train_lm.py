@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import BUCKET, REPO
+from made_media import make
 from pyctcdecode.language_model import LanguageModel
 from test_evaluate import nightscribe
 
@@ -172,11 +173,14 @@ def test_a_new_model_takes_the_place_of_the_old_one_with_its_weights(text, tmp_p
 
 @pytest.fixture
 def models(tmp_path) -> Path:
-    """An acoustic model, a text, and clips to tune on."""
+    """An acoustic model, a text, and two short clips to tune on, of which the text has what is said."""
     folder = tmp_path / "model"
     shutil.copytree(REPO / "data/models/asr-demo", folder)
-    (tmp_path / "text.txt").write_text("\n".join(talk.text for talk in talks()) + "\n")
-    (tmp_path / "dev.tsv").write_text("path\ttext\n" + "".join(f"{talk.path}\t{talk.text}\n" for talk in talks()[:2]))
+    begins = [" ".join(talk.text.split()[:12]) for talk in talks()[:2]]
+    for number, talk in enumerate(talks()[:2]):
+        make("-t", "5", "-i", talk.path, tmp_path / f"{number}.wav")
+    (tmp_path / "text.txt").write_text("\n".join([*(talk.text for talk in talks()), *begins]) + "\n")
+    (tmp_path / "dev.tsv").write_text("path\ttext\n" + "".join(f"{n}.wav\t{text}\n" for n, text in enumerate(begins)))
     return folder
 
 

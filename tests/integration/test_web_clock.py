@@ -126,7 +126,19 @@ def sound_of(path: Path) -> np.ndarray:
     return np.frombuffer(heard, np.int16).astype(np.float32)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+OFTEN = {
+    "plain",
+    "late sound, TS",
+    "late picture, TS",
+    "joined TS",
+    "joined flv, late sound in both parts",
+    "ADTS that changes",
+}
+
+
+@pytest.mark.parametrize(
+    "kind", [kind if kind in OFTEN else pytest.param(kind, marks=pytest.mark.long) for kind in KINDS]
+)
 def test_copy_and_frames_are_where_the_rows_are(kind: str, tmp_path: Path):
     make, sound_s, picture_s = KINDS[kind]
     (tmp_path / "bucket").mkdir()

@@ -55,7 +55,7 @@ while time.time() < until:
 def test_eight_writers_and_maintenance_lose_nothing_and_keep_nothing_twice(tmp_path: Path, long: bool):
     lake = Lake(str(tmp_path / "lake"))
     create_lake(lake)
-    assert write_and_maintain(lake, tmp_path, seconds=120 if long else 15) > 50
+    assert write_and_maintain(lake, tmp_path, seconds=120 if long else 8) > 50
 
 
 def write_and_maintain(lake: Lake, tmp_path: Path, *, seconds: float, count: int = WRITERS) -> int:

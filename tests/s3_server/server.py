@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import http.client
 import os
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,24 +25,33 @@ import s3fs
 _KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
 
-@contextlib.contextmanager
-def s3_server() -> Iterator[str]:
-    """The URL of a new server with the empty buckets `archive` and `lake`."""
+@functools.cache
+def _started() -> str:
+    """The URL of the server of this process's tests: to start one takes as long as most of them."""
     command = [sys.executable, "-m", "s3_server"]
     folder = Path(__file__).resolve().parents[1]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
-    try:
-        url = process.stdout.readline().strip()
-        client = client_of(url)
-        for bucket in ("archive", "lake"):
-            client.create_bucket(Bucket=bucket)
-        client.close()
-        yield url
-    finally:
+
+    @atexit.register
+    def end() -> None:
         process.kill()
         process.wait()
         process.stdout.close()
+
+    return process.stdout.readline().strip()
+
+
+def s3_server() -> str:
+    """The URL of a server that has the empty buckets `archive` and `lake` and nothing else, whatever it had before."""
+    url = _started()
+    with urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset", method="POST"), timeout=30):
+        pass
+    client = client_of(url)
+    for bucket in ("archive", "lake"):
+        client.create_bucket(Bucket=bucket)
+    client.close()
+    return url
 
 
 def client_of(url: str) -> Any:
@@ -64,13 +76,13 @@ def s3_environment(url: str) -> dict[str, str]:
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A client of a server that this process and its children find."""
-    with s3_server() as url:
-        for name, value in s3_environment(url).items():
-            monkeypatch.setenv(name, value)
-        s3fs.S3FileSystem.clear_instance_cache()  # of another test's server
-        client = client_of(url)
-        yield client
-        client.close()
+    url = s3_server()
+    for name, value in s3_environment(url).items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()  # its listings are another test's
+    client = client_of(url)
+    yield client
+    client.close()
 
 
 @dataclass(frozen=True)
