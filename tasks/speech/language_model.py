@@ -1,21 +1,37 @@
-"""KenLM in pyctcdecode's beam search, with the end of a text scored as what it is."""
+"""KenLM in pyctcdecode's beam search, with the end of a text scored as what it is, and known words found quickly."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterable
 from typing import Any
 
 import kenlm
-from pyctcdecode.constants import LOG_BASE_CHANGE_FACTOR
+from pyctcdecode.constants import AVG_TOKEN_LEN, LOG_BASE_CHANGE_FACTOR
 from pyctcdecode.language_model import LanguageModel, load_unigram_set_from_arpa
 
 
-class EndsInSpace(LanguageModel):  # type: ignore[misc]  # pyctcdecode has no types
+class KnownWords(LanguageModel):  # type: ignore[misc]  # pyctcdecode has no types
     """A language model for which no word is no word.
 
     At the end of the search pyctcdecode (0.5.0) scores what follows the last space of every beam as a last word. Where a
     beam ends in a space, as models write it after the last word they hear, that is the empty string: an unknown word, so
     that the beam loses to one whose last letter is missing ("five two sen"). Here it costs the end of the sentence only.
+
+    Whether letters begin a word is asked of a sorted list: pyctcdecode's tree of all letters takes most of the time that a
+    search process needs to start, and longer for each question.
     """
+
+    def __init__(self, model: kenlm.Model, unigrams: Iterable[str] | None, **weights: Any) -> None:
+        super().__init__(model, None, **weights)
+        self._unigram_set = {word for word in unigrams or () if word in model}
+        self._sorted = sorted(self._unigram_set)
+
+    def score_partial_token(self, partial_token: str) -> float:
+        at = bisect_left(self._sorted, partial_token)
+        if at < len(self._sorted) and self._sorted[at].startswith(partial_token):
+            return 0.0
+        return self.unk_score_offset * max(1.0, len(partial_token) / AVG_TOKEN_LEN)  # type: ignore[no-any-return]
 
     def score(self, prev_state: Any, word: str, is_last_word: bool = False) -> tuple[float, Any]:
         if word:
@@ -33,11 +49,11 @@ def open_language_model(
     word_bonus: float,
     unknown_score: float,
     score_boundary: bool = True,
-) -> EndsInSpace:
+) -> KnownWords:
     """A KenLM file with the words it knows, weighted for the beam search. One in ARPA format lists them itself."""
     if unigrams is None and path.endswith(".arpa"):
         unigrams = sorted(load_unigram_set_from_arpa(path))
-    return EndsInSpace(
+    return KnownWords(
         kenlm.Model(path),
         unigrams,
         alpha=weight,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -96,14 +98,16 @@ def test_no_scratch_file_and_no_process_is_left(first):
 
 
 def test_a_second_run_does_nothing_and_starts_no_prefect(archive):
-    started = time.monotonic()
+    database, started = archive.folder / "prefect" / "prefect.db", time.monotonic()
     report = archive.index(PREFECT_API_URL=None)
     assert time.monotonic() - started < 30
     assert {name: report[name] for name in ("new", "changed", "indexed", "failed", "gone")} == dict.fromkeys(
         ("new", "changed", "indexed", "failed", "gone"), 0
     )
     assert report["unchanged"] == report["scanned"] == 10
-    assert not (archive.folder / "prefect").exists()
+    with contextlib.closing(sqlite3.connect(database)) as prefect:
+        assert prefect.execute("SELECT count(*) FROM flow_run").fetchone() == (0,)
+    assert {path.name for path in database.parent.iterdir()} == {"prefect.db"}
 
 
 def test_an_edited_title_changes_topics_and_search_without_a_new_transcription(archive):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import string
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import kenlm
 import numpy as np
 import pytest
 from pyctcdecode.decoder import build_ctcdecoder
+from pyctcdecode.language_model import LanguageModel
 
 from tasks.settings import REPO
 from tasks.speech.decode import Utterance, decode_utterance, penalised
@@ -50,10 +52,23 @@ def test_a_text_that_ends_in_a_space_keeps_its_last_word(text):
 
 @pytest.mark.parametrize("text", ENDS)
 def test_pyctcdecode_itself_still_loses_it(text):
-    """Where this fails, a newer pyctcdecode does it right and `EndsInSpace` can go."""
+    """Where this fails, a newer pyctcdecode does it right and its `score` can go."""
     words = (FOLDER / "unigrams.txt").read_text().split()
     stock = build_ctcdecoder(list(LABELS), str(FOLDER / "lm.binary"), words, **STOCK)
     assert stock.decode(ENDS[text], beam_prune_logp=SPEC.beam_prune_logp, token_min_logp=SPEC.token_min_logp) != text
+
+
+def test_the_beginning_of_a_word_costs_what_it_costs_in_pyctcdecode():
+    words = (FOLDER / "unigrams.txt").read_text().split()
+    stock = LanguageModel(kenlm.Model(SPEC.language_model), words, **STOCK)
+    own = open_language_model(SPEC.language_model, words, weight=0.7, word_bonus=1.0, unknown_score=-10.0)
+    rng = random.Random(3)
+    begun = [word[: rng.randint(0, len(word))] for word in rng.sample(words, 500)]
+    asked = ["", *begun, *(part + rng.choice(string.ascii_lowercase) for part in begun), "z" * 30]
+    costs = [own.score_partial_token(part) for part in asked]
+    assert costs == pytest.approx([stock.score_partial_token(part) for part in asked])
+    assert 100 < sum(cost < 0 for cost in costs) < 900
+    assert own._unigram_set == stock._unigram_set
 
 
 def test_the_end_costs_the_same_by_either_way():
