@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 
 import click
 
@@ -40,6 +41,47 @@ def list_sets(as_json: bool) -> int:
         parts = ", ".join(model.path for model in entry.models.values())
         console().print(f"{entry.name:<12}{entry.language:<4}{parts}  ({entry.licence})", markup=False)
     return 0
+
+
+@command.command("check")
+@click.argument("name")
+@json_option
+def check(name: str, as_json: bool) -> int:
+    """Load a set, say what it is, and let it hear a clip of the sample archive. Exits with 1 where something is off.
+
+    NAME is a set of the catalogue or a folder, as --models takes it.
+
+    \b
+    Example:
+      nightscribe models check english
+      nightscribe models check models/ours/best
+    """
+    from tasks.evaluation.check import check_set
+    from tasks.models.catalog import find_set
+
+    settings = settings_from(models=name)
+    found = check_set(find_set(settings), settings)
+    if as_json:
+        print_json(asdict(found))
+        return 1 if found.problems else 0
+    rows = {
+        "model": f"{found.model_class}, {found.megabytes:.0f} MB in {found.precision} on {found.device}",
+        "input": found.inputs,
+        "frame": f"{found.frame_ms:g} ms",
+        "vocabulary": f"{found.tokens} tokens, {found.writes}, {found.case} case; the blank is {found.blank}",
+        "language model": "none"
+        if found.writable is None
+        else f"{found.language_model_words} words, {found.writable:.1%} of which the model can write",
+        "speed": f"{found.times_real_time:.1f} times real time, {found.memory_mb:.0f} MB of memory in all",
+        "greedy": found.heard,
+        "search": found.searched,
+        "word error": "not judged" if found.word_error is None else f"{found.word_error:.1%}",
+    }
+    for what, value in rows.items():
+        console().print(f"{what:<16}{value}", markup=False)
+    for problem in found.problems:
+        print(problem, file=sys.stderr)
+    return 1 if found.problems else 0
 
 
 @command.command("fetch")

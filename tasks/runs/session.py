@@ -87,6 +87,8 @@ class Session:
     def batches(self) -> Iterator[Batch]:
         """The fresh work in batches by number and by likely length."""
         fresh = self.fresh()
+        if any(item.is_transcribed for item in fresh):
+            self.pipeline.require_models()
         sizes = Counter(work.size_bytes for work in fresh)
         self.pipeline.shared_sizes = frozenset(size for size, n in sizes.items() if n > 1)
         return (Batch(n, chunk) for n, chunk in enumerate(cut_batches(fresh, self.settings)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,11 +15,12 @@ from tasks.errors import OutOfMemory
 from tasks.models.catalog import ModelSet
 from tasks.models.load import BatchSize, choose_device, choose_dtype, loaded_once, pretrained
 from tasks.records import Audio
-from tasks.speech.align import UNWRITABLE
 from tasks.speech.attention import speed_up
 from tasks.speech.decode import UtteranceSplitter
-from tasks.speech.features import LogMel, MelFeatures, Waveforms
-from tasks.speech.windows import Geometry, geometry, stitch, window_starts
+from tasks.speech.families import find_blank, geometry_of, inputs_of
+from tasks.speech.features import Inputs
+from tasks.speech.labels import UNWRITABLE, token_labels
+from tasks.speech.windows import Geometry, stitch, window_starts
 
 SAMPLE_RATE = 16_000
 UNLIKELY = -1e4  # and not minus infinity, of which sums make no number
@@ -29,11 +29,11 @@ WHAT, KIND = "acoustic model", "a CTC model"
 
 @dataclass
 class AcousticModel:
-    """A loaded model. `labels[i]` is the text of token i ("" the blank, " " a word border)."""
+    """A loaded model. `labels` as in tasks/speech/labels.py."""
 
     name: str
     model: Any
-    inputs: Waveforms | MelFeatures | LogMel
+    inputs: Inputs
     labels: tuple[str, ...]
     blank: int
     geometry: Geometry
@@ -148,48 +148,36 @@ def _load(
     batch: int | None,
     target_language: str | None,
 ) -> AcousticModel:
-    from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForCTC
+    from transformers import AutoModelForCTC
 
-    from tasks.models.whisper_ctc import LogMelExtractor, register
+    from tasks.models.whisper_ctc import register
 
     register()
     where = torch.device(choose_device(device))
     dtype = choose_dtype(precision, where)
     adapter = {"target_lang": target_language, "ignore_mismatched_sizes": True} if target_language else {}
-
-    def part(auto: Any, **more: Any) -> Any:
-        return pretrained(auto, name, WHAT, KIND, revision=revision, **more)
-
-    config, extractor = part(AutoConfig), part(AutoFeatureExtractor)
     tokenizer = _tokenizer(name, revision, target_language)
-    model = part(AutoModelForCTC, use_safetensors=True, dtype=torch.float32, **adapter).to(where, dtype).eval()
+    loaded = pretrained(
+        AutoModelForCTC, name, WHAT, KIND, revision=revision, use_safetensors=True, dtype=torch.float32, **adapter
+    )
+    model = loaded.to(where, dtype).eval()
     speed_up(model, where, dtype)
-    features = "input_values" not in inspect.signature(model.forward).parameters
-    normalises = bool(getattr(extractor, "do_normalize", False))
-    inputs: Waveforms | MelFeatures | LogMel = Waveforms(normalises)
-    if features:
-        inputs = LogMel(extractor) if isinstance(extractor, LogMelExtractor) else MelFeatures(extractor)
-    labels, blank = token_labels(tokenizer, int(model.config.vocab_size))  # an adapter brings its own vocabulary
+    inputs = inputs_of(model, name, revision)
+    blank = find_blank(model, tokenizer, inputs)
     if batch is None:
         batch = 32 if where.type == "cuda" else 1  # one window fills two cores, and its layers fit their caches
     return AcousticModel(
         name=name,
         model=model,
         inputs=inputs,
-        labels=labels,
+        # an adapter brings its own vocabulary
+        labels=token_labels(tokenizer, int(model.config.vocab_size), blank),
         blank=blank,
-        geometry=_geometry_of(config, inputs, window_s, context_s),
+        geometry=geometry_of(model, inputs, window_s=window_s, context_s=context_s),
         device=where,
         dtype=dtype,
         batch=BatchSize(batch),
     )
-
-
-def _geometry_of(config: Any, inputs: Waveforms | MelFeatures | LogMel, window_s: float, context_s: float) -> Geometry:
-    if hasattr(config, "conv_kernel"):
-        return geometry(list(config.conv_kernel), list(config.conv_stride), window_s=window_s, context_s=context_s)
-    reach = 320 if isinstance(inputs, LogMel) else 560
-    return geometry([reach], [320], window_s=window_s, context_s=context_s)
 
 
 def tokenizer_of(chosen: ModelSet) -> Any:
@@ -209,23 +197,3 @@ def _tokenizer(name: str, revision: str | None, target_language: str | None) -> 
     register()
     target = {"target_lang": target_language} if target_language else {}
     return pretrained(AutoTokenizer, name, WHAT, KIND, revision=revision, **target)
-
-
-def token_labels(tokenizer: Any, size: int) -> tuple[tuple[str, ...], int]:
-    """The text each token stands for, and which token is the blank. Special tokens stand for nothing writable."""
-    vocab = {i: token for token, i in tokenizer.get_vocab().items()}
-    blank = tokenizer.pad_token_id
-    border = getattr(tokenizer, "word_delimiter_token", None)
-    special = {tokenizer.unk_token, tokenizer.bos_token, tokenizer.eos_token} - {None}
-    labels = []
-    for i in range(size):
-        token = vocab.get(i, "")
-        if i == blank:
-            labels.append("")
-        elif token == border or token == " ":
-            labels.append(" ")
-        elif token in special or not token:
-            labels.append(f"{UNWRITABLE}{i}")
-        else:
-            labels.append(token)
-    return tuple(labels), int(blank)

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 
 from tasks.arrays import Array
 from tasks.records import Word
-
-
-@lru_cache(maxsize=16)
-def _ids(labels: tuple[str, ...]) -> dict[str, int]:
-    return {label: i for i, label in enumerate(labels) if label and not label.startswith(UNWRITABLE)}
-
-
-UNWRITABLE = "⁇"  # how the label of a token begins that stands for no text
+from tasks.speech.spelling import Spelling, spell
 
 
 def align(
@@ -30,59 +22,80 @@ def align(
     """Times and confidences of `words` (in order) in `log_probs`, shape (frames, tokens).
 
     A word lasts from the first frame of its first token to the end of the last frame of its last one. Its confidence is
-    the geometric mean of its tokens' best probabilities. Characters that are no token are passed over; words that
-    cannot be placed at all (more tokens than frames) share the time there is, with confidence 0.
+    the geometric mean of its tokens' best probabilities. Where there are several ways to write a word, as with subwords, the
+    likeliest is taken. Characters that are no token are passed over; words that cannot be placed at all (more tokens than frames)
+    share the time there is, with confidence 0.
     """
-    ids = _ids(tuple(labels))
-    border = ids.get(" ")
-    tokens: list[int] = []
-    owner: list[int] = []
-    for number, word in enumerate(words):
-        letters = _tokenise(word, ids)
-        if letters and tokens and border is not None:
-            tokens.append(border)
-            owner.append(-1)
-        tokens += letters
-        owner += [number] * len(letters)
-    states = viterbi(log_probs, np.array(tokens, np.int64), blank) if tokens else None
-    if states is None:
+    spelling = spell(words, tuple(labels))
+    path = best_path(log_probs, spelling, blank) if len(spelling.tokens) else None
+    if path is None:
         return _spread(words, len(log_probs), first_frame, frame_ms)
 
     out: list[Word] = []
-    owners = np.array(owner)
-    at_frame = np.where(states % 2 == 1, owners[np.minimum(states // 2, len(owners) - 1)], -1)
+    at_frame = np.where(path >= 0, spelling.owners[path], -1)
     for number, word in enumerate(words):
         frames = np.flatnonzero(at_frame == number)
         if not len(frames):  # a word without a single known character: where its neighbour ends
             before = out[-1].end_ms if out else round(first_frame * frame_ms)
             out.append(Word(word, before, before, 0.0))
             continue
-        positions = states[frames] // 2
-        scores = log_probs[frames, np.array(tokens)[positions]]
-        best = [scores[positions == p].max() for p in np.unique(positions)]
+        pieces = path[frames]
+        scores = log_probs[frames, spelling.tokens[pieces]]
+        best = [scores[pieces == piece].max() for piece in np.unique(pieces)]
         start, end = first_frame + int(frames[0]), first_frame + int(frames[-1]) + 1
         out.append(Word(word, round(start * frame_ms), round(end * frame_ms), round(float(np.exp(np.mean(best))), 4)))
-    return out
-
-
-def _tokenise(word: str, ids: dict[str, int]) -> list[int]:
-    """Longest token first, for alphabets with tokens of several characters."""
-    longest = max(map(len, ids), default=1)
-    out, i = [], 0
-    while i < len(word):
-        for n in range(min(longest, len(word) - i), 0, -1):
-            if (token := ids.get(word[i : i + n])) is not None:
-                out.append(token)
-                i += n
-                break
-        else:
-            i += 1
     return out
 
 
 def _spread(words: Sequence[str], frames: int, first_frame: int, frame_ms: float) -> list[Word]:
     edges = [round((first_frame + frames * i / max(1, len(words))) * frame_ms) for i in range(len(words) + 1)]
     return [Word(word, edges[i], edges[i + 1], 0.0) for i, word in enumerate(words)]
+
+
+def best_path(log_probs: Array, spelling: Spelling, blank: int) -> Array | None:
+    """The piece of the spelling that each frame says on the best path, -1 the blank; None where there are too few frames."""
+    if not spelling.is_chain:
+        return _best_of_many(log_probs, spelling, blank)
+    states = viterbi(log_probs, spelling.tokens, blank)
+    return None if states is None else np.where(states % 2 == 1, states // 2, -1)
+
+
+def _best_of_many(log_probs: Array, spelling: Spelling, blank: int) -> Array | None:
+    """As `viterbi`, where several pieces may lead on from a place in the text.
+
+    The states are the pieces, and a blank at each place. A piece follows the blank at its own place, or a piece that ends there
+    and is another token.
+    """
+    pieces, frames = len(spelling.tokens), len(log_probs)
+    states = pieces + spelling.places
+    before: list[list[int]] = [[state] for state in range(states)]
+    ending: list[list[int]] = [[] for _ in range(spelling.places)]
+    for piece, end in enumerate(spelling.ends.tolist()):
+        ending[end].append(piece)
+        before[pieces + end].append(piece)
+    for piece, start in enumerate(spelling.starts.tolist()):
+        token = spelling.tokens[piece]
+        before[piece] += [pieces + start, *(other for other in ending[start] if spelling.tokens[other] != token)]
+    most = max(map(len, before))
+    # One state more stands for those that are missing: it is minus infinity throughout.
+    previous = np.array([row + [states] * (most - len(row)) for row in before])
+    symbols = np.concatenate((spelling.tokens, np.full(spelling.places, blank)))
+    best = np.full((frames, states + 1), -np.inf, np.float32)
+    begins = np.concatenate((spelling.starts == 0, np.arange(spelling.places) == 0))
+    best[0, :-1][begins] = log_probs[0, symbols[begins]]
+    for t in range(1, frames):
+        best[t, :-1] = best[t - 1][previous].max(axis=1) + log_probs[t, symbols]
+    last = spelling.places - 1
+    ends = np.flatnonzero(np.concatenate((spelling.ends == last, np.arange(spelling.places) == last)))
+    state = int(ends[best[-1, ends].argmax()])
+    if not np.isfinite(best[-1, state]):
+        return None
+    path = np.empty(frames, np.int64)
+    for t in range(frames - 1, -1, -1):
+        path[t] = state
+        if t:
+            state = int(previous[state][best[t - 1, previous[state]].argmax()])
+    return np.where(path < pieces, path, -1)
 
 
 def viterbi(log_probs: Array, tokens: Array, blank: int) -> Array | None:

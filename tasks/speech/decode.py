@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,8 @@ import numpy as np
 
 from tasks.arrays import Array
 from tasks.records import Word
-from tasks.speech.align import UNWRITABLE, align
+from tasks.speech.align import align
+from tasks.speech.labels import are_subwords, case_of, text_of
 from tasks.speech.spec import DecoderSpec
 
 SURE_BLANK = float(np.log(0.99))
@@ -115,7 +116,7 @@ def build_decoder(spec: DecoderSpec) -> Any:
         language_model = copy.copy(loaded)
         language_model.alpha, language_model.beta = spec.lm_weight, spec.word_bonus
     with contextlib.redirect_stderr(None):
-        return BeamSearchDecoderCTC(Alphabet.build_alphabet(list(spec.labels)), language_model)
+        return BeamSearchDecoderCTC(Alphabet(list(spec.labels), are_subwords(spec.labels)), language_model)
 
 
 @cache
@@ -137,16 +138,23 @@ def _loaded(path: str, unigrams: str | None, unknown_score: float, score_boundar
 def decode_utterance(spec: DecoderSpec, utterance: Utterance, frame_ms: float) -> list[Word]:
     """Words of one utterance with their times in the file."""
     decoder = build_decoder(spec)
+    written = _as_written(spec.labels)
     beams = decoder.decode_beams(
         penalised(without_sure_blanks(utterance.log_probs, spec.blank), spec.blank, spec.blank_penalty),
         beam_width=spec.beam_width,
         beam_prune_logp=spec.beam_prune_logp,
         token_min_logp=spec.token_min_logp,
-        hotwords=list(spec.hot_words) or None,
+        hotwords=[written(word) for word in spec.hot_words] or None,
         hotword_weight=spec.hot_word_weight,
     )
     text = beams[0].text if hasattr(beams[0], "text") else beams[0][0]
     return align(text.split(), utterance.log_probs, spec.labels, spec.blank, utterance.first_frame, frame_ms)
+
+
+@cache
+def _as_written(labels: tuple[str, ...]) -> Callable[[str], str]:
+    """What brings a word into the case of the labels."""
+    return case_of(labels) or str
 
 
 def without_sure_blanks(log_probs: Array, blank: int, sure: float = SURE_BLANK) -> Array:
@@ -180,5 +188,4 @@ def greedy_words(utterance: Utterance, labels: Sequence[str], blank: int, frame_
     """Words without any search: the best token of each frame, repeats collapsed."""
     best = utterance.log_probs.argmax(axis=1)
     tokens = [int(t) for i, t in enumerate(best) if t != blank and (i == 0 or t != best[i - 1])]
-    text = "".join(labels[t] for t in tokens if not labels[t].startswith(UNWRITABLE))
-    return align(text.split(), utterance.log_probs, labels, blank, utterance.first_frame, frame_ms)
+    return align(text_of(labels, tokens).split(), utterance.log_probs, labels, blank, utterance.first_frame, frame_ms)

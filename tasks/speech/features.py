@@ -1,11 +1,12 @@
 """What a model is given of a stretch of audio: samples, or mel features; normalised once over the whole file.
 
-A model that normalises each input would hear the same word differently in every window it falls into.
+A model that normalises each input would hear the same word differently in every window it falls into. Mel features of windows
+are those that the whole file would have there: tasks/speech/mel.py has the families that pad what they are given.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,6 +17,17 @@ SAMPLE_RATE = 16_000
 CHUNK_S = 60
 
 
+class Inputs(Protocol):
+    """What a model takes. `unit` is the samples from one input to the next, `reach` the samples that make the first."""
+
+    unit: int
+    reach: int
+
+    def window(self, audio: Audio, start: int, samples: int) -> Array:
+        """The inputs of `samples` samples from `start` on, a multiple of `unit`: (inputs,) or (inputs, features), float32."""
+        ...
+
+
 def read_window(audio: Audio, start: int, samples: int) -> Array:
     """Samples `start` to `start + samples` of a scratch file, float32 in -1 to 1."""
     pcm = np.fromfile(audio.path, np.int16, count=samples, offset=start * 2)
@@ -24,6 +36,8 @@ def read_window(audio: Audio, start: int, samples: int) -> Array:
 
 class Waveforms:
     """For models on samples (wav2vec2, HuBERT, WavLM, ...): zero mean and unit variance over the file where they want it."""
+
+    unit = reach = 1
 
     def __init__(self, normalises: bool) -> None:
         self.normalises = normalises
@@ -36,11 +50,29 @@ class Waveforms:
         return wave
 
 
-class MelFeatures:
-    """For models on log-mel features (Wav2Vec2-BERT): each mel bin to zero mean and unit variance over the file.
+class Unpadded:
+    """For LASR: log-mel frames of 25 ms every 10 ms, not normalised; the extractor pads nothing."""
+
+    unit, reach = 160, 400
+
+    def __init__(self, extractor: Any) -> None:
+        self.extractor = extractor
+        self.unit, self.reach = int(extractor.hop_length), int(extractor.win_length)
+
+    def window(self, audio: Audio, start: int, samples: int) -> Array:
+        """Shape (frames, bins), float32."""
+        made = self.extractor(read_window(audio, start, samples), sampling_rate=SAMPLE_RATE, return_tensors="np")
+        features: Array = made["input_features"][0].astype(np.float32)
+        return features
+
+
+class Stacked:
+    """For Wav2Vec2-BERT: each mel bin to zero mean and unit variance over the file.
 
     The extractor computes 25 ms frames every 10 ms and stacks two of them: 560 samples for the first, 320 for each more.
     """
+
+    unit, reach = 320, 560
 
     def __init__(self, extractor: Any) -> None:
         self.extractor = extractor
@@ -62,56 +94,36 @@ class MelFeatures:
     def _of(self, audio: Audio) -> tuple[Array, Array]:
         """Mean and deviation of every bin, from one pass over the file; windows of a file come one after the other."""
         if self._statistics is None or self._statistics[0] != audio:
-            total = square = np.zeros(0)
-            count = 0
+            moments = Moments()
             size = CHUNK_S * SAMPLE_RATE
-            for start in range(0, max(1, audio.samples - 560), size):
-                wave = read_window(audio, start, min(size + 240, audio.samples - start))
-                if len(wave) < 560:
+            for start in range(0, max(1, audio.samples - self.reach), size):
+                wave = read_window(audio, start, min(size + self.reach - self.unit, audio.samples - start))
+                if len(wave) < self.reach:
                     break
                 raw = self._raw(wave)
-                bins = raw.reshape(len(raw) * self.stacked, -1).astype(np.float64)
-                total = bins.sum(0) + (total if count else 0)
-                square = (bins**2).sum(0) + (square if count else 0)
-                count += len(bins)
-            mean = total / count
-            deviation = np.sqrt(np.maximum(square - count * mean**2, 0) / max(1, count - 1) + 1e-7)
-            tiled = (
-                np.tile(mean, self.stacked).astype(np.float32),
-                np.tile(deviation, self.stacked).astype(np.float32),
-            )
-            self._statistics = (audio, *tiled)
+                moments.add(raw.reshape(len(raw) * self.stacked, -1))
+            mean, deviation = moments.of_bins(epsilon_in_root=1e-7)
+            self._statistics = (audio, np.tile(mean, self.stacked), np.tile(deviation, self.stacked))
         return self._statistics[1], self._statistics[2]
 
 
-class LogMel:
-    """For Whisper's encoder: log-mel frames, cut so far below the loudest moment of the file (`LogMelExtractor`)."""
+class Moments:
+    """Mean and deviation of each bin over frames that come piece by piece."""
 
-    def __init__(self, extractor: Any) -> None:
-        self.extractor = extractor
-        self._loudest: tuple[Audio, float] | None = None
+    def __init__(self) -> None:
+        self.count = 0
+        self.total: Array = np.zeros(1)
+        self.square: Array = np.zeros(1)
 
-    def window(self, audio: Audio, start: int, samples: int) -> Array:
-        """Shape (frames, bins), float32: those that the whole file would have there."""
-        loudest = self._of(audio)
-        scaled: Array = self.extractor.scaled(self._power(audio, start, samples), loudest)
-        return scaled
+    def add(self, frames: Array) -> None:
+        """(frames, bins)"""
+        bins = frames.astype(np.float64)
+        self.count += len(bins)
+        self.total = self.total + bins.sum(0)
+        self.square = self.square + (bins**2).sum(0)
 
-    def _power(self, audio: Audio, start: int, samples: int) -> Array:
-        half = self.extractor.n_fft // 2
-        first, last = max(0, start - half), min(audio.samples, start + samples + half)
-        wave = read_window(audio, first, last - first)
-        missing = (first - (start - half), start + samples + half - last)
-        if any(missing):  # at the ends of the file it is mirrored
-            wave = np.pad(wave, missing, mode="reflect")
-        power: Array = self.extractor.power(wave, whole=False)
-        return power
-
-    def _of(self, audio: Audio) -> float:
-        """The loudest moment of the file, from one pass over it; windows of a file come one after the other."""
-        if self._loudest is None or self._loudest[0] != audio:
-            size, hop = CHUNK_S * SAMPLE_RATE, self.extractor.hop_length
-            starts = range(0, audio.samples - hop + 1, size)
-            found = (self._power(audio, at, min(size, (audio.samples - at) // hop * hop)) for at in starts)
-            self._loudest = (audio, max(float(power.max()) for power in found))
-        return self._loudest[1]
+    def of_bins(self, *, epsilon_in_root: float = 0.0) -> tuple[Array, Array]:
+        """Mean and deviation (of one frame fewer than there are), each (bins,) float32."""
+        mean = self.total / max(1, self.count)
+        variance = np.maximum(self.square - self.count * mean**2, 0) / max(1, self.count - 1)
+        return mean.astype(np.float32), np.sqrt(variance + epsilon_in_root).astype(np.float32)

@@ -10,6 +10,8 @@ import kenlm
 from pyctcdecode.constants import AVG_TOKEN_LEN, LOG_BASE_CHANGE_FACTOR
 from pyctcdecode.language_model import LanguageModel, load_unigram_set_from_arpa
 
+from tasks.speech.labels import case_of
+
 
 class KnownWords(LanguageModel):  # type: ignore[misc]  # pyctcdecode has no types
     """A language model for which no word is no word.
@@ -19,22 +21,24 @@ class KnownWords(LanguageModel):  # type: ignore[misc]  # pyctcdecode has no typ
     that the beam loses to one whose last letter is missing ("five two sen"). Here it costs the end of the sentence only.
 
     Whether letters begin a word is asked of a sorted list: pyctcdecode's tree of all letters takes most of the time that a
-    search process needs to start, and longer for each question.
+    search process needs to start, and longer for each question. Words are asked for in the case that the language model has.
     """
 
     def __init__(self, model: kenlm.Model, unigrams: Iterable[str] | None, **weights: Any) -> None:
         super().__init__(model, None, **weights)
         self._unigram_set = {word for word in unigrams or () if word in model}
         self._sorted = sorted(self._unigram_set)
+        self._as_written = case_of(self._sorted) or str
 
     def score_partial_token(self, partial_token: str) -> float:
-        at = bisect_left(self._sorted, partial_token)
-        if at < len(self._sorted) and self._sorted[at].startswith(partial_token):
+        begun = self._as_written(partial_token.lstrip())  # a border of its own is a space
+        at = bisect_left(self._sorted, begun)
+        if at < len(self._sorted) and self._sorted[at].startswith(begun):
             return 0.0
         return self.unk_score_offset * max(1.0, len(partial_token) / AVG_TOKEN_LEN)  # type: ignore[no-any-return]
 
     def score(self, prev_state: Any, word: str, is_last_word: bool = False) -> tuple[float, Any]:
-        if word:
+        if word := self._as_written(word.strip()):
             scored: tuple[float, Any] = super().score(prev_state, word, is_last_word=is_last_word)
             return scored
         end = self._get_raw_end_score(prev_state) if is_last_word else 0.0

@@ -6,7 +6,8 @@ length need none: a window's emissions depend on its own audio alone, whatever e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,16 +36,29 @@ class Geometry:
         return self.stride * (frames - 1) + self.receptive
 
 
-def geometry(
-    kernels: list[int], strides: list[int], *, window_s: float, context_s: float, rate: int = 16_000
+def asked_geometry(
+    frames: Callable[[int], int], *, unit: int, reach: int, window_s: float, context_s: float, rate: int = 16_000
 ) -> Geometry:
-    """The geometry of a stack of convolutions without padding."""
-    stride, receptive = 1, 1
-    for kernel, step in zip(kernels, strides, strict=True):
-        receptive += (kernel - 1) * stride
-        stride *= step
-    window, context = round(window_s * rate / stride), round(context_s * rate / stride)
-    return Geometry(stride, receptive, window, min(context, (window - 1) // 3))
+    """The geometry of a model that says how many `frames` it makes of so many inputs; `unit` and `reach` as in `Inputs`.
+
+    A model that pads its inputs makes a frame of the first of them. No frame is taken here that lacks inputs, so that the end of
+    a file may be shorter by less than a frame.
+
+    Raises:
+        ValueError: its frames do not come after one and the same number of inputs each.
+    """
+    period = 64 if unit > 1 else 12_800  # a multiple of every stride there is
+    long = 2 * period
+    most = frames(long)
+    stride, left = divmod(period, max(1, frames(long + period) - most))
+    least = bisect_left(range(long + 1), most, lo=long - 2 * stride, key=frames)
+    first = least - stride * (most - 1)
+    if left or first < 1 or frames(long + stride) != most + 1:
+        raise ValueError(f"{most} frames of {long} inputs, {frames(long + period)} of {long + period}")
+    samples = unit * stride
+    receptive = max(samples, unit * (first - 1) + reach)
+    window, context = round(window_s * rate / samples), round(context_s * rate / samples)
+    return Geometry(samples, receptive, window, min(context, (window - 1) // 3))
 
 
 def window_starts(samples: int, g: Geometry) -> list[int]:

@@ -52,7 +52,9 @@ def test_all_who_share_may_be_forgotten_together_and_one_of_them_alone(archive):
     assert archive.rows("SELECT count(*) FROM _words") == archive.rows("SELECT count(*) FROM vocabulary") == [(0,)]
 
 
-@pytest.mark.parametrize("writes", [1, 2, 5, 6])
+@pytest.mark.parametrize(
+    "writes", [1, pytest.param(2, marks=pytest.mark.long), 5, pytest.param(6, marks=pytest.mark.long)]
+)
 def test_handing_over_can_be_killed_before_each_write(archive, monkeypatch, writes):
     """The bare row, the first and the last of four tables, and the runs."""
     archive.copy("first.mp4", "second.mp4")

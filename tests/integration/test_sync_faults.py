@@ -201,8 +201,14 @@ def test_an_index_that_somebody_deletes_is_made_anew_and_never_by_chance(when, b
 # -- killed -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("bulk", [1, 4, 9])
-@pytest.mark.parametrize("rebuilding", [False, True])
+@pytest.mark.parametrize(
+    ("bulk", "rebuilding"),
+    [
+        (1, True),
+        (4, False),
+        *(pytest.param(n, b, marks=pytest.mark.long) for n, b in [(1, False), (4, True), (9, False), (9, True)]),
+    ],
+)
 def test_a_sync_that_is_killed_is_simply_run_again(bulk, rebuilding, begun, lake, settings, syncer, proxy, tmp_path):
     reached = threading.Event()
 

@@ -280,7 +280,7 @@ def test_log_mel_energies_follow_the_pitch_and_not_the_channel():
 
 def test_a_model_from_nothing_learns_twelve_clips(corpus, tmp_path):
     options = TrainingOptions(
-        learning_rate=2e-3, warmup_steps=10, max_steps=60, batch_s=40.0, validate_every=30, decay_steps=0,
+        learning_rate=2e-3, warmup_steps=10, max_steps=30, batch_s=40.0, validate_every=15, decay_steps=0,
         intermediate_ctc=0.3, augmentation=None,
     )  # fmt: skip
     summary = fit(Source(corpus), tmp_path, base="scratch", options=options, validation=corpus, shape=Shape(128, 2, 20))

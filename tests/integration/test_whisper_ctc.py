@@ -21,7 +21,7 @@ from tasks.errors import ModelNotAvailable
 from tasks.models.whisper_ctc import LogMelExtractor, WhisperForCTC, from_whisper
 from tasks.records import Audio
 from tasks.speech.acoustic import load_acoustic
-from tasks.speech.features import LogMel
+from tasks.speech.mel import LogMel
 from tasks.training.base_model import load_for_training
 from tasks.training.groups import parameter_groups
 from tasks.training.scratch import letters

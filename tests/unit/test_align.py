@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 from tasks.records import Word
-from tasks.speech.align import align, viterbi
+from tasks.speech.align import align, best_path, viterbi
+from tasks.speech.labels import text_of
+from tasks.speech.spelling import spell
 
 LABELS = ("", " ", "a", "b", "c")
 
@@ -110,9 +114,54 @@ def test_an_alphabet_without_a_word_border_still_has_words():
     assert times(align(["a", "b"], said("-a-b"), labels, 0, 0, 20.0)) == [("a", 20, 40), ("b", 60, 80)]
 
 
-def test_the_longest_token_of_several_letters_is_taken_first():
+@pytest.mark.parametrize(("frames", "expected"), [("-ab----", (20, 60)), ("----c--", (80, 100))])
+def test_of_several_ways_to_write_a_word_the_likeliest_is_taken(frames, expected):
     labels = ("", " ", "a", "b", "ab")
-    assert times(align(["ab"], said("-ab--c-"), labels, 0, 0, 20.0)) == [("ab", 100, 120)]
+    assert times(align(["ab"], said(frames), labels, 0, 0, 20.0)) == [("ab", *expected)]
+
+
+def every_path(log_probs: np.ndarray, words: list[str], labels: tuple[str, ...]) -> float:
+    """The best score of all sequences of frames that say these words, by trying them all."""
+    best = -np.inf
+    for tokens in itertools.product(range(len(labels)), repeat=len(log_probs)):
+        written = [t for i, t in enumerate(tokens) if t and (i == 0 or t != tokens[i - 1])]
+        if text_of(labels, written).split() == words:
+            best = max(best, float(sum(log_probs[i, t] for i, t in enumerate(tokens))))
+    return best
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_best_path_is_the_best_of_all(seed):
+    labels, words = ("", "▁a", "b", "▁ab", "a"), ["ab", "a"]
+    rng = np.random.default_rng(seed)
+    log_probs = np.log(rng.dirichlet(np.ones(len(labels)) * 0.5, 5)).astype(np.float32)
+    spelling = spell(words, labels)
+    assert not spelling.is_chain
+    path = best_path(log_probs, spelling, 0)
+    score = sum(log_probs[i, spelling.tokens[piece] if piece >= 0 else 0] for i, piece in enumerate(path))
+    assert score == pytest.approx(every_path(log_probs, words, labels), abs=1e-4)
+
+
+def test_words_of_subwords_last_from_their_first_piece_to_their_last():
+    labels = ("", "▁the", "▁rat", "es", "▁r", "a", "t")
+    found = align(["the", "rates"], frames_of("-11-2-3-", len(labels)), labels, 0, 10, 80.0)
+    assert times(found) == [("the", 880, 1040), ("rates", 1120, 1360)]
+    assert all(word.confidence > 0.85 for word in found)
+
+
+def test_what_is_said_first_may_lack_its_border():
+    labels = ("", "▁the", "the", "▁end")
+    assert times(align(["the", "end"], frames_of("-2-3", len(labels)), labels, 0, 0, 80.0)) == [
+        ("the", 80, 160), ("end", 240, 320)
+    ]  # fmt: skip
+
+
+def frames_of(text: str, tokens: int, p: float = 0.9) -> np.ndarray:
+    """Log-probs of which frame i says the token whose number stands at i, `-` the blank."""
+    log_probs = np.full((len(text), tokens), np.log((1 - p) / (tokens - 1)), np.float32)
+    for frame, char in enumerate(text):
+        log_probs[frame, 0 if char == "-" else int(char)] = np.log(p)
+    return log_probs
 
 
 @pytest.mark.parametrize("p", [0.5, 0.9, 0.99])

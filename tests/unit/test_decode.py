@@ -20,6 +20,7 @@ from tasks.speech.decode import (
     longest_blank,
     without_sure_blanks,
 )
+from tasks.speech.labels import ALONE
 from tasks.speech.spec import DecoderSpec
 
 LABELS = ("", " ", "a", "b", "c", "⁇5")
@@ -186,6 +187,49 @@ def test_a_hot_word_wins_over_one_that_sounds_alike():
     assert [w.word for w in decode_utterance(DecoderSpec(LABELS, 0), utterance, 20.0)] == ["cab"]
     hot = DecoderSpec(LABELS, 0, hot_words=("cac",))
     assert [w.word for w in decode_utterance(hot, utterance, 20.0)] == ["cac"]
+
+
+SUBWORDS = ("", "▁the", "▁rat", "es", ALONE, "the", "▁bank", "⁇7")
+
+
+def pieces(*tokens: int, p: float = 0.95) -> np.ndarray:
+    """Log-probs of frames that say these tokens of `SUBWORDS`."""
+    log_probs = np.full((len(tokens), len(SUBWORDS)), np.log((1 - p) / (len(SUBWORDS) - 1)), np.float32)
+    log_probs[np.arange(len(tokens)), list(tokens)] = np.log(p)
+    return log_probs
+
+
+def test_subwords_are_words_for_greedy_and_for_the_search():
+    utterance = Utterance(0, pieces(0, 1, 0, 2, 3, 0))
+    expected = [("the", 80, 160), ("rates", 240, 400)]
+    for words in (
+        greedy_words(utterance, SUBWORDS, 0, 80.0),
+        decode_utterance(DecoderSpec(SUBWORDS, 0), utterance, 80.0),
+    ):
+        assert [(word.word, word.start_ms, word.end_ms) for word in words] == expected
+        assert all(word.confidence == pytest.approx(0.95, abs=1e-3) for word in words)
+
+
+def test_a_border_that_is_a_token_of_its_own_tears_no_word_of_another_beam():
+    """pyctcdecode ends the word of whichever beam comes next after one that ends in a border."""
+    log_probs = pieces(2, 5)
+    log_probs[1, [4, 5]] = np.log([0.4, 0.55])
+    words = decode_utterance(DecoderSpec(SUBWORDS, 0), Utterance(0, log_probs), 80.0)
+    assert [word.word for word in words] == ["ratthe"]
+    plain = DecoderSpec(tuple("▁" if label == ALONE else label for label in SUBWORDS), 0)
+    torn = build_decoder(plain).decode_beams(log_probs)[0]
+    assert torn[0] == "rat the", "where this fails, pyctcdecode does it right and ALONE can go"
+    apart = decode_utterance(DecoderSpec(SUBWORDS, 0), Utterance(0, pieces(2, 3, 4, 5)), 80.0)
+    assert [word.word for word in apart] == ["rates", "the"]
+
+
+def test_a_hot_word_of_subwords_wins_in_any_case():
+    log_probs = pieces(1, 0, 2, 3)
+    log_probs[2, [2, 6]] = np.log([0.5, 0.4])
+    log_probs[3, [3, 0]] = np.log([0.5, 0.4])
+    assert [w.word for w in decode_utterance(DecoderSpec(SUBWORDS, 0), Utterance(0, log_probs), 80.0)][1] == "rates"
+    hot = DecoderSpec(SUBWORDS, 0, hot_words=("BANK",))
+    assert [w.word for w in decode_utterance(hot, Utterance(0, log_probs), 80.0)][1] == "bank"
 
 
 def test_several_utterances_come_back_in_their_order():

@@ -71,6 +71,17 @@ def test_the_beginning_of_a_word_costs_what_it_costs_in_pyctcdecode():
     assert own._unigram_set == stock._unigram_set
 
 
+def test_capitals_are_asked_for_as_the_language_model_writes_them():
+    shouted = ("", " ", *string.ascii_uppercase, "'")
+    spec = replace(SPEC, labels=shouted)
+    for text, log_probs in ENDS.items():
+        assert searched(log_probs, spec) == text.upper()
+    lower, upper = (
+        open_language_model(SPEC.language_model, ["no"], weight=0.7, word_bonus=1.0, unknown_score=-10.0) for _ in "ab"
+    )
+    assert lower.score(lower.get_start_state(), "no")[0] == upper.score(upper.get_start_state(), " NO")[0]
+
+
 def test_the_end_costs_the_same_by_either_way():
     """`no` as the last word, or `no`, a space, and the end."""
     model = open_language_model(SPEC.language_model, ["no"], weight=0.7, word_bonus=1.0, unknown_score=-10.0)

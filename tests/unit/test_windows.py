@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tasks.speech.windows import Geometry, geometry, seam, stitch, window_starts
+from tasks.speech.windows import Geometry, asked_geometry, seam, stitch, window_starts
 
 KERNELS = [10, 3, 3, 3, 3, 2, 2]
 STRIDES = [5, 2, 2, 2, 2, 2, 2]
@@ -39,18 +39,32 @@ def joined(log_probs: np.ndarray, g: Geometry) -> list[int]:
     return np.concatenate(list(pieces))[:, 1].astype(int).tolist()
 
 
+def convolved(count: int) -> int:
+    """Frames of wav2vec2's convolutions, which pad nothing."""
+    for kernel, stride in zip(KERNELS, STRIDES, strict=True):
+        count = (count - kernel) // stride + 1
+    return count
+
+
 def test_wav2vec2_base_makes_a_frame_of_400_samples_every_320():
-    g = geometry(KERNELS, STRIDES, window_s=20.0, context_s=2.0)
-    assert g == BASE
+    assert asked_geometry(convolved, unit=1, reach=1, window_s=20.0, context_s=2.0) == BASE
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4, 8])
+def test_a_model_on_features_says_how_many_it_takes_for_a_frame(stride: int):
+    padded = asked_geometry(lambda n: -(-n // stride), unit=160, reach=400, window_s=20.0, context_s=2.0)
+    assert (padded.stride, padded.receptive) == (160 * stride, max(160 * stride, 400))
+    bare = asked_geometry(lambda n: (n - 13) // stride + 1, unit=160, reach=400, window_s=20.0, context_s=2.0)
+    assert (bare.stride, bare.receptive) == (160 * stride, 160 * 12 + 400)
 
 
 def test_a_context_longer_than_a_third_of_the_window_is_shortened():
-    assert geometry(KERNELS, STRIDES, window_s=1.0, context_s=2.0).context == 16
+    assert asked_geometry(convolved, unit=1, reach=1, window_s=1.0, context_s=2.0).context == 16
 
 
-def test_kernels_and_strides_of_different_number_are_refused():
-    with pytest.raises(ValueError, match="zip"):
-        geometry(KERNELS, STRIDES[:-1], window_s=20.0, context_s=2.0)
+def test_frames_at_unequal_distances_are_refused():
+    with pytest.raises(ValueError, match="frames of"):
+        asked_geometry(lambda n: n * 3 // 1000, unit=1, reach=1, window_s=20.0, context_s=2.0)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from tasks.settings import Settings
 from tasks.sources.bucket import Bucket
 from tasks.sources.metadata import make_metadata
 from tasks.speech.pool import DecoderPool
-from tasks.stages.words.search import pool_of
+from tasks.stages.words.search import pool_of, require_writable
 
 log = logging.getLogger("nightscribe")
 
@@ -160,6 +160,14 @@ class Pipeline:
             if self._pool is None:
                 self._pool = pool_of(self.models, self.settings, self.acoustic)
             return self._pool
+
+    def require_models(self) -> None:
+        """Load the acoustic model, before any video is touched.
+
+        Raises:
+            ModelNotAvailable: it is not here, is none that can be used, or cannot write the language model's words.
+        """
+        require_writable(self.models, self.acoustic)
 
     def warm_up(self) -> None:
         """Load the acoustic model and start the decoders now. What is wrong with them is said where they are needed."""
