@@ -17,7 +17,7 @@ from tasks.models.load import BatchSize, choose_device, choose_dtype, loaded_onc
 from tasks.records import Audio
 from tasks.speech.attention import speed_up
 from tasks.speech.decode import UtteranceSplitter
-from tasks.speech.families import find_blank, geometry_of, inputs_of
+from tasks.speech.families import find_blank, geometry_of, inputs_of, require_head, require_trained_head
 from tasks.speech.features import Inputs
 from tasks.speech.labels import UNWRITABLE, token_labels
 from tasks.speech.windows import Geometry, stitch, window_starts
@@ -148,7 +148,7 @@ def _load(
     batch: int | None,
     target_language: str | None,
 ) -> AcousticModel:
-    from transformers import AutoModelForCTC
+    from transformers import AutoConfig, AutoModelForCTC
 
     from tasks.models.whisper_ctc import register
 
@@ -156,10 +156,13 @@ def _load(
     where = torch.device(choose_device(device))
     dtype = choose_dtype(precision, where)
     adapter = {"target_lang": target_language, "ignore_mismatched_sizes": True} if target_language else {}
+    require_head(pretrained(AutoConfig, name, WHAT, KIND, revision=revision), name)
     tokenizer = _tokenizer(name, revision, target_language)
-    loaded = pretrained(
-        AutoModelForCTC, name, WHAT, KIND, revision=revision, use_safetensors=True, dtype=torch.float32, **adapter
-    )
+    loaded, found = pretrained(
+        AutoModelForCTC, name, WHAT, KIND, revision=revision, use_safetensors=True, dtype=torch.float32,
+        output_loading_info=True, **adapter,
+    )  # fmt: skip
+    require_trained_head(found["missing_keys"], name)
     model = loaded.to(where, dtype).eval()
     speed_up(model, where, dtype)
     inputs = inputs_of(model, name, revision)

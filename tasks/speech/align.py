@@ -52,15 +52,18 @@ def _spread(words: Sequence[str], frames: int, first_frame: int, frame_ms: float
     return [Word(word, edges[i], edges[i + 1], 0.0) for i, word in enumerate(words)]
 
 
-def best_path(log_probs: Array, spelling: Spelling, blank: int) -> Array | None:
-    """The piece of the spelling that each frame says on the best path, -1 the blank; None where there are too few frames."""
+def best_path(log_probs: Array, spelling: Spelling, blank: int, near: Array | None = None) -> Array | None:
+    """The piece of the spelling that each frame says on the best path, -1 the blank; None where there is no such path.
+
+    `near`, bool of shape (frames, pieces), says which frames a piece may be said in.
+    """
     if not spelling.is_chain:
-        return _best_of_many(log_probs, spelling, blank)
-    states = viterbi(log_probs, spelling.tokens, blank)
+        return _best_of_many(log_probs, spelling, blank, near)
+    states = viterbi(log_probs, spelling.tokens, blank, near)
     return None if states is None else np.where(states % 2 == 1, states // 2, -1)
 
 
-def _best_of_many(log_probs: Array, spelling: Spelling, blank: int) -> Array | None:
+def _best_of_many(log_probs: Array, spelling: Spelling, blank: int, near: Array | None) -> Array | None:
     """As `viterbi`, where several pieces may lead on from a place in the text.
 
     The states are the pieces, and a blank at each place. A piece follows the blank at its own place, or a piece that ends there
@@ -80,11 +83,14 @@ def _best_of_many(log_probs: Array, spelling: Spelling, blank: int) -> Array | N
     # One state more stands for those that are missing: it is minus infinity throughout.
     previous = np.array([row + [states] * (most - len(row)) for row in before])
     symbols = np.concatenate((spelling.tokens, np.full(spelling.places, blank)))
+    scores = log_probs[:, symbols].astype(np.float32)
+    if near is not None:
+        scores[:, :pieces][~near] = -np.inf
     best = np.full((frames, states + 1), -np.inf, np.float32)
     begins = np.concatenate((spelling.starts == 0, np.arange(spelling.places) == 0))
-    best[0, :-1][begins] = log_probs[0, symbols[begins]]
+    best[0, :-1][begins] = scores[0, begins]
     for t in range(1, frames):
-        best[t, :-1] = best[t - 1][previous].max(axis=1) + log_probs[t, symbols]
+        best[t, :-1] = best[t - 1][previous].max(axis=1) + scores[t]
     last = spelling.places - 1
     ends = np.flatnonzero(np.concatenate((spelling.ends == last, np.arange(spelling.places) == last)))
     state = int(ends[best[-1, ends].argmax()])
@@ -98,10 +104,10 @@ def _best_of_many(log_probs: Array, spelling: Spelling, blank: int) -> Array | N
     return np.where(path < pieces, path, -1)
 
 
-def viterbi(log_probs: Array, tokens: Array, blank: int) -> Array | None:
+def viterbi(log_probs: Array, tokens: Array, blank: int, near: Array | None = None) -> Array | None:
     """Best state of each frame among blank, token 0, blank, token 1, ..., blank (Graves et al. 2006, section 4.1).
 
-    Odd states are tokens: state 2i + 1 is token i. None when there are too few frames.
+    Odd states are tokens: state 2i + 1 is token i. None when there are too few frames, or none that may say a token (`near`).
     """
     frames, n = len(log_probs), 2 * len(tokens) + 1
     repeats = int((tokens[1:] == tokens[:-1]).sum())
@@ -110,6 +116,8 @@ def viterbi(log_probs: Array, tokens: Array, blank: int) -> Array | None:
     symbols = np.full(n, blank)
     symbols[1::2] = tokens
     scores = log_probs[:, symbols].astype(np.float32)
+    if near is not None:
+        scores[:, 1::2][~near] = -np.inf
     # A token may follow the one before it without a blank in between, unless it is the same.
     skip = np.full(n, -np.inf, np.float32)
     skip[3::2] = np.where(tokens[1:] != tokens[:-1], 0.0, -np.inf)
@@ -125,6 +133,8 @@ def viterbi(log_probs: Array, tokens: Array, blank: int) -> Array | None:
         np.maximum(now, skipped, out=now)
         now += scores[t]
     last = best[-1, 2:]
+    if not np.isfinite(last[-2:]).any():
+        return None
     state = n - 1 if n < 2 or last[n - 1] >= last[n - 2] else n - 2
     path = np.zeros(frames, np.int64)
     path[-1] = state

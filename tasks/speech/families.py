@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import tempfile
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,39 @@ from tasks.speech.features import SAMPLE_RATE, Inputs, Stacked, Unpadded, Wavefo
 from tasks.speech.windows import Geometry, asked_geometry
 
 WHAT, KIND = "acoustic model", "a CTC model"
+HEADS = ("lm_head", "ctc_head")
 OTHER = "Choose another model: nightscribe models list."
+
+
+def require_head(config: Any, name: str) -> None:
+    """
+    Raises:
+        ModelNotAvailable: the model is of a class that has no CTC head.
+    """
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CTC_MAPPING
+
+    if type(config) in MODEL_FOR_CTC_MAPPING:
+        return
+    raise ModelNotAvailable(
+        f"The acoustic model {name} is not a CTC model: {config.model_type} has no head for that.",
+        next=_give_it_letters(name) if config.model_type == "whisper" else OTHER,
+    )
+
+
+def require_trained_head(missing: Collection[str], name: str) -> None:
+    """
+    Raises:
+        ModelNotAvailable: among the weights that are `missing` from the folder are those of the last layer.
+    """
+    if any(key.startswith(HEADS) for key in missing):
+        raise ModelNotAvailable(
+            f"The acoustic model {name} was never trained to write: it has no weights for its last layer.",
+            next=_give_it_letters(name),
+        )
+
+
+def _give_it_letters(name: str) -> str:
+    return f"Train it on clips with their texts: nightscribe train asr clips.tsv --base {name} --out models/ours"
 
 
 def inputs_of(model: Any, name: str, revision: str | None) -> Inputs:

@@ -74,6 +74,30 @@ def test_words_times_search_and_subtitles(name: str, truth: Truth, model_of: Cal
     assert " ".join(text.replace("\n", " ") for text, _ in cues) == " ".join(word.word for word in truth.words)
 
 
+def test_a_second_model_times_the_words_of_one_with_long_frames(truth, model_of, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(model_of("parakeet_ctc"), folder)
+    bucket = tmp_path / "bucket"
+    bucket.mkdir()
+    shutil.copy(truth.path, bucket / "clip.wav")
+    off = {}
+    for name in ("coarse", "fine"):
+        if name == "fine":
+            shutil.copytree(model_of("wav2vec2 as omniASR"), folder / "timing")
+        with session_on(bucket, tmp_path / name, models=str(folder), precision="fp32") as session:
+            work_through(session)
+        rows = (
+            connect(Lake(str(tmp_path / name / "lake")))
+            .execute("SELECT word, start_ms, end_ms FROM words ORDER BY word_no")
+            .fetchall()
+        )
+        assert [row[0] for row in rows] == [word.word for word in truth.words]
+        assert all(start < end for _, start, end in rows)
+        off[name] = [abs(start - word.start_ms) for (_, start, _), word in zip(rows, truth.words, strict=True)]
+    assert max(off["fine"]) <= 20, "a frame of the second model"
+    assert sum(off["fine"]) < sum(off["coarse"]) / 2
+
+
 def emissions(folder: Path, truth: Truth, batch: int) -> np.ndarray:
     """Of the clip in short windows, so that there are several in a batch."""
     loaded = load_acoustic(str(folder), device="cpu", precision="fp32", window_s=2.0, context_s=0.3, batch=batch)

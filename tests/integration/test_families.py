@@ -109,5 +109,13 @@ def test_a_hub_model_that_is_not_here_says_how_to_fetch_it(monkeypatch):
 
 def test_a_folder_that_holds_no_ctc_model_is_said(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(ModelNotAvailable, match="not in that folder, or is not a CTC model"):
+    with pytest.raises(ModelNotAvailable, match="is not a CTC model: bert has no head for that"):
         load_acoustic(str(tmp_path))
+
+
+def test_a_model_that_was_only_pretrained_is_refused_with_the_command_that_trains_it(tmp_path):
+    folder = make_model(tmp_path / "model", *FAMILIES["hubert"])
+    transformers.HubertModel.from_pretrained(folder).save_pretrained(folder)
+    with pytest.raises(ModelNotAvailable, match="never trained to write") as caught:
+        load_acoustic(folder)
+    assert f"nightscribe train asr clips.tsv --base {folder}" in caught.value.next

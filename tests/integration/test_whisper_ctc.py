@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import wave
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import transformers
+from conftest import command_environment
+from forked import nightscribe
 from sessions import cut
 from test_train_asr import QUICK, Killed, corpus, trainer  # noqa: F401
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
 from data.recipes.whisper_arrays import OF_DECODER, OF_ENCODER, convert, read_arrays
-from tasks.errors import ModelNotAvailable
 from tasks.models.whisper_ctc import LogMelExtractor, WhisperForCTC, from_whisper
 from tasks.records import Audio
 from tasks.speech.acoustic import load_acoustic
@@ -134,6 +135,17 @@ def test_training_is_masked_and_hearing_is_not(whisper, speech):
         assert torch.equal(model(given).logits, model(given).logits)
 
 
+def test_a_whisper_without_letters_is_refused_with_the_command_that_gives_it_some(base, tmp_path):
+    bucket = tmp_path / "bucket"
+    bucket.mkdir()
+    cut(bucket / "one.wav", 3)
+    done = nightscribe("index", bucket, "--models", base, "--json", env=command_environment(tmp_path))
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, error["code"]) == (2, "model_not_available"), done.stderr
+    assert "whisper has no head" in error["message"]
+    assert f"nightscribe train asr clips.tsv --base {base}" in error["next"]
+
+
 def test_a_whisper_gets_letters_and_a_run_that_is_broken_off_ends_as_an_unbroken_one(base, corpus, tmp_path):
     options = replace(QUICK, head_learning_rate=5e-3, layer_decay=0.8, mask_time=0.2)
     summary = trainer(corpus, base, tmp_path / "whole", options).fit()
@@ -210,8 +222,3 @@ def test_arrays_of_another_layout_become_the_same_whisper(whisper, base, tmp_pat
     with pytest.raises(ValueError, match="This is a Transform"):
         read_arrays(data.replace(b"WhisperSpec\0", b"Transform!!\0"))
     assert isinstance(load_for_training(str(tmp_path / "made"))[0], WhisperForCTC)
-
-
-def test_a_folder_of_whisper_is_not_taken_for_a_model_that_writes(base):
-    with pytest.raises(ModelNotAvailable, match="or is not a CTC model"):
-        load_acoustic(str(Path(base)), device="cpu")

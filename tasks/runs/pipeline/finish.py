@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from tasks.errors import DecoderDied, ObjectChanged, Permanent, Transient, Unexpected, translate_errors
-from tasks.records import Outcome, Result, Word
+from tasks.records import Audio, Outcome, Result, Word
 from tasks.runs.pipeline.emissions import compute_emissions, transcribe
 from tasks.runs.pipeline.known import KnownVideo, load_current, made_from
+from tasks.runs.pipeline.lane import lane
 from tasks.runs.pipeline.making import Making
 from tasks.runs.pipeline.prepare import read_next
 from tasks.runs.pipeline.run_stages import run_stages
@@ -21,6 +22,7 @@ from tasks.stages.recipes import beside
 from tasks.stages.registry import STAGES
 from tasks.stages.words.rows import word_rows
 
+NEAR_FRAMES = 2  # of the model that heard a word, within which the one that times it looks
 CLEARLY = 0.8  # of the words of the better of two sounds: one that has more of them is as good
 
 
@@ -124,10 +126,21 @@ def _heard(run: Pipeline, item: PreparedVideo) -> tuple[Word, ...]:
     return words[best]
 
 
+def _timed(run: Pipeline, words: tuple[Word, ...], audio: Audio) -> tuple[Word, ...]:
+    """The words with the times of the set's second model, where it has one."""
+    if not words or run.timing is None:
+        return words
+    from tasks.speech.timing import finer
+
+    with lane(run):
+        return finer(words, audio, run.timing, reach_ms=NEAR_FRAMES * run.acoustic.frame_ms)
+
+
 def _with_words(run: Pipeline, item: PreparedVideo, words: tuple[Word, ...], started: float) -> Result:
     hearing, probed = item.hearings[0], item.probe
     audio = hearing.audio
     assert probed is not None
+    words = _timed(run, words, audio)
     length_ms = audio.end_ms
     if audio.clock != "jumps" and (probed.exact or (length_ms is None and probed.video_stream is not None)):
         length_ms = probed.duration_ms  # a picture may go on after the sound

@@ -139,6 +139,13 @@ class Pipeline:
 
         return acoustic_of(self.models, self.settings)
 
+    @cached_property
+    def timing(self) -> AcousticModel | None:
+        """The model by which words are timed, if the set has one."""
+        from tasks.stages.emissions.runner import timing_of
+
+        return timing_of(self.models, self.settings)
+
     def runner(self, stage: Stage) -> Runner:
         """What makes the rows of a stage, loaded when it is first wanted."""
         with self._lock:
@@ -168,6 +175,7 @@ class Pipeline:
             ModelNotAvailable: it is not here, is none that can be used, or cannot write the language model's words.
         """
         require_writable(self.models, self.acoustic)
+        _ = self.timing
 
     def warm_up(self) -> None:
         """Load the acoustic model and start the decoders now. What is wrong with them is said where they are needed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tasks.models.catalog import ModelSet
+from tasks.models.catalog import ModelRef, ModelSet
 from tasks.settings import Settings
 from tasks.speech.acoustic import AcousticModel, load_acoustic
 from tasks.stages.emissions.options import options
@@ -16,16 +16,30 @@ def acoustic_of(models: ModelSet, settings: Settings) -> AcousticModel:
     Raises:
         ModelNotAvailable: see `load_acoustic`.
     """
+    return _load(models.acoustic, models, settings, target_language=models.target_language)
+
+
+def timing_of(models: ModelSet, settings: Settings) -> AcousticModel | None:
+    """The model by which a set times words, loaded alike; None where it has none.
+
+    Raises:
+        ModelNotAvailable: see `load_acoustic`.
+    """
+    timing = models.ref("timing")
+    return _load(timing, models, settings, target_language=None) if timing else None
+
+
+def _load(model: ModelRef, models: ModelSet, settings: Settings, *, target_language: str | None) -> AcousticModel:
     if settings.torch_threads:
         torch.set_num_threads(settings.torch_threads)
     chosen = options(models, settings)
     return load_acoustic(
-        chosen.model.path,
-        revision=chosen.model.revision,
+        model.path,
+        revision=model.revision,
         device=settings.device,
         precision=settings.precision,
         window_s=chosen.window_s,
         context_s=chosen.context_s,
         batch=settings.model_batch,
-        target_language=chosen.target_language,
+        target_language=target_language,
     )

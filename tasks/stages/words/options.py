@@ -39,9 +39,11 @@ class WordsSettings(StageSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class WordsOptions:
-    """The language model, None for none, and the search; weights that are None are those that the model was tuned to."""
+    """The language model and the model that times words, None for none, and the search; weights that are None are those that
+    the language model was tuned to."""
 
     lm: ModelRef | None
+    timing: ModelRef | None = None
     lm_weight: float | None
     word_bonus: float | None
     blank_penalty: float | None
@@ -66,6 +68,12 @@ class WordsOptions:
             "version": 2,
         }
         later = {"revision": self.lm.revision if self.lm else None, "blank_penalty": self.blank_penalty}
+        if self.timing:
+            later |= {
+                "timing": self.timing.name,
+                "timing_files": self.timing.files,
+                "timing_revision": self.timing.revision,
+            }
         return described | {name: value for name, value in later.items() if value is not None}
 
 
@@ -73,6 +81,7 @@ def options(models: ModelSet, settings: Settings) -> WordsOptions:
     own = settings.of(WordsSettings)
     return WordsOptions(
         lm=models.ref("lm"),
+        timing=models.ref("timing"),
         lm_weight=models.lm_weight if own.lm_weight is None else own.lm_weight,
         word_bonus=models.word_bonus if own.word_bonus is None else own.word_bonus,
         blank_penalty=models.blank_penalty if own.blank_penalty is None else own.blank_penalty,
