@@ -119,10 +119,10 @@ def pieces_of(word: str, writes: str) -> list[str]:
     return list(word.upper() if writes == "capitals" else word)
 
 
-def vocabulary(truth: Truth, writes: str) -> list[str]:
+def vocabulary(words: Sequence[str], writes: str) -> list[str]:
     """The tokens in their order."""
     if writes.startswith("subwords"):
-        pieces = dict.fromkeys(piece for word in truth.words for piece in pieces_of(word.word, writes))
+        pieces = dict.fromkeys(piece for word in words for piece in pieces_of(word, writes))
         letters = [BORDER, *string.ascii_lowercase, *(f"{BORDER}{letter}" for letter in "abc")]
         own = ["<unk>", *dict.fromkeys([*pieces, *letters])]
         return [*own, "<pad>"] if writes.endswith("last") else ["<pad>", *own]
@@ -150,11 +150,9 @@ def save_tokenizer(folder: Path, tokens: list[str], writes: str, model_type: str
     made.save_pretrained(folder)
 
 
-def fitted(folder: Path, kind: Kind, truth: Truth) -> Path:
-    """A folder that `--models` takes."""
-    folder.mkdir(parents=True)
+def small(folder: Path, kind: Kind, tokens: list[str]) -> Any:
+    """A model with random weights; beside it in the folder its tokenizer and the settings of its inputs."""
     torch.manual_seed(1)
-    tokens = vocabulary(truth, kind.writes)
     config = AutoConfig.for_model(
         kind.model_type,
         vocab_size=len(tokens),
@@ -168,6 +166,14 @@ def fitted(folder: Path, kind: Kind, truth: Truth) -> Path:
         (folder / "preprocessor_config.json").write_text(json.dumps({"feature_extractor_type": kind.extractor}))
     else:
         (kind.extractor or (lambda: transformers.Wav2Vec2FeatureExtractor(do_normalize=True)))().save_pretrained(folder)
+    return model
+
+
+def fitted(folder: Path, kind: Kind, truth: Truth) -> Path:
+    """A folder that `--models` takes."""
+    folder.mkdir(parents=True)
+    tokens = vocabulary([word.word for word in truth.words], kind.writes)
+    model = small(folder, kind, tokens)
     inputs = inputs_of(model, str(folder), None)
     geometry = geometry_of(model, inputs, window_s=20.0, context_s=2.0)
     frames = geometry.frames(truth.audio.samples)

@@ -39,7 +39,9 @@ def list_sets(as_json: bool) -> int:
         return 0
     for entry in sets.values():
         parts = ", ".join(model.path for model in entry.models.values())
-        console().print(f"{entry.name:<12}{entry.language:<4}{parts}  ({entry.licence})", markup=False)
+        console().print(f"{entry.name:<16}{entry.language:<4}{parts}  ({entry.licence})", markup=False)
+        if entry.about:
+            console().print(f"{'':<20}{entry.about}", markup=False)
     return 0
 
 

@@ -54,6 +54,7 @@ class ModelSet:
     word_bonus: float | None = None
     blank_penalty: float | None = None
     target_language: str | None = None
+    about: str = ""
 
     def ref(self, role: str) -> ModelRef | None:
         """The model of a role, if the set has one."""

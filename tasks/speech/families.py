@@ -72,14 +72,11 @@ def inputs_of(model: Any, name: str, revision: str | None) -> Inputs:
         raise ModelNotAvailable(
             f"The acoustic model {name} has no settings of its inputs: {first_line(error)}", next=OTHER
         ) from error
-    kind, rate = (
-        settings.get("feature_extractor_type", "Wav2Vec2FeatureExtractor"),
-        settings.get("sampling_rate", SAMPLE_RATE),
-    )
+    kind, rate = settings.get("feature_extractor_type"), settings.get("sampling_rate", SAMPLE_RATE)
     if rate != SAMPLE_RATE:
         raise ModelNotAvailable(f"The acoustic model {name} hears sound at {rate} Hz, not {SAMPLE_RATE}.", next=OTHER)
     if "input_values" in inspect.signature(model.forward).parameters:
-        return Waveforms(bool(settings.get("do_normalize", False)))
+        return Waveforms(bool(settings.get("do_normalize", True)))  # as the extractor's own default is
     if kind == "GraniteSpeech5FeatureExtractor":  # its own code needs torchaudio
         return Granite(settings)
     families: dict[str, Any] = {

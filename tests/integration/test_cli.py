@@ -263,7 +263,7 @@ def test_maintain_checks_the_lake(run, filled):
 def test_models_are_listed(run):
     done = run("models", "list", "--json")
     names = [entry["name"] for entry in json.loads(done.stdout)]
-    assert names[:3] == ["demo", "english", "thesis"]
+    assert names[:3] == ["demo", "english", "parakeet"]
 
 
 def test_a_plan_of_an_empty_bucket_makes_nothing(run, home):

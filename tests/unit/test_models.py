@@ -25,14 +25,16 @@ def made(**options):
 
 def test_the_catalogue_names_the_sets_of_the_documentation():
     sets = read_catalog(CATALOG)
-    assert set(sets) == {"demo", "english", "thesis", "thesis-cv", "persian"}
-    assert sets["english"].acoustic.path == "facebook/wav2vec2-base-960h"
+    assert set(sets) == {"demo", "english", "parakeet", "parakeet-small", "wav2vec2", "thesis", "thesis-cv", "persian"}
+    assert sets["wav2vec2"].acoustic.path == "facebook/wav2vec2-base-960h"
     assert sets["persian"].ref("lm") is None
     assert sets["demo"].acoustic.path.endswith("data/models/asr-demo")
 
 
 def test_an_unknown_set_names_the_known_ones():
-    with pytest.raises(UnknownModelSet, match=r"demo, english, persian, thesis, thesis-cv"):
+    with pytest.raises(
+        UnknownModelSet, match=r"demo, english, parakeet, parakeet-small, persian, thesis, thesis-cv, wav2vec2"
+    ):
         find_set(Settings(catalog=CATALOG, models="nonsense"))
 
 
@@ -66,7 +68,7 @@ def test_each_setting_changes_the_recipes_of_its_stage_and_of_those_after_it():
 
 
 def test_a_language_model_of_the_hub_is_known_by_its_commit():
-    english = read_catalog(CATALOG)["english"]
+    english = read_catalog(CATALOG)["wav2vec2"]
     one, other = (
         recipes(english.with_model("lm", english.ref("lm").path, commit), Settings()) for commit in ("a" * 40, "b" * 40)
     )
@@ -118,7 +120,7 @@ def test_a_model_folder_is_known_by_its_content_and_not_by_its_card(tmp_path):
 def test_a_language_model_that_is_not_here_says_how_to_fetch_it(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelNotAvailable) as caught:
-        language_model(read_catalog(CATALOG)["english"].ref("lm"))
+        language_model(read_catalog(CATALOG)["wav2vec2"].ref("lm"))
     assert caught.value.next == "nightscribe models fetch patrickvonplaten/wav2vec2-base-960h-4-gram"
 
 
