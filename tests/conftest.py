@@ -32,9 +32,9 @@ REPO = Path(__file__).resolve().parent.parent
 BUCKET = REPO / "data" / "bucket"
 TESTDATA = Path(os.environ.get("NIGHTSCRIBE_TESTDATA", REPO.parent / "shared" / "testdata"))
 
-# Two test processes with torch's threads in each: threads that spin while they wait take the processors from one another.
-# Read when torch is imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Two test processes with torch's threads in each take the processors from one another. Read when torch is imported, here and in
+# the commands of tests.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # ELASTICSEARCH_URL says which server the tests take (tests/search_server), and is no archive's.
 os.environ["NIGHTSCRIBE_ELASTICSEARCH_URL"] = ""

@@ -156,6 +156,7 @@ def test_setup_again_changes_nothing_and_scheduled_runs_appear(prefect):
     assert {datetime.fromisoformat(run["expected_start_time"]).strftime("%H:%M") for run in planned} == {"01:00"}
 
 
+@pytest.mark.long
 def test_a_worker_that_died_does_not_cost_the_next_night(prefect, bucket, tmp_path):
     lake = Lake(str(tmp_path / "lake"))
     own = {"NIGHTSCRIBE_BUCKET": str(bucket), "NIGHTSCRIBE_LAKE": lake.uri, "NIGHTSCRIBE_BATCH_VIDEOS": "1"}

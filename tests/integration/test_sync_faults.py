@@ -101,7 +101,7 @@ def test_a_fault_that_passes_is_tried_again_and_nothing_is_lost(fault, begun, la
 # -- faults that stay: the sync says so, and the next one heals ---------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [429, 503, 500, 413])
+@pytest.mark.parametrize("status", [429, 413, *(pytest.param(s, marks=pytest.mark.long) for s in (503, 500))])
 def test_a_server_that_takes_nothing_any_more_ends_the_sync_loudly(status, begun, lake, settings, syncer, proxy):
     proxy.rule = lambda request: Answer(status, {"error": {"type": "no"}}) if request.bulk > 3 else None
     with pytest.raises(SearchUnavailable, match=f"did not take the documents: {status}"):

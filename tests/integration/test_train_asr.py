@@ -295,6 +295,7 @@ def test_a_step_on_clips_as_long_as_those_just_validated(corpus, tmp_path):
     assert run.fit()["steps"] == 2
 
 
+@pytest.mark.long
 def test_two_processes_train_one_model(corpus, base, tmp_path):
     command = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
     command += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "nightscribe", "train", "asr", str(corpus)]

@@ -130,7 +130,6 @@ OFTEN = {
     "plain",
     "late sound, TS",
     "late picture, TS",
-    "joined TS",
     "joined flv, late sound in both parts",
     "ADTS that changes",
 }
