@@ -69,7 +69,8 @@ def check(name: str, as_json: bool) -> int:
     rows = {
         "model": f"{found.model_class}, {found.megabytes:.0f} MB in {found.precision} on {found.device}",
         "input": found.inputs,
-        "frame": f"{found.frame_ms:g} ms",
+        "frame": f"{found.frame_ms:g} ms"
+        + (f"; words are timed in {found.timing_frame_ms:g} ms" if found.timing_frame_ms else ""),
         "vocabulary": f"{found.tokens} tokens, {found.writes}, {found.case} case; the blank is {found.blank}",
         "language model": "none"
         if found.writable is None

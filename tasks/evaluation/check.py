@@ -19,8 +19,9 @@ from tasks.settings import REPO, Settings
 from tasks.speech.acoustic import SAMPLE_RATE, AcousticModel
 from tasks.speech.decode import decode_many, greedy_words
 from tasks.speech.labels import are_subwords, case_of, writes_text
+from tasks.speech.spec import read_words
 from tasks.speech.spelling import writable_share
-from tasks.stages.emissions.runner import acoustic_of
+from tasks.stages.emissions.runner import acoustic_of, timing_of
 from tasks.stages.words.search import spec_of, splitter_of
 from tasks.text.spoken import to_alphabet
 
@@ -39,6 +40,7 @@ class Checked:
     model_class: str = ""
     inputs: str = ""
     frame_ms: float = 0.0
+    timing_frame_ms: float | None = None
     tokens: int = 0
     blank: int = 0
     writes: str = ""
@@ -65,6 +67,8 @@ def check_set(chosen: ModelSet, settings: Settings) -> Checked:
     found = Checked(chosen.name)
     model = acoustic_of(chosen, settings)
     _describe(found, model)
+    timing = timing_of(chosen, settings)
+    found.timing_frame_ms = timing.frame_ms if timing else None
     _check_language_model(found, chosen, model)
     said = _said()
     with tempfile.TemporaryDirectory() as folder:
@@ -103,7 +107,7 @@ def _check_language_model(found: Checked, chosen: ModelSet, model: AcousticModel
     files = language_model(chosen.ref("lm"))
     if files is None or files.unigrams is None:
         return
-    words = [word for word in Path(files.unigrams).read_text(encoding="utf-8").split("\n") if word]
+    words = read_words(files.unigrams)
     found.language_model_words, found.writable = len(words), writable_share(words, model.labels)
     if found.writable < FEWEST_WRITABLE:
         found.problems.append(f"The model can write {found.writable:.0%} of the language model's words only.")

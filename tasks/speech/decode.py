@@ -9,10 +9,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,8 @@ import numpy as np
 from tasks.arrays import Array
 from tasks.records import Word
 from tasks.speech.align import align
-from tasks.speech.labels import are_subwords, case_of, text_of
-from tasks.speech.spec import DecoderSpec
+from tasks.speech.labels import are_subwords, as_written, text_of
+from tasks.speech.spec import DecoderSpec, read_words
 
 SURE_BLANK = float(np.log(0.99))
 
@@ -123,7 +122,7 @@ def build_decoder(spec: DecoderSpec) -> Any:
 def _loaded(path: str, unigrams: str | None, unknown_score: float, score_boundary: bool) -> Any:
     from tasks.speech.language_model import open_language_model
 
-    words = [word for word in Path(unigrams).read_text(encoding="utf-8").split("\n") if word] if unigrams else None
+    words = read_words(unigrams) if unigrams else None
     with contextlib.redirect_stderr(None):
         return open_language_model(
             path,
@@ -138,7 +137,7 @@ def _loaded(path: str, unigrams: str | None, unknown_score: float, score_boundar
 def decode_utterance(spec: DecoderSpec, utterance: Utterance, frame_ms: float) -> list[Word]:
     """Words of one utterance with their times in the file."""
     decoder = build_decoder(spec)
-    written = _as_written(spec.labels)
+    written = as_written(spec.labels)
     beams = decoder.decode_beams(
         penalised(without_sure_blanks(utterance.log_probs, spec.blank), spec.blank, spec.blank_penalty),
         beam_width=spec.beam_width,
@@ -149,12 +148,6 @@ def decode_utterance(spec: DecoderSpec, utterance: Utterance, frame_ms: float) -
     )
     text = beams[0].text if hasattr(beams[0], "text") else beams[0][0]
     return align(text.split(), utterance.log_probs, spec.labels, spec.blank, utterance.first_frame, frame_ms)
-
-
-@cache
-def _as_written(labels: tuple[str, ...]) -> Callable[[str], str]:
-    """What brings a word into the case of the labels."""
-    return case_of(labels) or str
 
 
 def without_sure_blanks(log_probs: Array, blank: int, sure: float = SURE_BLANK) -> Array:

@@ -24,7 +24,8 @@ OTHER = "Choose another model: nightscribe models list."
 
 
 def require_head(config: Any, name: str) -> None:
-    """
+    """See that a configuration is of a CTC model.
+
     Raises:
         ModelNotAvailable: the model is of a class that has no CTC head.
     """
@@ -39,7 +40,8 @@ def require_head(config: Any, name: str) -> None:
 
 
 def require_trained_head(missing: Collection[str], name: str) -> None:
-    """
+    """See that a model's last layer came with it: `transformers` makes up what is missing, and only logs it.
+
     Raises:
         ModelNotAvailable: among the weights that are `missing` from the folder are those of the last layer.
     """

@@ -53,8 +53,6 @@ class Waveforms:
 class Unpadded:
     """For LASR: log-mel frames of 25 ms every 10 ms, not normalised; the extractor pads nothing."""
 
-    unit, reach = 160, 400
-
     def __init__(self, extractor: Any) -> None:
         self.extractor = extractor
         self.unit, self.reach = int(extractor.hop_length), int(extractor.win_length)

@@ -7,6 +7,7 @@ a word begins with `BORDER` instead. Nothing here imports torch or transformers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 UNWRITABLE = "⁇"  # how the label of a token begins that stands for no text
@@ -39,6 +40,12 @@ def case_of(texts: Iterable[str]) -> Callable[[str], str] | None:
     if not letters or 0 < capitals < len(letters):
         return None
     return str.upper if capitals else str.lower
+
+
+@lru_cache(maxsize=16)
+def as_written(labels: tuple[str, ...]) -> Callable[[str], str]:
+    """What brings a word into the case in which these labels write."""
+    return case_of(label for label in labels if writes_text(label)) or str
 
 
 def token_labels(tokenizer: Any, size: int, blank: int) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -24,3 +25,8 @@ class DecoderSpec:
     token_min_logp: float = -5.0
     hot_words: tuple[str, ...] = ()
     hot_word_weight: float = 8.0
+
+
+def read_words(unigrams: str) -> list[str]:
+    """The words that a language model knows, of the file that lies beside it."""
+    return [word for word in Path(unigrams).read_text(encoding="utf-8").split("\n") if word]

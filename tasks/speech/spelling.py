@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from tasks.arrays import Array
-from tasks.speech.labels import ALONE, BORDER, are_subwords, case_of, writes_text
+from tasks.speech.labels import ALONE, BORDER, are_subwords, as_written, writes_text
 
 BETWEEN = -1  # the owner of a border between two words
 Piece = tuple[int, int, int]  # a token, and the places where it starts and ends
@@ -54,7 +54,7 @@ def spell(words: Sequence[str], labels: tuple[str, ...]) -> Spelling:
 
 def writable_share(words: Sequence[str], labels: tuple[str, ...], *, most: int = 5000) -> float:
     """Which share of these words (of every so many of them, `most` in all) the tokens can write, in their own case."""
-    alphabet, written = _alphabet(labels), case_of(labels) or str
+    alphabet, written = _alphabet(labels), as_written(labels)
     asked = [written(word) for word in words[:: max(1, len(words) // most)]]
     able = sum(set(word) <= alphabet.letters and bool(alphabet.ways(word, first=False)) for word in asked)
     return able / max(1, len(asked))

@@ -6,9 +6,8 @@ model would write does not matter; only where it hears the letters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from tasks.arrays import Array
 from tasks.records import Audio, Word
 from tasks.speech.acoustic import SAMPLE_RATE, AcousticModel
 from tasks.speech.align import best_path
-from tasks.speech.labels import case_of
+from tasks.speech.labels import as_written
 from tasks.speech.spelling import Spelling, spell
 
 PAUSE_MS = 700  # between words that are looked at apart
@@ -52,7 +51,7 @@ def _placed(words: list[Word], audio: Audio, model: AcousticModel, reach_ms: flo
         return words
     given = model.inputs.window(audio, first * model.geometry.stride, model.geometry.samples(last - first))
     log_probs = model.infer(given[None])[0]
-    written = _as_written(model.labels)
+    written = as_written(model.labels)
     spelling = spell([written(word.word) for word in words], model.labels)
     if not len(spelling.tokens):
         return words
@@ -89,8 +88,3 @@ def _in_order(words: list[Word]) -> Iterator[Word]:
         start = max(word.start_ms, before)
         yield replace(word, start_ms=start, end_ms=max(word.end_ms, start))
         before = start
-
-
-@lru_cache
-def _as_written(labels: tuple[str, ...]) -> Callable[[str], str]:
-    return case_of(labels) or str

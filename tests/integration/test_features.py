@@ -76,14 +76,29 @@ def test_granite_has_the_features_of_torchaudio(audio: Audio):
     assert np.allclose(own, made, atol=2e-3)
 
 
+def log_mel(wave: np.ndarray) -> np.ndarray:
+    """log10 powers in 80 triangles on the scale of HTK, (frames, bins): 25 ms of Hann in 512 points, every 10 ms, mirrored ends."""
+    around = np.pad(wave, 256, mode="reflect")
+    window = np.zeros(512)
+    window[56:456] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
+    hertz = np.linspace(0, 8000, 257)
+    corners = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 8000 / 700), 82) / 2595) - 1)
+    rising = (hertz[:, None] - corners[:-2]) / (corners[1:-1] - corners[:-2])
+    falling = (corners[2:] - hertz[:, None]) / (corners[2:] - corners[1:-1])
+    triangles = np.maximum(0, np.minimum(rising, falling))
+    frames = np.lib.stride_tricks.sliding_window_view(around, 512)[::160][: len(wave) // 160]
+    power = np.concatenate([np.abs(np.fft.rfft(part * window)) ** 2 for part in np.array_split(frames, 20)])
+    return np.log10(np.maximum(power @ triangles, 1e-10))
+
+
 def test_granite_by_its_definition(audio: Audio):
     """The log-mel powers by numpy, the floor and the slopes as its paper and its extractor state them."""
     own = whole(Granite({}), audio).reshape(-1, 2, 80)  # (frames, itself and slope, bins)
-    powers = Granite({}).frames(audio, 0, audio.samples // 160)
+    powers = log_mel(read_window(audio, 0, audio.samples))
     floored = np.maximum(powers, powers.max() - 8.0) / 4 + 1
-    assert np.allclose(own[:, 0], floored[: len(own)], atol=1e-5)
-    assert np.allclose(own[1:-1, 1], (floored[2 : len(own)] - floored[: len(own) - 2]) / 2, atol=1e-5)
-    assert (own[:, 0] <= floored.min() + 1e-6).any(), "the floor is reached"
+    assert np.allclose(own[:, 0], floored[: len(own)], atol=2e-3)
+    assert np.allclose(own[1:-1, 1], (floored[2 : len(own)] - floored[: len(own) - 2]) / 2, atol=2e-3)
+    assert (own[:, 0] <= floored.min() + 1e-4).any(), "the floor is reached"
 
 
 def test_a_file_shorter_than_half_a_frame_has_features(tmp_path: Path):

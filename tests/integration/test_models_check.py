@@ -65,6 +65,16 @@ def test_a_language_model_of_another_alphabet_is_refused_before_any_video_is_tou
     assert any("language model's words" in problem for problem in found["problems"])
 
 
+def test_a_language_model_whose_list_begins_with_numbers_is_taken(other_alphabet, tmp_path):
+    words = [str(n) for n in range(30_000)] + ["the", "bank"] * 30_000
+    (other_alphabet / "language_model" / "unigrams.txt").write_text("\n".join(words))
+    bucket = tmp_path / "bucket"
+    bucket.mkdir()
+    cut(bucket / "one.wav", 3)
+    with session_on(bucket, tmp_path, models=str(other_alphabet)) as session:
+        assert len(list(session.batches())) == 1
+
+
 def test_features_of_an_unknown_kind_are_refused(tmp_path):
     folder = Path(make_model(tmp_path / "model", *FAMILIES["mel features"]))
     settings = json.loads((folder / "preprocessor_config.json").read_text())

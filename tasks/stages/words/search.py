@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import ModelNotAvailable
 from tasks.models.catalog import LanguageModelFiles, language_model
 from tasks.speech.pool import DecoderPool
-from tasks.speech.spec import DecoderSpec
+from tasks.speech.spec import DecoderSpec, read_words
 from tasks.speech.spelling import writable_share
 from tasks.stages.words.options import WordsOptions, WordsSettings, options
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:  # who only wants to know the weights waits for no torch
     from tasks.speech.acoustic import AcousticModel
     from tasks.speech.decode import UtteranceSplitter
 
-FEWEST_WRITABLE, LOOKED_AT = 0.1, 20_000  # share of the language model's words, and how many of them
+FEWEST_WRITABLE = 0.1  # of the language model's words
 LM_WEIGHT, WORD_BONUS, UNKNOWN_SCORE = 0.5, 1.5, -10.0  # pyctcdecode's own
 
 
@@ -59,16 +57,15 @@ def decoder_spec(chosen: WordsOptions, labels: tuple[str, ...], blank: int) -> D
 
 
 def require_writable(models: ModelSet, model: AcousticModel) -> None:
-    """
+    """See that the acoustic model and the language model are of one alphabet.
+
     Raises:
         ModelNotAvailable: next to none of the language model's words can be written with the labels of the acoustic model.
     """
     files = language_model(models.ref("lm"))
     if files is None or files.unigrams is None:
         return
-    with Path(files.unigrams).open(encoding="utf-8") as handle:
-        words = [line.strip() for line in itertools.islice(handle, LOOKED_AT)]
-    share = writable_share([word for word in words if word], model.labels)
+    share = writable_share(read_words(files.unigrams), model.labels)
     if share < FEWEST_WRITABLE:
         raise ModelNotAvailable(
             f"The language model of the set {models.name} is of another alphabet than its acoustic model, which can write "
