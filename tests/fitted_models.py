@@ -69,7 +69,7 @@ KINDS = {
     "lasr_ctc": Kind(
         "lasr_ctc",
         {},
-        "subwords",
+        "subwords and {period}",
         transformers.LasrFeatureExtractor,
         {**SMALL, "subsampling_conv_channels": 32, "conv_kernel_size": 8},
     ),
@@ -112,8 +112,15 @@ def _likelihood(words: Sequence[str], log_probs: np.ndarray, model: Any) -> floa
     return -abs(len(heard) - len(" ".join(words)))
 
 
+def written(words: Sequence[str], writes: str) -> list[str]:
+    """The words as they are in the transcript of such a model, in lower case."""
+    return [*words[:-1], words[-1] + "."] if writes.endswith("{period}") else list(words)
+
+
 def pieces_of(word: str, writes: str) -> list[str]:
     """How the model writes a word."""
+    if word.endswith("."):
+        return [*pieces_of(word.removesuffix("."), writes), BORDER, "{period}"]
     if writes.startswith("subwords"):
         return [f"{BORDER}{word[:4]}", *([word[4:]] if word[4:] else [])]
     return list(word.upper() if writes == "capitals" else word)
@@ -122,7 +129,7 @@ def pieces_of(word: str, writes: str) -> list[str]:
 def vocabulary(words: Sequence[str], writes: str) -> list[str]:
     """The tokens in their order."""
     if writes.startswith("subwords"):
-        pieces = dict.fromkeys(piece for word in words for piece in pieces_of(word, writes))
+        pieces = dict.fromkeys(piece for word in written(words, writes) for piece in pieces_of(word, writes))
         letters = [BORDER, *string.ascii_lowercase, *(f"{BORDER}{letter}" for letter in "abc")]
         own = ["<unk>", *dict.fromkeys([*pieces, *letters])]
         return [*own, "<pad>"] if writes.endswith("last") else ["<pad>", *own]
@@ -206,9 +213,9 @@ def targets(truth: Truth, tokens: list[str], writes: str, frames: int, stride: i
     blank = tokens.index("<s>" if "<s>" in tokens else "<pad>")
     out = np.full(frames, blank, np.int64)
     last = -1
-    for word in truth.words:
+    for word, text in zip(truth.words, written([word.word for word in truth.words], writes), strict=True):
         first, end = (round(at * SAMPLE_RATE / 1000 / stride) for at in (word.start_ms, word.end_ms))
-        pieces = [tokens.index(piece) for piece in pieces_of(word.word, writes)]
+        pieces = [tokens.index(piece) for piece in pieces_of(text, writes)]
         first = max(first, last + 2)
         places = np.linspace(first, max(end, first + len(pieces)) - 1, len(pieces)).round().astype(int)
         for i in range(1, len(places)):

@@ -20,7 +20,8 @@ from tasks.speech.decode import UtteranceSplitter
 from tasks.speech.families import find_blank, geometry_of, inputs_of, require_head, require_trained_head
 from tasks.speech.features import Inputs
 from tasks.speech.labels import UNWRITABLE, token_labels
-from tasks.speech.windows import Geometry, stitch, window_starts
+from tasks.speech.silence import silent
+from tasks.speech.windows import Geometry, around, stitch, window_starts
 
 SAMPLE_RATE = 16_000
 UNLIKELY = -1e4  # and not minus infinity, of which sums make no number
@@ -40,6 +41,7 @@ class AcousticModel:
     device: torch.device
     dtype: torch.dtype
     batch: BatchSize
+    skips_silence: bool = False
 
     def emissions(self, audios: Sequence[Audio]) -> Iterator[tuple[int, Array]]:
         """Log-probs of several files, their windows pooled: (file number, (frames, tokens) float32), in order.
@@ -47,31 +49,53 @@ class AcousticModel:
         A file comes as one or more consecutive pieces, so that a long one is never whole in memory. Files too short for
         one frame come not at all.
         """
-        jobs = ((i, start) for i, audio in enumerate(audios) for start in window_starts(audio.samples, self.geometry))
-        results = self._run(audios, jobs)
+        stretches = [(number, *stretch) for number, audio in enumerate(audios) for stretch in self.to_hear(audio)]
+        results = self._run(audios, stretches)
         current: list[Any] = [next(results, None)]
 
-        def of(number: int) -> Iterator[tuple[int, Array]]:
-            while current[0] is not None and current[0][0] == number:
+        def of(chosen: int) -> Iterator[tuple[int, Array]]:
+            while current[0] is not None and current[0][0] == chosen:
                 yield current[0][1], current[0][2]
                 current[0] = next(results, None)
 
-        while current[0] is not None:
-            number = current[0][0]
-            for piece in stitch(of(number), self.blank, self.geometry.context):
-                yield number, piece
+        chosen = 0
+        for number, audio in enumerate(audios):
+            at, end = 0, self.geometry.frames(audio.samples)
+            while chosen < len(stretches) and stretches[chosen][0] == number:
+                _, first, frames = stretches[chosen]
+                yield from ((number, piece) for piece in self._nothing(first - at))
+                yield from ((number, piece) for piece in stitch(of(chosen), self.blank, self.geometry.context))
+                at, chosen = first + frames, chosen + 1
+            yield from ((number, piece) for piece in self._nothing(end - at))
 
-    def _run(self, audios: Sequence[Audio], jobs: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int, Array]]:
-        """Group windows of one length into model batches; a clip shorter than a window is alone, at its own length."""
+    def to_hear(self, audio: Audio) -> list[tuple[int, int]]:
+        """What of a file the model is given, as (first frame, frames), in order."""
+        return around(silent(audio) if self.skips_silence else [], audio.samples, self.geometry)
+
+    def _nothing(self, frames: int) -> Iterator[Array]:
+        """Emissions of so many frames in which nobody speaks."""
+        while frames > 0:
+            piece = np.full((min(frames, self.geometry.window), len(self.labels)), UNLIKELY, np.float32)
+            piece[:, self.blank] = 0.0
+            yield piece
+            frames -= len(piece)
+
+    def _run(
+        self, audios: Sequence[Audio], stretches: Sequence[tuple[int, int, int]]
+    ) -> Iterator[tuple[int, int, Array]]:
+        """Group windows of one length into model batches: (stretch, first frame, log-probs) of each. What is shorter than a
+        window is alone, at its own length."""
         pool: list[tuple[int, int, Array]] = []
-        for number, start in jobs:
-            audio = audios[number]
-            frames = min(self.geometry.window, self.geometry.frames(audio.samples))
-            wave = self.inputs.window(audio, start * self.geometry.stride, self.geometry.samples(frames))
+        jobs = (
+            (i, *stretch, at) for i, stretch in enumerate(stretches) for at in window_starts(stretch[2], self.geometry)
+        )
+        for chosen, number, first, frames, at in jobs:
+            start = (first + at) * self.geometry.stride
+            wave = self.inputs.window(audios[number], start, self.geometry.samples(min(self.geometry.window, frames)))
             if pool and (len(pool[0][2]) != len(wave) or len(pool) >= self.batch.items):
                 yield from self._forward(pool)
                 pool = []
-            pool.append((number, start, wave))
+            pool.append((chosen, first + at, wave))
         if pool:
             yield from self._forward(pool)
 
@@ -84,8 +108,8 @@ class AcousticModel:
         rows = self.batch.forward(
             lambda windows: self.infer(np.stack([wave for _, _, wave in windows])), pool, self._one_is_too_large
         )
-        for (number, start, _), row in zip(pool, rows, strict=True):
-            yield number, start, row
+        for (chosen, start, _), row in zip(pool, rows, strict=True):
+            yield chosen, start, row
 
     def _one_is_too_large(self) -> OutOfMemory:
         seconds = self.geometry.window * self.geometry.stride / SAMPLE_RATE
@@ -128,13 +152,14 @@ def load_acoustic(
     context_s: float = 2.0,
     batch: int | None = None,
     target_language: str | None = None,
+    skip_silence: bool = False,
 ) -> AcousticModel:
     """Load a CTC model once for this process, from a folder or (already fetched) from the hub's cache.
 
     Raises:
         ModelNotAvailable: it is not on this machine, or is no CTC model.
     """
-    options = (name, revision, device, precision, window_s, context_s, batch, target_language)
+    options = (name, revision, device, precision, window_s, context_s, batch, target_language, skip_silence)
     return loaded_once(("acoustic", *options), lambda: _load(*options))
 
 
@@ -147,6 +172,7 @@ def _load(
     context_s: float,
     batch: int | None,
     target_language: str | None,
+    skip_silence: bool,
 ) -> AcousticModel:
     from transformers import AutoConfig, AutoModelForCTC
 
@@ -180,6 +206,7 @@ def _load(
         device=where,
         dtype=dtype,
         batch=BatchSize(batch),
+        skips_silence=skip_silence,
     )
 
 

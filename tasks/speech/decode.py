@@ -20,6 +20,7 @@ from tasks.arrays import Array
 from tasks.records import Word
 from tasks.speech.align import align
 from tasks.speech.labels import are_subwords, as_written, text_of
+from tasks.speech.marks import spaced, with_marks
 from tasks.speech.spec import DecoderSpec, read_words
 
 SURE_BLANK = float(np.log(0.99))
@@ -147,7 +148,7 @@ def decode_utterance(spec: DecoderSpec, utterance: Utterance, frame_ms: float) -
         hotword_weight=spec.hot_word_weight,
     )
     text = beams[0].text if hasattr(beams[0], "text") else beams[0][0]
-    return align(text.split(), utterance.log_probs, spec.labels, spec.blank, utterance.first_frame, frame_ms)
+    return _placed(text, utterance, spec.labels, spec.blank, frame_ms)
 
 
 def without_sure_blanks(log_probs: Array, blank: int, sure: float = SURE_BLANK) -> Array:
@@ -181,4 +182,10 @@ def greedy_words(utterance: Utterance, labels: Sequence[str], blank: int, frame_
     """Words without any search: the best token of each frame, repeats collapsed."""
     best = utterance.log_probs.argmax(axis=1)
     tokens = [int(t) for i, t in enumerate(best) if t != blank and (i == 0 or t != best[i - 1])]
-    return align(text_of(labels, tokens).split(), utterance.log_probs, labels, blank, utterance.first_frame, frame_ms)
+    return _placed(text_of(labels, tokens), utterance, labels, blank, frame_ms)
+
+
+def _placed(text: str, utterance: Utterance, labels: Sequence[str], blank: int, frame_ms: float) -> list[Word]:
+    """The words of a text with their times; punctuation that the model spells out becomes marks."""
+    words = spaced(text).split()
+    return with_marks(align(words, utterance.log_probs, labels, blank, utterance.first_frame, frame_ms))

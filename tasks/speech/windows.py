@@ -7,7 +7,7 @@ length need none: a window's emissions depend on its own audio alone, whatever e
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,16 +61,36 @@ def asked_geometry(
     return Geometry(samples, receptive, window, min(context, (window - 1) // 3))
 
 
-def window_starts(samples: int, g: Geometry) -> list[int]:
-    """First frame of each window. Audio shorter than a window is one window of its own length; the last window ends
-    with the last frame; neighbours overlap by two contexts or more."""
-    frames = g.frames(samples)
+def window_starts(frames: int, g: Geometry) -> list[int]:
+    """First frame of each window over so many. What is shorter than a window is one window of its own length; the last window
+    ends with the last frame; neighbours overlap by two contexts or more."""
     if frames <= 0:
         return []
     if frames <= g.window:
         return [0]
     step = g.window - 2 * g.context
     return [*range(0, frames - g.window, step), frames - g.window]
+
+
+def around(silent: Sequence[tuple[int, int]], samples: int, g: Geometry) -> list[tuple[int, int]]:
+    """What is left of a file to be heard, as (first frame, frames), in order; `silent` as (first sample, sample after the last).
+
+    Lengths are rounded up to quarters of a window, so that stretches of several files fit into one batch.
+    """
+    total, unit = g.frames(samples), max(1, g.window // 4)
+    out: list[tuple[int, int]] = []
+    at = 0
+    for start, end in [*silent, (samples, samples)]:
+        first, last = -(-at // g.stride), total if start == samples else min(total, start // g.stride)
+        if last > first:
+            length = -(-(last - first) // unit) * unit
+            first = max(0, min(first, total - length))
+            if out and first < sum(out[-1]):
+                first = out.pop()[0]
+            last = min(total, max(last, first + length))
+            out.append((first, last - first))
+        at = end
+    return out
 
 
 def stitch(windows: Iterator[tuple[int, Array]], blank: int, context: int) -> Iterator[Array]:

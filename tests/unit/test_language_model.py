@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import string
 from dataclasses import replace
+from pathlib import Path
 
 import kenlm
 import numpy as np
@@ -100,13 +101,20 @@ def test_a_search_without_a_language_model_ends_in_a_space_too():
     assert searched(ENDS["no"], replace(SPEC, language_model=None, unigrams=None)) == "no"
 
 
-def test_a_model_in_arpa_format_lists_its_words_itself(tmp_path):
-    arpa = tmp_path / "words.arpa"
-    unigrams = [(-99, "<s>"), (-1, "</s>"), (-2, "<unk>"), (-0.5, "no"), (-1, "now")]
+def arpa_of(folder: Path, *words: str) -> str:
+    """A language model in ARPA format that knows two words."""
+    unigrams = [(-99, "<s>"), (-1, "</s>"), (-2, "<unk>"), *((-0.5, word) for word in words)]
     lines = ["\\data\\", f"ngram 1={len(unigrams)}", "ngram 2=1", "", "\\1-grams:"]
     lines += [f"{log10}\t{word}\t0" for log10, word in unigrams]
-    arpa.write_text("\n".join([*lines, "", "\\2-grams:", "-0.2\tno now", "", "\\end\\", ""]))
-    model = open_language_model(str(arpa), None, weight=0.7, word_bonus=1.0, unknown_score=-10.0)
+    (folder / "words.arpa").write_text(
+        "\n".join([*lines, "", "\\2-grams:", "-0.2\t" + " ".join(words), "", "\\end\\", ""])
+    )
+    return str(folder / "words.arpa")
+
+
+def test_a_model_in_arpa_format_lists_its_words_itself(tmp_path):
+    arpa = arpa_of(tmp_path, "no", "now")
+    model = open_language_model(arpa, None, weight=0.7, word_bonus=1.0, unknown_score=-10.0)
     assert model.score_partial_token("no") == 0.0, "a beginning of a known word"
     assert model.score_partial_token("nx") < -5.0
 
@@ -132,3 +140,19 @@ def test_a_model_that_knows_no_border_of_sentences_is_asked_for_none():
     score, _ = model.score(model.get_start_state(), "no", is_last_word=True)
     log10 = kenlm.Model(SPEC.language_model).score("no", bos=False, eos=False)
     assert score == pytest.approx(log10 * np.log(10), rel=1e-4)
+
+
+def test_written_punctuation_costs_nothing_where_the_language_model_has_none():
+    model = open_language_model(SPEC.language_model, ["no"], weight=0.7, word_bonus=1.0, unknown_score=-10.0)
+    start = model.get_start_state()
+    assert model.score(start, "no,") == model.score(start, "no")
+    assert model.score_partial_token("no,") == model.score_partial_token("no") == 0.0
+    assert model.score(start, "{period}") == (0.0, start)
+    assert model.score_partial_token("{per") == 0.0
+
+
+def test_a_language_model_with_punctuation_is_asked_for_it(tmp_path):
+    arpa = arpa_of(tmp_path, "no,", "now")
+    model = open_language_model(arpa, None, weight=0.7, word_bonus=1.0, unknown_score=-10.0)
+    assert model.score_partial_token("no,") == 0.0
+    assert model.score_partial_token("no!") < -5.0

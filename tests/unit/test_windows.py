@@ -34,7 +34,7 @@ def numbered(frames: int, seed: int = 0) -> np.ndarray:
 
 def joined(log_probs: np.ndarray, g: Geometry) -> list[int]:
     """Frame numbers that come out when windows of `log_probs` are stitched."""
-    starts = window_starts(g.samples(len(log_probs)), g)
+    starts = window_starts(len(log_probs), g)
     pieces = stitch(((start, log_probs[start : start + g.window]) for start in starts), 0, g.context)
     return np.concatenate(list(pieces))[:, 1].astype(int).tolist()
 
@@ -80,33 +80,33 @@ def test_a_window_of_n_frames_has_320_n_plus_80_samples():
 
 @pytest.mark.parametrize("samples", [0, 40, 399])
 def test_audio_too_short_for_a_frame_has_no_window(samples: int):
-    assert window_starts(samples, BASE) == []
+    assert window_starts(BASE.frames(samples), BASE) == []
 
 
 @pytest.mark.parametrize("samples", [400, 16_000, 320_080, 320_399])
 def test_audio_no_longer_than_a_window_is_one_window(samples: int):
-    assert window_starts(samples, BASE) == [0]
+    assert window_starts(BASE.frames(samples), BASE) == [0]
 
 
 def test_one_frame_more_than_a_window_makes_a_second_one():
-    assert window_starts(320_400, BASE) == [0, 1]
+    assert window_starts(BASE.frames(320_400), BASE) == [0, 1]
 
 
 def test_windows_follow_each_other_at_their_length_less_two_contexts():
-    assert window_starts(BASE.samples(2800), BASE) == [0, 800, 1600, 1800]
+    assert window_starts(2800, BASE) == [0, 800, 1600, 1800]
 
 
 @pytest.mark.parametrize("samples", [320_400, 480_123, 960_000, 1_000_001, 3_200_319])
 def test_the_last_window_starts_on_the_grid_where_it_just_fits(samples: int):
     length = BASE.samples(BASE.window)
-    last = window_starts(samples, BASE)[-1]
+    last = window_starts(BASE.frames(samples), BASE)[-1]
     assert last * 320 == (samples - length) // 320 * 320
     assert last * 320 + length <= samples < last * 320 + length + 320
 
 
 def test_neighbours_overlap_by_two_contexts_or_more_whatever_the_length():
     for frames in range(51, 400):
-        starts = window_starts(SMALL.samples(frames), SMALL)
+        starts = window_starts(frames, SMALL)
         overlaps = [a + SMALL.window - b for a, b in pairwise(starts)]
         assert min(overlaps) >= 16, frames
         assert all(b > a for a, b in pairwise(starts)), frames
@@ -121,7 +121,7 @@ def test_stitched_windows_give_every_frame_once_and_in_order_whatever_the_length
 
 
 def test_a_last_window_that_moves_on_by_one_frame_is_joined():
-    assert window_starts(BASE.samples(1801), BASE) == [0, 800, 801]
+    assert window_starts(1801, BASE) == [0, 800, 801]
     assert joined(numbered(1801), BASE) == list(range(1801))
 
 

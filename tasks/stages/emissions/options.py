@@ -21,16 +21,23 @@ class EmissionsSettings(StageSettings):
 
     window_s: Annotated[float, Field(gt=5, description="Length of a model window.")] = 20.0
     context_s: Annotated[float, Field(ge=2, description="Context on both sides of a window that is cut away.")] = 2.0
+    skip_silence: Annotated[
+        bool, Field(description="Leave out long stretches that are quiet and, for certain, without speech.")
+    ] = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmissionsOptions:
-    """`window_s` and `context_s` are the seconds that the model hears at once, and those of them that only lead in and out."""
+    """`window_s` and `context_s` are the seconds that the model hears at once, and those of them that only lead in and out;
+    `skip_silence` whether it hears only where somebody may speak (tasks/speech/silence.py). That is no part of the recipe, as
+    precision is none: it costs no words.
+    """
 
     model: ModelRef
     target_language: str | None
     window_s: float
     context_s: float
+    skip_silence: bool
     track: int | None
     language: str | None
     channels: tuple[int, ...]
@@ -59,6 +66,7 @@ def options(models: ModelSet, settings: Settings) -> EmissionsOptions:
         target_language=models.target_language,
         window_s=own.window_s,
         context_s=own.context_s,
+        skip_silence=own.skip_silence,
         track=settings.audio_track,
         language=settings.language,
         channels=settings.audio_channels,

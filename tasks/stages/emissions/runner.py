@@ -42,4 +42,5 @@ def _load(model: ModelRef, models: ModelSet, settings: Settings, *, target_langu
         context_s=chosen.context_s,
         batch=settings.model_batch,
         target_language=target_language,
+        skip_silence=chosen.skip_silence,
     )
