@@ -20,6 +20,7 @@ BENCHES = {
     "decoder": ("decoder", "bench"),
     "speech": ("speech", "bench"),
     "asr": ("asr", "bench"),
+    "models": ("models", "bench"),
     "overhead": ("run", "bench_overhead"),
     "memory": ("run", "bench_memory"),
     "lake": ("lake", "bench"),
@@ -38,8 +39,8 @@ BENCHES = {
 @click.option("--write", is_flag=True, help="Put the tables into docs/figures.md of this repository.")
 @json_option
 def command(names: tuple[str, ...], full: bool, write: bool, as_json: bool) -> int:
-    """Measure this machine: all benches, or those named (start, decoder, speech, asr, overhead, memory,
-    lake, scan, stages, expiry, search, web, training).
+    """Measure this machine: all benches, or those named (start, decoder, speech, asr, models, overhead,
+    memory, lake, scan, stages, expiry, search, web, training).
 
     Let nothing else run beside it. The bench search is left out where no Elasticsearch is set, unless it is named.
 

@@ -25,7 +25,7 @@ def command() -> None:
 @command.command("list")
 @json_option
 def list_sets(as_json: bool) -> int:
-    """Name the sets, their models and licences.
+    """Name the sets, their models and licences, what is reported of them, and how fast they are on two CPU cores.
 
     \b
     Example:
@@ -40,8 +40,8 @@ def list_sets(as_json: bool) -> int:
     for entry in sets.values():
         parts = ", ".join(model.path for model in entry.models.values())
         console().print(f"{entry.name:<16}{entry.language:<4}{parts}  ({entry.licence})", markup=False)
-        if entry.about:
-            console().print(f"{'':<20}{entry.about}", markup=False)
+        for line in filter(None, (entry.about, entry.measured and f"{entry.measured} on two CPU cores")):
+            console().print(f"{'':<20}{line}", markup=False)
     return 0
 
 

@@ -55,6 +55,7 @@ class ModelSet:
     blank_penalty: float | None = None
     target_language: str | None = None
     about: str = ""
+    measured: str = ""
 
     def ref(self, role: str) -> ModelRef | None:
         """The model of a role, if the set has one."""

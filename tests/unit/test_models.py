@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -25,15 +26,31 @@ def made(**options):
 
 def test_the_catalogue_names_the_sets_of_the_documentation():
     sets = read_catalog(CATALOG)
-    assert set(sets) == {"demo", "english", "parakeet", "parakeet-small", "wav2vec2", "thesis", "thesis-cv", "persian"}
+    assert set(sets) == {
+        *("demo", "english", "parakeet", "parakeet-small", "wav2vec2", "thesis", "thesis-cv"),
+        *("persian", "romanian", "multilingual"),
+    }
     assert sets["wav2vec2"].acoustic.path == "facebook/wav2vec2-base-960h"
     assert sets["persian"].ref("lm") is None
     assert sets["demo"].acoustic.path.endswith("data/models/asr-demo")
 
 
+def test_speed_and_memory_of_a_set_are_those_that_were_measured():
+    """In the catalogue and in the documentation: `nightscribe bench models --full --write`."""
+    figures = (REPO / "docs/figures.md").read_text(encoding="utf-8").split("<!-- bench models -->")[1]
+    guide = (REPO / "docs/models.md").read_text(encoding="utf-8")
+    measured = re.findall(r"^\| `([\w-]+)` \|.*\| ([\d.]+) \| ([\d.]+ GB) \|$", figures.split("<!-- end")[0], re.M)
+    assert len(measured) == 8
+    sets = read_catalog(CATALOG)
+    for name, speed, memory in measured:
+        assert sets[name].measured == f"{speed} times real time, {memory}"
+        assert re.search(rf"^\| `{name}`.*\| {speed}, {memory} \|$", guide, re.M), name
+
+
 def test_an_unknown_set_names_the_known_ones():
     with pytest.raises(
-        UnknownModelSet, match=r"demo, english, parakeet, parakeet-small, persian, thesis, thesis-cv, wav2vec2"
+        UnknownModelSet,
+        match="demo, english, multilingual, parakeet, parakeet-small, persian, romanian, thesis, thesis-cv, wav2vec2",
     ):
         find_set(Settings(catalog=CATALOG, models="nonsense"))
 
