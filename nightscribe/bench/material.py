@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,19 @@ def looped(paths: list[Path], target: Path, *, minutes: float) -> Path:
     _ffmpeg(["-stream_loop", "-1", "-i", str(whole), *copy, str(target)])
     whole.unlink()
     return target
+
+
+def half_silent(sound: Path, target: Path, *, minutes: float) -> Path:
+    """A sound file of the same length, of which every second half minute is the sound and the others are silence."""
+    silence = "volume=0:enable='gte(mod(t,60),30)'"
+    _ffmpeg(["-i", str(sound), "-t", str(60 * minutes), "-af", silence, "-c:a", "aac", "-b:a", "48k", str(target)])
+    return target
+
+
+def cut_up(sound: Path, folder: Path, *, seconds: int) -> Audio:
+    """The samples of a sound file, cut to whole pieces of that length."""
+    whole = audio_of(sound, folder, Settings(scratch_free_gb=0.0))
+    return replace(whole, samples=whole.samples // (16_000 * seconds) * 16_000 * seconds)
 
 
 def _ffmpeg(arguments: list[str]) -> None:

@@ -5,51 +5,20 @@ Neither depends on the weights, so that models of the same shape are made with r
 
 from __future__ import annotations
 
-import json
 import resource
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from nightscribe.bench.material import audio_of, talks
+from nightscribe.bench.shapes import SHAPES, shaped
 from nightscribe.bench.table import Table
 from tasks.models.catalog import read_catalog
 from tasks.settings import Settings
-
-LARGE = {
-    "hidden_size": 1024,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 16,
-    "intermediate_size": 4096,
-    "feat_extract_norm": "layer",
-    "do_stable_layer_norm": True,
-    "conv_bias": True,
-}
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The configuration of a published model, as far as it is not its class's own, and its extractor."""
-
-    model_type: str
-    options: dict[str, Any] = field(default_factory=dict)
-    extractor: str = "Wav2Vec2FeatureExtractor"
-
-
-SHAPES = {
-    "english": Shape("granite_speech5_ctc", extractor="GraniteSpeech5FeatureExtractor"),
-    "parakeet": Shape("parakeet_ctc", {"encoder_config": {"num_hidden_layers": 42}}, "ParakeetFeatureExtractor"),
-    "parakeet-small": Shape("parakeet_ctc", {"encoder_config": {"num_hidden_layers": 24}}, "ParakeetFeatureExtractor"),
-    "wav2vec2": Shape("wav2vec2", {"vocab_size": 32}),
-    "multilingual": Shape("wav2vec2", {**LARGE, "vocab_size": 10288}),
-    "persian": Shape("wav2vec2", {**LARGE, "vocab_size": 40}),
-    "romanian": Shape("wav2vec2", {**LARGE, "vocab_size": 40}),
-}
 
 
 @dataclass(frozen=True)
@@ -100,7 +69,7 @@ def _measure(name: str, seconds: float) -> Measured:
     settings = Settings(scratch_free_gb=0.0)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        model = _demo() if name == "demo" else _shaped(SHAPES[name], folder)
+        model = _demo() if name == "demo" else shaped(SHAPES[name], folder)
         audio = audio_of(talks()[0].path, folder, settings)
         given = model.inputs.window(audio, 0, model.geometry.samples(model.geometry.window))[None]
         model.infer(given)
@@ -124,34 +93,3 @@ def _demo() -> Any:
     from tasks.speech.acoustic import load_acoustic
 
     return load_acoustic(find_set(Settings()).acoustic.path, device="cpu")
-
-
-def _shaped(shape: Shape, folder: Path) -> Any:
-    """An acoustic model of that shape; what it says means nothing."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCTC
-
-    from tasks.models.load import BatchSize, choose_dtype
-    from tasks.speech.acoustic import AcousticModel
-    from tasks.speech.attention import speed_up
-    from tasks.speech.families import geometry_of, inputs_of
-
-    (folder / "preprocessor_config.json").write_text(json.dumps({"feature_extractor_type": shape.extractor}))
-    device = torch.device("cpu")
-    dtype = choose_dtype("auto", device)
-    made: Callable[[Any], Any] = AutoModelForCTC.from_config
-    model = made(AutoConfig.for_model(shape.model_type, **shape.options)).to(device, dtype).eval()
-    speed_up(model, device, dtype)
-    inputs = inputs_of(model, str(folder), None)
-    tokens = int(model.config.vocab_size)
-    return AcousticModel(
-        name=shape.model_type,
-        model=model,
-        inputs=inputs,
-        labels=("", *(f"t{n}" for n in range(1, tokens))),
-        blank=0,
-        geometry=geometry_of(model, inputs, window_s=20.0, context_s=2.0),
-        device=device,
-        dtype=dtype,
-        batch=BatchSize(1),
-    )

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from nightscribe.bench.material import base_model, looped, talks
+from nightscribe.bench.material import base_model, cut_up, half_silent, looped, talks
+from nightscribe.bench.shapes import parakeet_beside
 from nightscribe.bench.table import Table
 from tasks.arrays import Array
 from tasks.lake.store import Lake
+from tasks.machine.hardware import cpu_has_bf16
 from tasks.models.catalog import find_set
 from tasks.records import Audio, VideoTask
 from tasks.runs import pipeline
@@ -69,31 +71,36 @@ def bench(*, full: bool) -> Table:
     minutes = 10.0 if full else 2.0
     table = Table(
         "speech",
-        "From video file to subtitles with wav2vec2-base",
+        "From video file to subtitles with wav2vec2-base, and from sound to tokens with the shape of Parakeet CTC 0.6b",
         ("", "precision", "seconds", "times real time"),
-        settings=f"{minutes:g} minutes of the sample archive's speech, decoding of the file included",
+        settings=f"{minutes:g} minutes of the sample archive's speech; for wav2vec2-base decoding of the file included",
     )
+    precisions = ["fp32", *(["bf16"] if cpu_has_bf16() else [])]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         video = looped([talk.path for talk in talks()], folder / "talk.m4a", minutes=minutes)
+        half = half_silent(video, folder / "half.m4a", minutes=minutes)
         model = base_model(folder / "base")
-        seconds = 60 * minutes
-        best = load_acoustic(model).dtype
-        for precision in ("bf16", "fp32"):
-            if precision == "bf16" and "bfloat16" not in str(best):
-                continue
+        for precision in precisions:
             spent = _ours(video, model, precision, folder)
-            _row(table, "Nightscribe, beam search and language model", precision, spent, seconds)
-        for precision in ("fp32", "bf16"):
+            _row(table, "Nightscribe, beam search and language model", "ours", precision, spent, minutes)
             spent = _transformers(video, model, precision)
-            _row(table, "transformers pipeline, greedy, `chunk_length_s=20`", precision, spent, seconds)
+            _row(table, "transformers pipeline, greedy, `chunk_length_s=20`", "pipeline", precision, spent, minutes)
+            spent = _ours(half, model, precision, folder)
+            _row(table, "Nightscribe, half of it silence", "half_silent", precision, spent, minutes)
+        pieces = cut_up(video, folder, seconds=20)
+        for precision in precisions:
+            ours, theirs = parakeet_beside(pieces, precision, folder)
+            _row(table, "Parakeet's shape, Nightscribe, greedy", "parakeet_ours", precision, ours, minutes)
+            _row(
+                table, "the same, transformers pipeline, 20 s at once", "parakeet_pipeline", precision, theirs, minutes
+            )
     return table
 
 
-def _row(table: Table, what: str, precision: str, spent: float, seconds: float) -> None:
-    table.add(what, precision, f"{spent:.1f}", f"{seconds / spent:.1f}")
-    key = "ours" if what.startswith("Night") else "pipeline"
-    table.figures[f"{key}_{precision}"] = round(seconds / spent, 2)
+def _row(table: Table, what: str, key: str, precision: str, spent: float, minutes: float) -> None:
+    table.add(what, precision, f"{spent:.1f}", f"{60 * minutes / spent:.1f}")
+    table.figures[f"{key}_{precision}"] = round(60 * minutes / spent, 2)
 
 
 def _ours(video: Path, model: str, precision: str, folder: Path) -> float:
