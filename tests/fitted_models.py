@@ -17,6 +17,7 @@ import torch
 import transformers
 from conftest import BUCKET
 from made_media import SETTINGS, make
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import Unigram
 from transformers import AutoConfig, AutoModelForCTC
@@ -30,6 +31,8 @@ from tasks.speech.families import geometry_of, inputs_of
 from tasks.speech.labels import BORDER
 
 CLIP_S = 5.0
+LANGUAGE = "eng"
+FRENCH = ["<pad>", "<s>", "</s>", "<unk>", "|", *"éàç"]
 STEPS = 600
 CONVOLUTIONS = {"conv_dim": [32] * 7, "conv_kernel": [10, 3, 3, 3, 3, 2, 2], "conv_stride": [5, 2, 2, 2, 2, 2, 2]}
 POSITIONS = {"num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
@@ -76,6 +79,7 @@ KINDS = {
     "granite_speech5_ctc": Kind("granite_speech5_ctc", {}, "subwords", "GraniteSpeech5FeatureExtractor", SMALL),
     "wav2vec2 in capitals": Kind("wav2vec2", OF_SAMPLES, "capitals"),
     "wav2vec2 as omniASR": Kind("wav2vec2", OF_SAMPLES, "letters, blank is <s>"),
+    "wav2vec2 as MMS": Kind("wav2vec2", {**OF_SAMPLES, "adapter_attn_dim": 8}, "letters of a language"),
 }
 
 
@@ -199,8 +203,30 @@ def fitted(folder: Path, kind: Kind, truth: Truth) -> Path:
         optimizer.step()
     else:
         raise AssertionError(f"{kind.model_type} does not write its clip after {STEPS} steps: loss {float(loss):.3f}")
+    if kind.writes == "letters of a language":
+        as_adapter(model, folder)
     model.save_pretrained(folder)
     return folder
+
+
+def as_adapter(model: Any, folder: Path) -> None:
+    """What was fitted becomes the adapter of a language, as MMS has them; the model itself is left with another's."""
+    save_file(
+        {name: weight.detach().clone() for name, weight in model._get_adapters().items()},
+        folder / f"adapter.{LANGUAGE}.safetensors",
+        metadata={"format": "pt"},
+    )
+    model.config.vocab_size = 8
+    model.lm_head = torch.nn.Linear(model.config.hidden_size, model.config.vocab_size)
+    for weight in model._get_adapters().values():
+        torch.nn.init.normal_(weight, std=0.5)
+    vocabularies = {
+        LANGUAGE: json.loads((folder / "vocab.json").read_text()),
+        "fra": {token: i for i, token in enumerate(FRENCH)},
+    }
+    (folder / "vocab.json").write_text(json.dumps(vocabularies))
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"target_lang": "fra"}))
 
 
 def _encoder_vocabulary(kind: Kind, tokens: list[str]) -> dict[str, int]:

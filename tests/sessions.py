@@ -46,8 +46,9 @@ def _sound() -> np.ndarray:
 def session_on(bucket: Path, tmp_path: Path, **options) -> Iterator[Session]:
     """A session whose steps a test takes itself."""
     given = {"lake": str(tmp_path / "lake"), "scratch": tmp_path / "scratch", "scratch_free_gb": 0.0, "attempts": 1}
+    given["catalog"] = REPO / "data/models/catalog.toml"
     asked = {name: options.pop(name) for name in ("retry_failed", "refresh", "stages", "only") if name in options}
-    settings = Settings(catalog=REPO / "data/models/catalog.toml", **(given | options))
+    settings = Settings(**(given | options))
     session = open_session(str(bucket), settings, **asked)
     session.pipeline.final_pass = True  # many clips of tests are the same
     with run_folder(settings.scratch, session.run_id):
