@@ -50,7 +50,7 @@ def read_arrays(data: bytes) -> dict[str, Array]:
     revision of the kind of model, how many arrays; each with name, dimensions, type and bytes.
 
     Raises:
-        ValueError: it is no such file, or of another model than Whisper.
+        ValueError: it is no such file, or of another model than Whisper, or in whole numbers with scales.
     """
     stream = io.BytesIO(data)
 
@@ -66,7 +66,8 @@ def read_arrays(data: bytes) -> dict[str, Array]:
     number("<I")
     arrays = {}
     for _ in range(number("<I")):
-        name = text()
+        if (name := text()).endswith("_scale"):
+            raise ValueError(f"Weights in whole numbers ({name}): a file in half or full precision is needed.")
         shape = [number("<I") for _ in range(number("<B"))]
         kept = TYPES[number("<B")]
         arrays[name] = np.frombuffer(stream.read(number("<I")), kept).reshape(shape)

@@ -125,7 +125,7 @@ def _ours(video: Path, model: str, precision: str, folder: Path) -> float:
     assert audio is not None
     said = np.concatenate([piece for _, piece in demo.acoustic.emissions([audio])])
     timed = run()
-    worker = load_acoustic(model, precision=precision)
+    worker = load_acoustic(model, precision=precision, skip_silence=True)
     blank = np.full((64, said.shape[1]), -20.0, np.float32)
     blank[:, demo.acoustic.blank] = 0.0
     # The demo model may have longer frames: each is said as often as the worker has frames in that time.

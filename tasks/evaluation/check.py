@@ -19,7 +19,7 @@ from tasks.settings import REPO, Settings
 from tasks.speech.acoustic import SAMPLE_RATE, AcousticModel
 from tasks.speech.decode import decode_many, greedy_words
 from tasks.speech.labels import are_subwords, case_of, writes_text
-from tasks.speech.spec import read_words
+from tasks.speech.spec import known_words
 from tasks.speech.spelling import writable_share
 from tasks.stages.emissions.runner import acoustic_of, timing_of
 from tasks.stages.words.search import spec_of, splitter_of
@@ -29,7 +29,9 @@ CLIP = "business/interest-rates.mp4"
 LETTERS = "abcdefghijklmnopqrstuvwxyz'"
 WORST_WORD_ERROR = 0.6  # of a set for English, on a clip that is easy to hear
 MOST_TOKENS = 25.0  # a second: nobody says so many letters
-FEWEST_WRITABLE = 0.9  # of the language model's words
+FEWEST_WRITABLE = (
+    0.9  # of the language model's words: fewer are worth a warning, next to none (`require_writable`) a refusal
+)
 
 
 @dataclass
@@ -87,6 +89,8 @@ def check_set(chosen: ModelSet, settings: Settings) -> Checked:
         if not _talks_too_much(found, sound.samples / SAMPLE_RATE, log_probs):
             searched = decode_many(spec_of(chosen, settings, model), utterances, model.frame_ms)
             found.searched = " ".join(word.word for words in searched for word in words)
+            if found.heard and not found.searched:
+                found.problems.append("The beam search writes nothing where the best letters alone write words.")
     found.memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     _judge(found, chosen, said)
     return found
@@ -105,9 +109,15 @@ def _describe(found: Checked, model: AcousticModel) -> None:
 
 def _check_language_model(found: Checked, chosen: ModelSet, model: AcousticModel) -> None:
     files = language_model(chosen.ref("lm"))
-    if files is None or files.unigrams is None:
+    if files is None:
         return
-    words = read_words(files.unigrams)
+    words = known_words(files.model, files.unigrams)
+    if words is None:
+        found.problems.append(
+            "The language model comes without the list of its words (unigrams.txt), so that nobody can tell whether they are in the "
+            "letters and the case of the acoustic model."
+        )
+        return
     found.language_model_words, found.writable = len(words), writable_share(words, model.labels)
     if found.writable < FEWEST_WRITABLE:
         found.problems.append(f"The model can write {found.writable:.0%} of the language model's words only.")

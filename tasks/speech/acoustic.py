@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,21 +12,31 @@ import numpy as np
 import torch
 
 from tasks.arrays import Array
-from tasks.errors import OutOfMemory
+from tasks.errors import ModelNotAvailable, OutOfMemory
 from tasks.models.catalog import ModelSet
 from tasks.models.load import BatchSize, choose_device, choose_dtype, loaded_once, pretrained
 from tasks.records import Audio
 from tasks.speech.attention import speed_up
 from tasks.speech.decode import UtteranceSplitter
-from tasks.speech.families import find_blank, geometry_of, inputs_of, require_head, require_trained_head
+from tasks.speech.families import (
+    KIND,
+    WHAT,
+    find_blank,
+    geometry_of,
+    inputs_of,
+    load_adapter,
+    require_head,
+    require_trained_head,
+)
 from tasks.speech.features import Inputs
 from tasks.speech.labels import UNWRITABLE, token_labels
 from tasks.speech.silence import silent
 from tasks.speech.windows import Geometry, around, stitch, window_starts
 
+log = logging.getLogger(__name__)
+
 SAMPLE_RATE = 16_000
 UNLIKELY = -1e4  # and not minus infinity, of which sums make no number
-WHAT, KIND = "acoustic model", "a CTC model"
 
 
 @dataclass
@@ -111,6 +122,15 @@ class AcousticModel:
         for (chosen, start, _), row in zip(pool, rows, strict=True):
             yield chosen, start, row
 
+    def alone(self, given: Array) -> Array:
+        """The log-probs of one stretch, by its inputs.
+
+        Raises:
+            OutOfMemory: it does not fit.
+        """
+        [row] = self.batch.forward(lambda items: self.infer(np.stack(items)), [given], self._one_is_too_large)
+        return row
+
     def _one_is_too_large(self) -> OutOfMemory:
         seconds = self.geometry.window * self.geometry.stride / SAMPLE_RATE
         return OutOfMemory(
@@ -126,15 +146,38 @@ class AcousticModel:
     @torch.inference_mode()
     def infer(self, inputs: Array) -> Array:
         """Inputs of one length, (batch, samples) or (batch, frames, features), to (batch, frames, tokens) log-probs."""
-        logits = self.model(torch.from_numpy(inputs).to(self.device, self.dtype)).logits.float()
+        logits = self._logits(inputs)
+        if not torch.isfinite(logits).all():
+            logits = self._in_full_precision(inputs)
         logits[..., self.unwritable] = UNLIKELY
         log_probs: Array = torch.log_softmax(logits, dim=-1).cpu().numpy()
         return log_probs
 
+    def _logits(self, inputs: Array) -> torch.Tensor:
+        logits: torch.Tensor = self.model(torch.from_numpy(inputs).to(self.device, self.dtype)).logits.float()
+        return logits
+
+    def _in_full_precision(self, inputs: Array) -> torch.Tensor:
+        """The logits of what overflowed in fewer bits; the model goes on in fp32. Of what is no number, silence would be made.
+
+        Raises:
+            ModelNotAvailable: in fp32 they are no numbers either.
+        """
+        if self.dtype is not torch.float32:
+            log.warning("%s overflowed in %s. It goes on in fp32: NIGHTSCRIBE_PRECISION=fp32.", self.name, self.dtype)
+            self.model, self.dtype = self.model.float(), torch.float32
+            logits = self._logits(inputs)
+            if torch.isfinite(logits).all():
+                return logits
+        raise ModelNotAvailable(
+            f"The acoustic model {self.name} gives no numbers: its weights are damaged.",
+            next=f"Fetch it again, or see what it is: nightscribe models check {self.name}",
+        )
+
     def splitter(self, *, gap_s: float, longest_s: float) -> UtteranceSplitter:
         """What cuts one file's emissions into utterances: at pauses of `gap_s`, and after `longest_s` at the latest."""
         per_s = SAMPLE_RATE / self.geometry.stride
-        return UtteranceSplitter(self.blank, gap=round(gap_s * per_s), longest=round(longest_s * per_s))
+        return UtteranceSplitter(self.blank, gap=max(1, round(gap_s * per_s)), longest=max(2, round(longest_s * per_s)))
 
     @property
     def frame_ms(self) -> float:
@@ -181,14 +224,15 @@ def _load(
     register()
     where = torch.device(choose_device(device))
     dtype = choose_dtype(precision, where)
-    adapter = {"target_lang": target_language, "ignore_mismatched_sizes": True} if target_language else {}
     require_head(pretrained(AutoConfig, name, WHAT, KIND, revision=revision), name)
     tokenizer = _tokenizer(name, revision, target_language)
     loaded, found = pretrained(
         AutoModelForCTC, name, WHAT, KIND, revision=revision, use_safetensors=True, dtype=torch.float32,
-        output_loading_info=True, **adapter,
+        output_loading_info=True,
     )  # fmt: skip
     require_trained_head(found["missing_keys"], name)
+    if target_language:
+        load_adapter(loaded, target_language, name, revision)
     model = loaded.to(where, dtype).eval()
     speed_up(model, where, dtype)
     inputs = inputs_of(model, name, revision)

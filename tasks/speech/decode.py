@@ -21,7 +21,7 @@ from tasks.records import Word
 from tasks.speech.align import align
 from tasks.speech.labels import are_subwords, as_written, text_of
 from tasks.speech.marks import spaced, with_marks
-from tasks.speech.spec import DecoderSpec, read_words
+from tasks.speech.spec import DecoderSpec, known_words
 
 SURE_BLANK = float(np.log(0.99))
 
@@ -108,7 +108,8 @@ def build_decoder(spec: DecoderSpec) -> Any:
     # It warns about alphabets that it merely guesses wrong about; the alphabet here is known.
     logging.getLogger("pyctcdecode").setLevel(logging.ERROR)
     from pyctcdecode.alphabet import Alphabet
-    from pyctcdecode.decoder import BeamSearchDecoderCTC
+
+    from tasks.speech.hot_words import Decoder
 
     language_model = None
     if spec.language_model:
@@ -116,14 +117,14 @@ def build_decoder(spec: DecoderSpec) -> Any:
         language_model = copy.copy(loaded)
         language_model.alpha, language_model.beta = spec.lm_weight, spec.word_bonus
     with contextlib.redirect_stderr(None):
-        return BeamSearchDecoderCTC(Alphabet(list(spec.labels), are_subwords(spec.labels)), language_model)
+        return Decoder(Alphabet(list(spec.labels), are_subwords(spec.labels)), language_model)
 
 
 @cache
 def _loaded(path: str, unigrams: str | None, unknown_score: float, score_boundary: bool) -> Any:
     from tasks.speech.language_model import open_language_model
 
-    words = read_words(unigrams) if unigrams else None
+    words = known_words(path, unigrams)
     with contextlib.redirect_stderr(None):
         return open_language_model(
             path,

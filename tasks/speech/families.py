@@ -52,6 +52,23 @@ def require_trained_head(missing: Collection[str], name: str) -> None:
         )
 
 
+def load_adapter(model: Any, language: str, name: str, revision: str | None) -> None:
+    """Give a model of many languages (MMS) the adapter of one, of the commit that was fetched.
+
+    `from_pretrained(target_lang=...)` would look for the adapter at today's commit, and on the network.
+
+    Raises:
+        ModelNotAvailable: it has no adapter of that language here.
+    """
+    try:
+        model.load_adapter(language, revision=revision, local_files_only=True, use_safetensors=True)
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelNotAvailable(
+            f"The acoustic model {name} has no adapter for {language!r} here: {first_line(error)}",
+            next=f"Look at `target_language`, or fetch it: nightscribe models fetch {name}",
+        ) from error
+
+
 def _give_it_letters(name: str) -> str:
     return f"Train it on clips with their texts: nightscribe train asr clips.tsv --base {name} --out models/ours"
 

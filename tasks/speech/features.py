@@ -67,14 +67,16 @@ class Unpadded:
 class Stacked:
     """For Wav2Vec2-BERT: each mel bin to zero mean and unit variance over the file.
 
-    The extractor computes 25 ms frames every 10 ms and stacks two of them: 560 samples for the first, 320 for each more.
+    The extractor computes 25 ms frames every 10 ms and stacks two of them, as a rule: 560 samples for the first, 320 for each more.
     """
 
-    unit, reach = 320, 560
+    FLOOR = float(np.log(2.0**-23))  # of its spectrum, where there is nothing at all
 
     def __init__(self, extractor: Any) -> None:
         self.extractor = extractor
         self.stacked = int(getattr(extractor, "stride", 2))
+        self.unit = 160 * self.stacked
+        self.reach = 400 + 160 * (self.stacked - 1)
         self._statistics: tuple[Audio, Array, Array] | None = None
 
     def window(self, audio: Audio, start: int, samples: int) -> Array:
@@ -92,7 +94,7 @@ class Stacked:
     def _of(self, audio: Audio) -> tuple[Array, Array]:
         """Mean and deviation of every bin, from one pass over the file; windows of a file come one after the other."""
         if self._statistics is None or self._statistics[0] != audio:
-            moments = Moments()
+            moments = Moments(self.FLOOR)
             size = CHUNK_S * SAMPLE_RATE
             for start in range(0, max(1, audio.samples - self.reach), size):
                 wave = read_window(audio, start, min(size + self.reach - self.unit, audio.samples - start))
@@ -106,22 +108,29 @@ class Stacked:
 
 
 class Moments:
-    """Mean and deviation of each bin over frames that come piece by piece."""
+    """Mean and deviation of each bin over frames that come piece by piece.
 
-    def __init__(self) -> None:
+    Frames of which every bin is at the `floor`, of samples that are all zero, do not count: they are between recordings, and not
+    in them. Of nothing else, mean and deviation are 0 and 1.
+    """
+
+    def __init__(self, floor: float) -> None:
+        self.floor = floor
         self.count = 0
         self.total: Array = np.zeros(1)
         self.square: Array = np.zeros(1)
 
     def add(self, frames: Array) -> None:
         """(frames, bins)"""
-        bins = frames.astype(np.float64)
+        bins = frames[(frames > self.floor + 1e-3).any(axis=1)].astype(np.float64)
         self.count += len(bins)
         self.total = self.total + bins.sum(0)
         self.square = self.square + (bins**2).sum(0)
 
     def of_bins(self, *, epsilon_in_root: float = 0.0) -> tuple[Array, Array]:
         """Mean and deviation (of one frame fewer than there are), each (bins,) float32."""
-        mean = self.total / max(1, self.count)
+        if not self.count:
+            return np.zeros_like(self.total, np.float32), np.ones_like(self.total, np.float32)
+        mean = self.total / self.count
         variance = np.maximum(self.square - self.count * mean**2, 0) / max(1, self.count - 1)
         return mean.astype(np.float32), np.sqrt(variance + epsilon_in_root).astype(np.float32)

@@ -8,10 +8,10 @@ from typing import Any
 
 import kenlm
 from pyctcdecode.constants import AVG_TOKEN_LEN, LOG_BASE_CHANGE_FACTOR
-from pyctcdecode.language_model import LanguageModel, load_unigram_set_from_arpa
+from pyctcdecode.language_model import LanguageModel
 
 from tasks.speech.labels import case_of
-from tasks.speech.marks import SPELLED
+from tasks.speech.marks import is_of_mark
 
 PUNCTUATION = ".,;:?!"
 
@@ -37,7 +37,7 @@ class KnownWords(LanguageModel):  # type: ignore[misc]  # pyctcdecode has no typ
 
     def score_partial_token(self, partial_token: str) -> float:
         begun = self._asked(partial_token)
-        if begun.startswith("{"):
+        if is_of_mark(begun):
             return 0.0
         at = bisect_left(self._sorted, begun)
         if at < len(self._sorted) and self._sorted[at].startswith(begun):
@@ -46,7 +46,7 @@ class KnownWords(LanguageModel):  # type: ignore[misc]  # pyctcdecode has no typ
 
     def score(self, prev_state: Any, word: str, is_last_word: bool = False) -> tuple[float, Any]:
         word = self._asked(word)
-        if word and not SPELLED.fullmatch(word):
+        if word and not is_of_mark(word):
             scored: tuple[float, Any] = super().score(prev_state, word, is_last_word=is_last_word)
             return scored
         end = self._get_raw_end_score(prev_state) if is_last_word else 0.0
@@ -67,9 +67,7 @@ def open_language_model(
     unknown_score: float,
     score_boundary: bool = True,
 ) -> KnownWords:
-    """A KenLM file with the words it knows, weighted for the beam search. One in ARPA format lists them itself."""
-    if unigrams is None and path.endswith(".arpa"):
-        unigrams = sorted(load_unigram_set_from_arpa(path))
+    """A KenLM file with the words it knows, weighted for the beam search."""
     return KnownWords(
         kenlm.Model(path),
         unigrams,

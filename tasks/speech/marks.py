@@ -47,7 +47,17 @@ def with_marks(words: Sequence[Word]) -> list[Word]:
 
 
 def _closed(words: Sequence[Word], at: int) -> int | None:
-    """Where what begins with a brace at this word is over; None where it does not, or is never closed."""
+    """Where what begins with a brace at this word is over; None where it does not, or is not closed before the next one begins."""
     if not words[at].word.startswith("{"):
         return None
-    return next((i + 1 for i in range(at, len(words)) if words[i].word.endswith("}")), None)
+    for i in range(at, len(words)):
+        if i > at and "{" in words[i].word:
+            return None
+        if words[i].word.endswith("}"):
+            return i + 1
+    return None
+
+
+def is_of_mark(word: str) -> bool:
+    """Whether a word is one of those that spell a mark: `{period}`, `{question` and `mark}`."""
+    return word.startswith("{") or word.endswith("}")

@@ -111,7 +111,7 @@ class Parakeet(Centred[tuple[Array, Array]]):
         return made
 
     def measure(self, pieces: Iterator[Array]) -> tuple[Array, Array]:
-        moments = Moments()
+        moments = Moments(float(np.log(self.GUARD)))
         for piece in pieces:
             moments.add(piece)
         return moments.of_bins()

@@ -1,15 +1,18 @@
 """Where nobody speaks for certain, so that the acoustic model need not hear it.
 
-Two questions are asked. What is far below the loudness of the file is quiet; silero-vad, a small network that tells speech from
-other sounds, is asked about quiet stretches only. So music and singing are heard as before, whatever silero-vad says of them, and
-a recording without pauses costs no more than a look at its loudness.
+Three questions are asked, the cheap one first. What is far below the loudness of the file is quiet. Of what is quiet, anything with
+a tone in it is heard: singing and music in a quiet passage are not for a detector of speech to judge. Of the rest silero-vad, a
+small network that tells speech from other sounds, must be sure. A recording without pauses costs no more than a look at its
+loudness.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,32 +23,33 @@ from tasks.records import Audio
 from tasks.speech.features import SAMPLE_RATE, read_window
 
 FRAME = SAMPLE_RATE // 10  # samples whose loudness is looked at together
-BELOW_DB = 25.0  # what is quiet, against the loudest twentieth of the file
+BELOW_DB = 25.0  # what is quiet, against the loudest second of the file
 NOTHING_DB = -80.0  # and what is in any file: the last bits of a sample
 SHORTEST_S = 4.0  # of a stretch worth leaving out
 MARGIN_S = 0.5  # of it that is heard all the same, on either side
-SURE = 0.1  # the highest probability of speech in a stretch without any
+SURE = 0.2  # the highest probability of speech in a stretch without any; white noise has up to 0.12
 CHUNK = 512  # samples that silero-vad takes at a time
-PIECE = 256 * CHUNK  # of a stretch that is judged as one (8 s)
+PIECE = 128 * CHUNK  # the longest stretch that is judged as one (4 s)
 AT_ONCE = 64  # pieces in a batch
 SIXTY_S = 60 * SAMPLE_RATE
+FFT = 1024  # samples whose frequencies are looked at together
+BANDS = slice(16, 16 + 8 * 28)  # 250 Hz to 3.75 kHz, in eight
+FLAT = 0.4  # the least flatness of noise in any band: white noise has 0.56, brown 0.5, singing and bells 0.1
 
 
 def silent(audio: Audio) -> list[tuple[int, int]]:
     """Stretches of a file in which nobody speaks, as (first sample, sample after the last), in order."""
-    candidates = [
-        (at, min(at + PIECE, end))
+    pieces = [
+        piece
         for first, last in quiet(loudness(audio), shortest=round(SHORTEST_S * SAMPLE_RATE / FRAME))
-        for start, end in [_without_margins(first * FRAME, last * FRAME, audio.samples)]
-        for at in range(start, end, PIECE)
+        for piece in evenly(first * FRAME, min(last * FRAME, audio.samples))
     ]
-    sure = [piece for piece, speech in zip(candidates, likeliest(audio, candidates), strict=True) if speech < SURE]
-    return [(a, b) for a, b in joined(sure) if b - a >= round((SHORTEST_S - 2 * MARGIN_S) * SAMPLE_RATE)]
-
-
-def _without_margins(start: int, end: int, samples: int) -> tuple[int, int]:
+    plain = [piece for piece in pieces if not has_tone(read_window(audio, piece[0], piece[1] - piece[0]))]
+    sure = [piece for piece, speech in zip(plain, likeliest(audio, plain), strict=True) if speech < SURE]
     margin = round(MARGIN_S * SAMPLE_RATE)
-    return start + margin if start else 0, end - margin if end < samples else samples
+    # What is beside may be speech: of a sound that grew out of silence, a detector hears the beginning last.
+    inner = [(a + margin if a else 0, b - margin if b < audio.samples else b) for a, b in joined(sure)]
+    return [(a, b) for a, b in inner if b - a >= round(SHORTEST_S * SAMPLE_RATE) - 2 * margin]
 
 
 def loudness(audio: Audio) -> Array:
@@ -59,12 +63,33 @@ def loudness(audio: Audio) -> Array:
 
 
 def quiet(levels: Array, *, shortest: int) -> Iterator[tuple[int, int]]:
-    """Runs of at least `shortest` frames that are far below the loudest ones, or nothing at all, as (first, after the last)."""
+    """Runs of at least `shortest` frames that are far below the loudest second, or nothing at all, as (first, after the last)."""
     if not len(levels):
         return
-    low = levels < max(np.percentile(levels, 95) - BELOW_DB, NOTHING_DB)
+    seconds = np.convolve(levels, np.ones(10) / 10, "valid") if len(levels) >= 10 else levels
+    low = levels < max(seconds.max() - BELOW_DB, NOTHING_DB)
     edges = np.flatnonzero(np.diff(np.concatenate(([False], low, [False]))))
     yield from ((int(a), int(b)) for a, b in edges.reshape(-1, 2) if b - a >= shortest)
+
+
+def evenly(start: int, end: int) -> list[tuple[int, int]]:
+    """A stretch as pieces of about the same length, none longer than `PIECE`."""
+    edges = np.linspace(start, end, math.ceil((end - start) / PIECE) + 1).round().astype(int).tolist()
+    return list(pairwise(edges))
+
+
+def has_tone(wave: Array) -> bool:
+    """Whether there is something in a band of frequencies that sounds, and does not only rustle.
+
+    Spectral flatness: the geometric by the arithmetic mean of the power (Gray and Markel, 1974), of each band over time.
+    """
+    if len(wave) < FFT or not wave.any():
+        return False
+    sound = torch.from_numpy(wave)
+    spectrum = torch.stft(sound, FFT, FFT, window=torch.hann_window(FFT), center=False, return_complex=True)
+    power = spectrum[BANDS].abs().square().double().reshape(8, -1, spectrum.shape[1]) + 1e-15
+    flatness = power.log().mean(1).exp() / power.mean(1)
+    return bool(flatness.mean(1).min() < FLAT)
 
 
 def likeliest(audio: Audio, stretches: list[tuple[int, int]]) -> Iterator[float]:

@@ -30,3 +30,14 @@ class DecoderSpec:
 def read_words(unigrams: str) -> list[str]:
     """The words that a language model knows, of the file that lies beside it."""
     return [word for word in Path(unigrams).read_text(encoding="utf-8").split("\n") if word]
+
+
+def known_words(model: str, unigrams: str | None) -> list[str] | None:
+    """The words that a KenLM file knows: of the list beside it, else its own where it is in ARPA format; None where nothing says."""
+    if unigrams is not None:
+        return read_words(unigrams)
+    if not model.endswith(".arpa"):
+        return None
+    from pyctcdecode.language_model import load_unigram_set_from_arpa
+
+    return sorted(load_unigram_set_from_arpa(model))

@@ -24,7 +24,7 @@ MARGIN_MS = 500  # of sound around them
 
 def finer(words: Sequence[Word], audio: Audio, model: AcousticModel, *, reach_ms: float) -> tuple[Word, ...]:
     """The words with times by `model`, each within `reach_ms` of those that it has. A word that cannot be placed keeps its own."""
-    longest_ms = 1000 * (model.geometry.window * model.geometry.stride) / SAMPLE_RATE - 2 * MARGIN_MS
+    longest_ms = 1000 * (model.geometry.window * model.geometry.stride) / SAMPLE_RATE - 2 * (MARGIN_MS + reach_ms)
     out: list[Word] = []
     for group in _groups(words, longest_ms):
         out += _placed(group, audio, model, reach_ms)
@@ -50,7 +50,7 @@ def _placed(words: list[Word], audio: Audio, model: AcousticModel, reach_ms: flo
     if last <= first:
         return words
     given = model.inputs.window(audio, first * model.geometry.stride, model.geometry.samples(last - first))
-    log_probs = model.infer(given[None])[0]
+    log_probs = model.alone(given)
     written = as_written(model.labels)
     spelling = spell([written(word.word) for word in words], model.labels)
     if not len(spelling.tokens):

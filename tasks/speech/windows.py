@@ -47,7 +47,7 @@ def asked_geometry(
     Raises:
         ValueError: its frames do not come after one and the same number of inputs each.
     """
-    period = 64 if unit > 1 else 12_800  # a multiple of every stride there is
+    period = 192 if unit > 1 else 38_400  # a multiple of every stride from 10 to 80 ms
     long = 2 * period
     most = frames(long)
     stride, left = divmod(period, max(1, frames(long + period) - most))
@@ -75,7 +75,7 @@ def window_starts(frames: int, g: Geometry) -> list[int]:
 def around(silent: Sequence[tuple[int, int]], samples: int, g: Geometry) -> list[tuple[int, int]]:
     """What is left of a file to be heard, as (first frame, frames), in order; `silent` as (first sample, sample after the last).
 
-    Lengths are rounded up to quarters of a window, so that stretches of several files fit into one batch.
+    Lengths are rounded up to quarters of a window, as far as there is silence, so that stretches of several files fit into one batch.
     """
     total, unit = g.frames(samples), max(1, g.window // 4)
     out: list[tuple[int, int]] = []

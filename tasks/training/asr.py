@@ -41,7 +41,7 @@ from tasks.training.checkpoints import (
     save_state,
 )
 from tasks.training.clips import ClipStore
-from tasks.training.groups import parameter_groups
+from tasks.training.groups import freeze_layers, parameter_groups
 from tasks.training.inputs import ModelInputs
 from tasks.training.losses import Targets, ctc, disagreement, log_probabilities
 from tasks.training.masks import settle_masks, silence_bands
@@ -85,6 +85,7 @@ class Trainer:
             model.freeze_feature_encoder()
             for part in trained:
                 part.requires_grad_(True)
+        freeze_layers(model, options.freeze_layers)
         if options.gradient_checkpointing:
             model.gradient_checkpointing_enable()
         settle_masks(model, options, waveform=not self.inputs.features)

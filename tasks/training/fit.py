@@ -165,6 +165,8 @@ def _identity(
 ) -> dict[str, Any]:
     """All that decides what a step of this run is."""
     kept = {name: value for name, value in asdict(options).items() if name not in CHANGEABLE}
+    if not options.freeze_layers:  # runs from before there was such a thing go on
+        del kept["freeze_layers"]
     clips = {**asdict(source), "manifest": str(source.manifest.resolve()), "manifest_sha256": _digest(source.manifest)}
     judged = {"validation": str(validation.resolve()), "validation_sha256": _digest(validation)} if validation else {}
     whole = {**clips, **judged, "base": base, "options": kept, "shape": asdict(shape) if shape else None}

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from tasks.errors import Misconfigured
 from tasks.training.options import TrainingOptions
 
 LAYER = re.compile(r"\blayers\.(\d+)\.")
@@ -38,6 +39,25 @@ def parameter_groups(model: Any, options: TrainingOptions) -> list[dict[str, Any
                 key = (options.weight_decay if decays else 0.0, scale(name))
                 groups.setdefault(key, []).append(parameter)
     return [{"params": found, "weight_decay": decay, "scale": rate} for (decay, rate), found in groups.items()]
+
+
+def freeze_layers(model: Any, count: int) -> None:
+    """Leave the lowest `count` layers, and what lies below them, as they are: no step computes their gradients.
+
+    Raises:
+        Misconfigured: the model has no more layers than that.
+    """
+    if not count:
+        return
+    numbers = {int(found[1]) for name, _ in model.named_parameters() if (found := LAYER.search(name))}
+    if count >= len(numbers):
+        raise Misconfigured(
+            f"{count} layers cannot stay as they are in a model of {len(numbers)}.", next="Freeze fewer of them."
+        )
+    for name, parameter in model.named_parameters():
+        found = LAYER.search(name)
+        if int(found[1]) < count if found else _below(name):
+            parameter.requires_grad_(False)
 
 
 def _below(name: str) -> bool:

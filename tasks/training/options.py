@@ -12,7 +12,7 @@ from tasks.training.augment import Augmentation
 class TrainingOptions:
     """Settings of a run; the defaults are those of the reference work (wav2vec2 on Mini LibriSpeech).
 
-    `head_learning_rate` and `layer_decay` are of `tasks.training.groups`,
+    `head_learning_rate`, `layer_decay` and `freeze_layers` are of `tasks.training.groups`,
     `consistency` weighs what two views of a clip disagree (`tasks.training.losses`), `mask_time` is the share of frames that
     SpecAugment masks (None: as the model has it), `mask_bands` is how many bands of frequencies are silenced in a clip
     (`tasks.training.masks`), `average` is how many of the last validated checkpoints are averaged at the end, `half` keeps
@@ -33,6 +33,7 @@ class TrainingOptions:
     seed: int = 0
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     freeze_feature_encoder: bool = True
+    freeze_layers: int = 0
     gradient_checkpointing: bool = False
     intermediate_ctc: float = 0.0
     consistency: float = 0.0

@@ -101,6 +101,30 @@ def test_granite_by_its_definition(audio: Audio):
     assert (own[:, 0] <= floored.min() + 1e-4).any(), "the floor is reached"
 
 
+@pytest.mark.parametrize("name", ["Parakeet", "Wav2Vec2-BERT"])
+def test_what_is_normalised_over_the_file_is_so_without_its_silence(name: str, audio: Audio, tmp_path: Path):
+    """Speech between hours of zeros is heard as it is alone: silence is between recordings, and no part of them."""
+    pcm = np.fromfile(audio.path, np.int16, count=10 * 16_000)
+    pcm.tofile(tmp_path / "alone.pcm")
+    nothing = np.zeros(100 * 16_000, np.int16)
+    np.concatenate([nothing, pcm, nothing]).tofile(tmp_path / "between.pcm")
+    alone = Audio(str(tmp_path / "alone.pcm"), len(pcm), 0.0, 0.1, 0)
+    between = Audio(str(tmp_path / "between.pcm"), len(pcm) + 2 * len(nothing), 0.0, 0.1, 0)
+    made, other = FAMILIES[name][0](), FAMILIES[name][0]()
+    first = len(nothing)
+    here = made.window(alone, 8 * made.unit, made.reach + 99 * made.unit)
+    there = other.window(between, first + 8 * made.unit, made.reach + 99 * made.unit)
+    assert np.abs(here - there).max() < 0.2, "but for the frames half in it"
+    silence = FAMILIES[name][0]()
+    nothing.tofile(tmp_path / "nothing.pcm")
+    assert np.isfinite(whole(silence, Audio(str(tmp_path / "nothing.pcm"), len(nothing), 0.0, 0.0, 0))).all()
+
+
+def test_a_stack_of_another_height_has_its_own_frames():
+    made = Stacked(transformers.SeamlessM4TFeatureExtractor(stride=1))
+    assert (made.unit, made.reach) == (160, 400)
+
+
 def test_a_file_shorter_than_half_a_frame_has_features(tmp_path: Path):
     np.ones(700, np.int16).tofile(tmp_path / "short.pcm")
     short = Audio(str(tmp_path / "short.pcm"), 700, 0.0, 0.0, 0)

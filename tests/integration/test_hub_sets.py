@@ -182,7 +182,7 @@ def test_a_fetched_set_indexes(hub, tmp_path):
     assert batch.items[0].result.status in ("indexed", "no_speech")
 
 
-def test_mms_speaks_the_language_of_its_adapter(tmp_path):
+def test_mms_speaks_the_language_of_its_adapter(hub, tmp_path):
     """MMS: one network, an adapter and a vocabulary for each language (Pratap et al. 2023)."""
     torch.manual_seed(0)
     options = {**SMALL, "vocab_size": 8, "adapter_attn_dim": 4}
@@ -205,7 +205,40 @@ def test_mms_speaks_the_language_of_its_adapter(tmp_path):
         adapter["lm_head.weight"] = torch.full((size, 32), float(number))
         adapter["lm_head.bias"] = torch.zeros(size)
         save_file(adapter, folder / f"adapter.{language}.safetensors", metadata={"format": "pt"})
-    for number, (language, own) in enumerate(letters.items()):
-        loaded = load_acoustic(str(folder), device="cpu", precision="fp32", target_language=language)
+    # Fetched by its commit, a repository has no `refs/main` in the cache.
+    pinned = place(hub, "someone/mms")
+    shutil.copytree(folder, pinned, dirs_exist_ok=True)
+    shutil.rmtree(hub / "models--someone--mms" / "refs")
+    for number, (language, own) in enumerate([*letters.items(), *letters.items()]):
+        where = {"name": str(folder)} if number < 2 else {"name": "someone/mms", "revision": REVISION}
+        loaded = load_acoustic(**where, device="cpu", precision="fp32", target_language=language)
+        number %= 2
         assert loaded.labels == ("", "⁇1", "⁇2", "⁇3", " ", *own)
         assert float(loaded.model.lm_head.weight.detach().mean()) == number
+    (pinned / "adapter.fra.safetensors").unlink()
+    with pytest.raises(ModelNotAvailable, match="no adapter for 'fra'"):
+        load_acoustic("someone/mms", revision=REVISION, device="cpu", precision="fp32", target_language="fra", batch=2)
+
+
+def test_a_model_that_overflows_goes_on_in_full_precision(tmp_path, caplog):
+    torch.manual_seed(0)
+    folder = tmp_path / "model"
+    make_model(folder, *FAMILIES["wav2vec2 with group norm"])
+    wave = np.random.default_rng(1).standard_normal((1, 32_000), np.float32)
+    sound = load_acoustic(str(folder), device="cpu", precision="fp32").infer(wave)
+    loaded = load_acoustic(str(folder), device="cpu", precision="bf16")
+    real = loaded.model.forward
+
+    def overflowing(given):
+        made = real(given)
+        if given.dtype is not torch.float32:
+            made.logits[:, 10] = float("nan")
+        return made
+
+    loaded.model.forward = overflowing
+    assert np.allclose(loaded.infer(wave), sound, atol=0.5), "bf16 weights in fp32"
+    assert loaded.dtype is torch.float32
+    assert "goes on in fp32" in caplog.text
+    loaded.model.lm_head.weight.data.fill_(float("nan"))
+    with pytest.raises(ModelNotAvailable, match="weights are damaged"):
+        loaded.infer(wave)

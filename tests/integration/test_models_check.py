@@ -13,7 +13,10 @@ from sessions import cut, session_on
 from test_families import FAMILIES, make_model
 
 from tasks.errors import ModelNotAvailable
+from tasks.evaluation import check
 from tasks.lake.store import Lake
+from tasks.models.catalog import find_set
+from tasks.settings import Settings
 
 
 def checked(tmp_path: Path, name: object, code: int) -> dict:
@@ -63,6 +66,35 @@ def test_a_language_model_of_another_alphabet_is_refused_before_any_video_is_tou
     assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (2, "model_not_available"), done.stderr
     found = checked(tmp_path, other_alphabet, 1)
     assert any("language model's words" in problem for problem in found["problems"])
+
+
+def test_so_is_one_in_arpa_format_which_lists_its_words_itself(other_alphabet, tmp_path):
+    folder = other_alphabet / "language_model"
+    for file in folder.iterdir():
+        file.unlink()
+    unigrams = "".join(f"-1\t{word}\t0\n" for word in ("<s>", "</s>", "<unk>", "слово", "мир"))
+    (folder / "lm.arpa").write_text(
+        f"\\data\\\nngram 1=5\nngram 2=1\n\n\\1-grams:\n{unigrams}\n\\2-grams:\n-0.2\tслово мир\n\n\\end\\\n"
+    )
+    bucket = tmp_path / "bucket"
+    bucket.mkdir()
+    cut(bucket / "one.wav", 3)
+    with session_on(bucket, tmp_path, models=str(other_alphabet)) as session, pytest.raises(ModelNotAvailable):
+        session.batches()
+
+
+def test_a_list_of_words_that_is_missing_is_said(other_alphabet, tmp_path):
+    (other_alphabet / "language_model" / "unigrams.txt").unlink()
+    [problem] = checked(tmp_path, other_alphabet, 1)["problems"]
+    assert "without the list of its words" in problem
+
+
+def test_a_search_that_writes_nothing_is_said(monkeypatch):
+    monkeypatch.setattr(check, "decode_many", lambda spec, utterances, frame_ms: [])
+    settings = Settings(catalog=REPO / "data/models/catalog.toml", scratch_free_gb=0)
+    found = check.check_set(find_set(settings), settings)
+    assert found.heard
+    assert found.problems == ["The beam search writes nothing where the best letters alone write words."]
 
 
 def test_a_language_model_whose_list_begins_with_numbers_is_taken(other_alphabet, tmp_path):

@@ -67,17 +67,26 @@ def seconds(stretches: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def test_only_what_is_quiet_and_without_speech_is_left_out(speech, tmp_path):
-    audio = recorded(tmp_path, hum(20), speech, hum(30), 0.03 * speech, hum(10), chords(15), np.zeros(15 * RATE))
+    quiet_music = 0.02 * chords(12)
+    audio = recorded(
+        tmp_path, hum(20), speech, hum(30), 0.03 * speech, hum(10), chords(15), np.zeros(15 * RATE), quiet_music
+    )
     found = seconds(silent(audio))
     heard = np.ones(round(audio.samples / RATE), bool)
     for start, end in found:
         heard[start:end] = False
     assert not heard[:18].any(), "a quiet room"
-    assert not heard[35:56].any(), "and later on"
+    assert not heard[37:58].any(), "and later on"
     assert heard[21:32].all()
     assert heard[63:73].all(), "speech far away"
     assert heard[85:98].all(), "music"
-    assert not heard[103:].any(), "nothing at all"
+    assert not heard[102:110].any(), "nothing at all"
+    assert heard[115:125].all(), "music far away"
+
+
+def test_of_a_long_pause_with_a_little_talk_the_pause_is_left_out(speech, tmp_path):
+    audio = recorded(tmp_path, hum(300, 1e-3), speech, hum(300, 1e-3))
+    assert sum(end - start for start, end in silent(audio)) > 580 * RATE
 
 
 def test_words_are_the_same_and_where_they_were(speech, tmp_path):

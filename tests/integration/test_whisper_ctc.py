@@ -19,12 +19,13 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
 from data.recipes.whisper_arrays import OF_DECODER, OF_ENCODER, convert, read_arrays
+from tasks.errors import Misconfigured
 from tasks.models.whisper_ctc import LogMelExtractor, WhisperForCTC, from_whisper
 from tasks.records import Audio
 from tasks.speech.acoustic import load_acoustic
 from tasks.speech.mel import LogMel
 from tasks.training.base_model import load_for_training
-from tasks.training.groups import parameter_groups
+from tasks.training.groups import freeze_layers, parameter_groups
 from tasks.training.scratch import letters
 
 SHAPE = {
@@ -175,6 +176,19 @@ def test_lower_layers_learn_more_slowly_and_the_head_faster(whisper):
     assert scales["encoder.conv1.weight"] == 0.25
     decays = {names[id(p)]: group["weight_decay"] for group in groups for p in group["params"]}
     assert (decays["encoder.conv1.weight"], decays["encoder.conv1.bias"]) == (0.1, 0.0)
+
+
+def test_lower_layers_that_are_frozen_stay_as_they_are(whisper, base, corpus, tmp_path):
+    options = replace(QUICK, freeze_layers=1)
+    run = trainer(corpus, base, tmp_path / "run", options)
+    before = {name: weight.clone() for name, weight in run.model.state_dict().items()}
+    run.fit()
+    same = {name for name, weight in run.model.state_dict().items() if torch.equal(weight, before[name])}
+    assert {name for name, _ in run.model.named_parameters() if name in same} == {
+        name for name in before if name.startswith(("encoder.layers.0.", "encoder.conv"))
+    }
+    with pytest.raises(Misconfigured, match="2 layers cannot stay"):
+        freeze_layers(from_whisper(whisper, 30, 0), 2)
 
 
 def arrays_of(model: transformers.WhisperForConditionalGeneration) -> bytes:

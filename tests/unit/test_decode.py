@@ -277,3 +277,16 @@ def test_a_search_without_certain_blanks_finds_the_same_words_at_the_same_times(
         ("bb", 2240, 2340),
         ("c", 2460, 2480),
     ]
+
+
+def test_a_hot_word_that_begins_with_a_border_of_its_own_is_helped_letter_by_letter():
+    """The search asks for beginnings with a space before them, where the border is a token of its own."""
+    labels = ("", ALONE, "c", "a", "b", "\u2581x")
+    log_probs = np.full((5, len(labels)), np.log(0.002), np.float32)
+    for frame, token in enumerate((1, 2, 3, 2, 0)):
+        log_probs[frame, token] = np.log(0.99)
+    log_probs[2, 3], log_probs[2, 4] = np.log(0.02), np.log(0.97)  # "cbc" by far
+    spec = DecoderSpec(labels, 0, beam_prune_logp=-3.0, token_min_logp=-6.0)
+    assert [w.word for w in decode_utterance(spec, Utterance(0, log_probs), 80.0)] == ["cbc"]
+    hot = DecoderSpec(labels, 0, beam_prune_logp=-3.0, token_min_logp=-6.0, hot_words=("cac",))
+    assert [w.word for w in decode_utterance(hot, Utterance(0, log_probs), 80.0)] == ["cac"]

@@ -16,7 +16,7 @@ from pyctcdecode.language_model import LanguageModel
 from tasks.settings import REPO
 from tasks.speech.decode import Utterance, decode_utterance, penalised
 from tasks.speech.language_model import open_language_model
-from tasks.speech.spec import DecoderSpec
+from tasks.speech.spec import DecoderSpec, known_words
 
 FOLDER = REPO / "data/models/lm-demo"
 LABELS = ("", " ", *string.ascii_lowercase, "'")
@@ -114,7 +114,7 @@ def arpa_of(folder: Path, *words: str) -> str:
 
 def test_a_model_in_arpa_format_lists_its_words_itself(tmp_path):
     arpa = arpa_of(tmp_path, "no", "now")
-    model = open_language_model(arpa, None, weight=0.7, word_bonus=1.0, unknown_score=-10.0)
+    model = open_language_model(arpa, known_words(arpa, None), weight=0.7, word_bonus=1.0, unknown_score=-10.0)
     assert model.score_partial_token("no") == 0.0, "a beginning of a known word"
     assert model.score_partial_token("nx") < -5.0
 
@@ -149,10 +149,11 @@ def test_written_punctuation_costs_nothing_where_the_language_model_has_none():
     assert model.score_partial_token("no,") == model.score_partial_token("no") == 0.0
     assert model.score(start, "{period}") == (0.0, start)
     assert model.score_partial_token("{per") == 0.0
+    assert model.score(start, "{question") == model.score(start, "mark}") == (0.0, start)
 
 
 def test_a_language_model_with_punctuation_is_asked_for_it(tmp_path):
     arpa = arpa_of(tmp_path, "no,", "now")
-    model = open_language_model(arpa, None, weight=0.7, word_bonus=1.0, unknown_score=-10.0)
+    model = open_language_model(arpa, known_words(arpa, None), weight=0.7, word_bonus=1.0, unknown_score=-10.0)
     assert model.score_partial_token("no,") == 0.0
     assert model.score_partial_token("no!") < -5.0

@@ -18,6 +18,7 @@ def marked(text: str) -> str:
         ("is it {question mark}", "is it?"),
         ("{period} at once", "at once"),
         ("{never closed at all", "{never closed at all"),
+        ("{perio the dog ran {comma} and sat", "{perio the dog ran, and sat"),
         ("{no such thing} here", "here"),
     ],
 )

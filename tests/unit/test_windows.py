@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tasks.speech.windows import Geometry, asked_geometry, seam, stitch, window_starts
+from tasks.speech.windows import Geometry, around, asked_geometry, seam, stitch, window_starts
 
 KERNELS = [10, 3, 3, 3, 3, 2, 2]
 STRIDES = [5, 2, 2, 2, 2, 2, 2]
@@ -44,6 +44,28 @@ def convolved(count: int) -> int:
     for kernel, stride in zip(KERNELS, STRIDES, strict=True):
         count = (count - kernel) // stride + 1
     return count
+
+
+@pytest.mark.parametrize(
+    ("silent", "seconds", "heard"),
+    [
+        ([], 90, [(0, 90)]),
+        ([(0, 90)], 90, []),
+        ([(30, 60)], 90, [(0, 30), (60, 30)]),
+        ([(0, 57), (60, 90)], 90, [(57, 5)]),
+        ([(3, 88)], 90, [(0, 5), (85, 5)]),
+        ([(12, 16)], 90, [(0, 90)]),
+    ],
+    ids=["none", "all", "between", "around", "at both ends", "too short for quarters of a window"],
+)
+def test_what_is_not_silent_is_heard_in_quarters_of_a_window(silent, seconds, heard):
+    samples = seconds * 16_000
+    found = around([(a * 16_000, b * 16_000) for a, b in silent], samples, BASE)
+    assert len(found) == len(heard)
+    for (first, frames), (start, length) in zip(found, heard, strict=True):
+        assert abs(first / 50 - start) < 0.1
+        assert abs(frames / 50 - length) < 0.1
+        assert first + frames <= BASE.frames(samples)
 
 
 def test_wav2vec2_base_makes_a_frame_of_400_samples_every_320():

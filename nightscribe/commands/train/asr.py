@@ -65,6 +65,13 @@ from nightscribe.progress import counting
 )
 @click.option("--gradient-checkpointing", is_flag=True, help="Less memory, a third slower.")
 @click.option("--train-encoder", is_flag=True, help="Train the feature encoder too; it is frozen otherwise.")
+@click.option(
+    "--freeze-layers",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Lowest layers that stay as they are, and what is below them: a third faster where half of them do.",
+)
 @click.option("--no-augment", is_flag=True, help="No changes of speed, noise and echo.")
 @click.option(
     "--intermediate-ctc", type=click.FloatRange(0, 0.9), help="Share of a middle block's loss; from scratch 0.3."
@@ -127,6 +134,7 @@ def command(
     precision: Literal["auto", "fp32", "bf16", "fp16"],
     gradient_checkpointing: bool,
     train_encoder: bool,
+    freeze_layers: int,
     no_augment: bool,
     intermediate_ctc: float | None,
     consistency: float,
@@ -180,6 +188,7 @@ def command(
         seed=seed,
         precision=precision,
         freeze_feature_encoder=not train_encoder,
+        freeze_layers=freeze_layers,
         gradient_checkpointing=gradient_checkpointing,
         intermediate_ctc=(0.3 if scratch else 0.0) if intermediate_ctc is None else intermediate_ctc,
         consistency=consistency,

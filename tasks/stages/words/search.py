@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import ModelNotAvailable
 from tasks.models.catalog import LanguageModelFiles, language_model
 from tasks.speech.pool import DecoderPool
-from tasks.speech.spec import DecoderSpec, read_words
+from tasks.speech.spec import DecoderSpec, known_words
 from tasks.speech.spelling import writable_share
 from tasks.stages.words.options import WordsOptions, WordsSettings, options
 
@@ -63,9 +63,10 @@ def require_writable(models: ModelSet, model: AcousticModel) -> None:
         ModelNotAvailable: next to none of the language model's words can be written with the labels of the acoustic model.
     """
     files = language_model(models.ref("lm"))
-    if files is None or files.unigrams is None:
+    words = known_words(files.model, files.unigrams) if files else None
+    if words is None:
         return
-    share = writable_share(read_words(files.unigrams), model.labels)
+    share = writable_share(words, model.labels)
     if share < FEWEST_WRITABLE:
         raise ModelNotAvailable(
             f"The language model of the set {models.name} is of another alphabet than its acoustic model, which can write "

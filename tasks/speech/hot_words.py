@@ -1,0 +1,33 @@
+"""pyctcdecode's beam search, with hot words that are found however their beginning is spelled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyctcdecode.decoder import BeamSearchDecoderCTC
+from pyctcdecode.language_model import HotwordScorer
+
+
+class Unspaced(HotwordScorer):  # type: ignore[misc]  # pyctcdecode has no types
+    """Hot words for beams whose words may begin with a space, which a border of its own is (`ALONE` in tasks/speech/labels.py).
+
+    pyctcdecode (0.5.0) looks for the beginnings of hot words letter by letter, the space among them: a name that is spelled from
+    such a border would get no help before it is complete, and would be pruned.
+    """
+
+    def __init__(self, found: HotwordScorer) -> None:
+        super().__init__(found._match_ptn, found._char_trie, found._weight)
+
+    def __contains__(self, item: str) -> bool:
+        return bool(super().__contains__(item.strip()))
+
+    def score_partial_token(self, token: str) -> float:
+        scored: float = super().score_partial_token(token.strip())
+        return scored
+
+
+class Decoder(BeamSearchDecoderCTC):  # type: ignore[misc]
+    """A decoder whose hot words are `Unspaced`."""
+
+    def _decode_logits(self, *arguments: Any, hotword_scorer: HotwordScorer, **options: Any) -> Any:
+        return super()._decode_logits(*arguments, hotword_scorer=Unspaced(hotword_scorer), **options)
