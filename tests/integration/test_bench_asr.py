@@ -31,6 +31,7 @@ def test_words_times_and_what_is_invented_are_counted(material):
     assert table.figures["some_engine"]["unseen"] is None
 
 
+@pytest.mark.long
 def test_the_demo_set_has_fewer_errors_with_its_search_and_invents_nothing(material):
     few = asr.Material([], material.archive[:1], material.nothing)
     table = Table("asr", "", ())

@@ -15,6 +15,7 @@ def checked(tmp_path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=command_environment(tmp_path), capture_output=True, text=True, check=False)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_without_a_gpu_it_says_so(tmp_path):
     done = checked(tmp_path)

@@ -83,9 +83,10 @@ def test_so_is_one_in_arpa_format_which_lists_its_words_itself(other_alphabet, t
         session.batches()
 
 
-def test_a_list_of_words_that_is_missing_is_said(other_alphabet, tmp_path):
+def test_a_list_of_words_that_is_missing_is_said(other_alphabet):
     (other_alphabet / "language_model" / "unigrams.txt").unlink()
-    [problem] = checked(tmp_path, other_alphabet, 1)["problems"]
+    settings = Settings(models=str(other_alphabet), scratch_free_gb=0)
+    [problem] = check.check_set(find_set(settings), settings).problems
     assert "without the list of its words" in problem
 
 

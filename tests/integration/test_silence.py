@@ -90,10 +90,10 @@ def test_of_a_long_pause_with_a_little_talk_the_pause_is_left_out(speech, tmp_pa
 
 
 def test_words_are_the_same_and_where_they_were(speech, tmp_path):
-    audio = recorded(tmp_path, speech, hum(60), speech, hum(40))
+    audio = recorded(tmp_path, speech, hum(30), speech, hum(15))
     everything, some = acoustic(), acoustic(skip_silence=True)
     frames = everything.geometry.frames(audio.samples)
-    assert sum(length for _, length in some.to_hear(audio)) < frames * 0.4
+    assert sum(length for _, length in some.to_hear(audio)) < frames * 0.6
     assert sum(len(piece) for _, piece in some.emissions([audio])) == frames
     ours, theirs = words(some, audio), words(everything, audio)
     same = SequenceMatcher(None, [word for word, _ in ours], [word for word, _ in theirs]).get_matching_blocks()
