@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,8 @@ class ClipStore:
 def open_store(
     source: Source, cache: Path, *, alphabet: str, on_clip: Callable[[int, int], None] = lambda done, total: None
 ) -> ClipStore:
-    """Decode what a manifest names into `cache`, once: as long as manifest and files stay as they are, it is only opened.
+    """Decode what a manifest names into `cache`, once: as long as manifest and files stay as they are, it is only opened. Files
+    that are the same under another time, as after a copy or a restore, are not decoded again.
 
     Rows that cannot be trained on are left out and reported: missing or unreadable or cut-off file, empty text, a text of
     which less than half is in the alphabet, a clip that is too long, or too short for its text.
@@ -95,13 +97,19 @@ def open_store(
     table = read_manifest(source.manifest, source.path_column, source.text_column, problems=problems)
     rows = list(zip(strings(table, source.path_column), strings(table, source.text_column), strict=True))
     base = source.manifest.parent
-    key = json.dumps([alphabet, source.language, source.max_clip_s, rows, [_state(base / name) for name, _ in rows]])
-    folder = cache / f"clips-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    paths = [base / name for name, _ in rows]
+    states = [_state(path) for path in paths]
+    asked = [alphabet, source.language, source.max_clip_s, rows]
+    content = Content(_hashed([*asked, [state and state[0] for state in states]]), paths)
+    folder = cache / f"clips-{_hashed([*asked, states])}"
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):  # of several processes that train together, one decodes
+        if not folder.exists() and (same := content.kept_in(cache)):
+            same.rename(folder)
         if not folder.exists():
             with replacing(folder) as part:
                 _decode_all(rows, base, part, alphabet, source, problems, on_clip)
+                content.note(part)
     found = json.loads((folder / "problems.json").read_text(encoding="utf-8"))
     kept = pyarrow.parquet.read_table(folder / "clips.parquet")
     if not len(kept):
@@ -113,6 +121,46 @@ def open_store(
     offsets, lengths = kept["offset"].to_numpy(), kept["samples"].to_numpy()
     store = ClipStore(samples, offsets, lengths, kept["text"].to_pylist(), kept["path"].to_pylist(), Problems(found))
     return replace(store, folder=folder)
+
+
+class Content:
+    """What the files of a store held, whatever time they had: `asked` is the hash of what was asked for, sizes among it."""
+
+    NAME = "content.json"
+
+    def __init__(self, asked: str, paths: Sequence[Path]) -> None:
+        self.asked, self.paths = asked, paths
+
+    @cached_property
+    def digests(self) -> list[str | None]:
+        with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+            return list(pool.map(_digest, self.paths))
+
+    def note(self, folder: Path) -> None:
+        """Keep it beside a store."""
+        known = {"asked": self.asked, "digests": self.digests}
+        (folder / self.NAME).write_text(json.dumps(known), encoding="utf-8")
+
+    def kept_in(self, cache: Path) -> Path | None:
+        """A store of the same content, if there is one."""
+        for note in sorted(cache.glob(f"clips-*/{self.NAME}")):
+            known = json.loads(note.read_text(encoding="utf-8"))
+            if known["asked"] == self.asked and known["digests"] == self.digests:
+                return note.parent
+        return None
+
+
+def _digest(path: Path) -> str | None:
+    """Of a file's content; none where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):
+        return None
+
+
+def _hashed(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
 def _state(path: Path) -> tuple[int, int] | None:

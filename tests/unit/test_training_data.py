@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
@@ -68,6 +70,19 @@ def test_a_second_opening_decodes_nothing(corpus, tmp_path):
     assert again.texts == first.texts
     assert np.array_equal(again.audio(0), first.audio(0))
     assert len(first.audio(0)) == pytest.approx(3 * 16_000, abs=400)
+
+
+def test_files_that_were_copied_are_not_decoded_again(corpus, tmp_path):
+    cache = tmp_path / "cache"
+    first = open_store(Source(corpus, max_clip_s=10), cache, alphabet=ALPHABET)
+    for path in corpus.parent.rglob("*"):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    second = open_store(
+        Source(corpus, max_clip_s=10), cache, alphabet=ALPHABET, on_clip=lambda *_: pytest.fail("decoded")
+    )
+    assert second.texts == first.texts
+    assert np.array_equal(second.samples, np.fromfile(second.folder / "clips.i16", np.int16))
+    assert [path.name for path in cache.glob("clips-*") if path.is_dir()] == [second.folder.name]
 
 
 def test_a_file_that_comes_or_changes_is_decoded_then_and_the_old_store_goes(corpus, tmp_path):
