@@ -41,7 +41,7 @@ from tasks.settings import Settings
 from tasks.speech.acoustic import AcousticModel, load_acoustic
 from tasks.speech.decode import greedy_words
 from tasks.speech.pool import DecoderPool, gather
-from tasks.stages.words.search import spec_of
+from tasks.stages.words.search import spec_of, splitter_of
 
 SETTINGS = Settings(scratch_free_gb=0.0)
 MOST_OTHER = 0.01  # of the words
@@ -168,13 +168,13 @@ def searched(model: AcousticModel, audio: Audio, cores: int) -> float:
     speaker = load_acoustic(chosen.acoustic.path)
     said = np.concatenate([piece for _, piece in speaker.emissions([audio])])
     said = np.repeat(said, max(1, speaker.geometry.stride // model.geometry.stride), axis=0)
-    scripted = Scripted(model, np.concatenate((said, said[-1000:])), speaker)
+    scripted: Any = Scripted(model, np.concatenate((said, said[-1000:])), speaker)
     pool = DecoderPool(spec_of(chosen, SETTINGS, speaker), frame_ms=20.0, processes=max(1, cores - 1))
     for started in [pool.submit([]) for _ in range(pool.processes)]:
         started.result()
 
     def run() -> None:
-        splitter = scripted.splitter(gap_s=0.5, longest_s=30.0)
+        splitter = splitter_of(scripted, SETTINGS)
         waiting = []
         for _, piece in scripted.emissions([audio]):
             if utterances := splitter.push(piece):

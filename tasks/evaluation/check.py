@@ -29,9 +29,7 @@ CLIP = "business/interest-rates.mp4"
 LETTERS = "abcdefghijklmnopqrstuvwxyz'"
 WORST_WORD_ERROR = 0.6  # of a set for English, on a clip that is easy to hear
 MOST_TOKENS = 25.0  # a second: nobody says so many letters
-FEWEST_WRITABLE = (
-    0.9  # of the language model's words: fewer are worth a warning, next to none (`require_writable`) a refusal
-)
+FEWEST_WRITABLE = 0.9  # of the language model's words; next to none is refused elsewhere (`require_writable`)
 
 
 @dataclass

@@ -20,7 +20,7 @@ import torch
 
 from tasks.arrays import Array
 from tasks.records import Audio
-from tasks.speech.features import SAMPLE_RATE, read_window
+from tasks.speech.features import CHUNK_S, SAMPLE_RATE, read_window
 
 FRAME = SAMPLE_RATE // 10  # samples whose loudness is looked at together
 BELOW_DB = 25.0  # what is quiet, against the loudest second of the file
@@ -31,7 +31,6 @@ SURE = 0.2  # the highest probability of speech in a stretch without any; white 
 CHUNK = 512  # samples that silero-vad takes at a time
 PIECE = 128 * CHUNK  # the longest stretch that is judged as one (4 s)
 AT_ONCE = 64  # pieces in a batch
-SIXTY_S = 60 * SAMPLE_RATE
 FFT = 1024  # samples whose frequencies are looked at together
 BANDS = slice(16, 16 + 8 * 28)  # 250 Hz to 3.75 kHz, in eight
 FLAT = 0.4  # the least flatness of noise in any band: white noise has 0.56, brown 0.5, singing and bells 0.1
@@ -55,8 +54,9 @@ def silent(audio: Audio) -> list[tuple[int, int]]:
 def loudness(audio: Audio) -> Array:
     """Level of each tenth of a second in dB, shape (frames,); the last one is of what is left."""
     levels = []
-    for start in range(0, audio.samples, SIXTY_S):
-        wave = read_window(audio, start, min(SIXTY_S, audio.samples - start))
+    size = CHUNK_S * SAMPLE_RATE
+    for start in range(0, audio.samples, size):
+        wave = read_window(audio, start, min(size, audio.samples - start))
         power = np.add.reduceat(wave.astype(np.float64) ** 2, range(0, len(wave), FRAME)) / FRAME
         levels.append(10 * np.log10(power + 1e-12))
     return np.concatenate(levels) if levels else np.zeros(0)

@@ -62,9 +62,9 @@ def main() -> None:
     options = parser.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
+        audio, text = joined(Path(folder), options.clips, options.pauses, Settings(scratch_free_gb=0))
         for skips in (False, True):
             settings = Settings(models=options.models, scratch_free_gb=0, emissions={"skip_silence": skips})
-            audio, text = joined(Path(folder), options.clips, options.pauses, settings)
             chosen = find_set(settings)
             model = acoustic_of(chosen, settings)
             model.infer(model.inputs.window(audio, 0, model.geometry.samples(model.geometry.window))[None])

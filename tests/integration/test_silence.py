@@ -89,7 +89,7 @@ def test_of_a_long_pause_with_a_little_talk_the_pause_is_left_out(speech, tmp_pa
     assert sum(end - start for start, end in silent(audio)) > 580 * RATE
 
 
-def test_words_are_the_same_and_where_they_were(speech, tmp_path):
+def test_nearly_all_words_are_the_same_and_those_are_where_they_were(speech, tmp_path):
     audio = recorded(tmp_path, speech, hum(30), speech, hum(15))
     everything, some = acoustic(), acoustic(skip_silence=True)
     frames = everything.geometry.frames(audio.samples)

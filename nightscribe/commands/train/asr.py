@@ -70,7 +70,7 @@ from nightscribe.progress import counting
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Lowest layers that stay as they are, and what is below them: a third faster where half of them do.",
+    help="Lowest layers that stay as they are, and what is below them. They cost no backward pass.",
 )
 @click.option("--no-augment", is_flag=True, help="No changes of speed, noise and echo.")
 @click.option(
