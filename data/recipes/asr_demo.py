@@ -4,29 +4,10 @@
 
 Writes to OUT: `synthetic/` (spoken by espeak-ng, flite and festival) and the manifests `train-clean.tsv` (synthetic and
 single readers), `train.tsv` (everything to train on), `dev.tsv`, `test.tsv` (real speakers and sentences never trained
-on), `test-voice.tsv` (a synthetic voice never trained on) and `unheard.tsv` (books whose clips are all too long for the
-runs below). Then:
+on), `test-voice.tsv` (a synthetic voice never trained on). WHISPER is what `data/recipes/whisper_arrays.py` makes of Whisper base.
+Then:
 
-    nightscribe train asr OUT/train-clean.tsv --validation OUT/dev.tsv --out clear --frame-ms 20 --max-clip-s 7 \\
-        --learning-rate 8e-4 --max-steps 2900 --decay-steps 600 --weight-decay 0.01 --noise TESTDATA/sounds
-    nightscribe train asr OUT/train.tsv --validation OUT/dev.tsv --out all --init clear/best --frame-ms 20 --max-clip-s 10 \\
-        --learning-rate 4e-4 --warmup-steps 100 --max-steps 1150 --decay-steps 650 --weight-decay 0.01 --noise TESTDATA/sounds
-    nightscribe train asr OUT/train.tsv --validation OUT/dev.tsv --out more --init all/best --max-clip-s 10 \\
-        --warmup-steps 100 --max-steps 18200 --decay-steps 4600 --validate-every 250 --patience 40 --weight-decay 0.01 \\
-        --noise TESTDATA/sounds --half
-    nightscribe train asr OUT/train.tsv --validation OUT/dev.tsv --out twice --init more/best --max-clip-s 12 \\
-        --warmup-steps 150 --max-steps 13000 --decay-steps 3500 --validate-every 400 --patience 40 --weight-decay 0.01 \\
-        --consistency 0.2 --mask-time 0.25 --noise TESTDATA/sounds --half
-    nightscribe train asr OUT/train.tsv --validation OUT/dev.tsv --out one --init twice/best --max-clip-s 12 \\
-        --learning-rate 2e-4 --warmup-steps 150 --max-steps 800 --decay-steps 800 --validate-every 400 --weight-decay 0.01 \\
-        --mask-time 0.05 --noise TESTDATA/sounds --half
-    nightscribe train asr OUT/train.tsv --validation OUT/dev.tsv --out wider --init twice/best --max-clip-s 12 \\
-        --warmup-steps 200 --max-steps 6000 --decay-steps 3500 --weight-decay 0.01 --average 6 \\
-        --consistency 0.2 --mask-time 0.25 --mask-bands 2 --noise TESTDATA/sounds --half
-    nightscribe train asr OUT/train.tsv --validation OUT/dev.tsv --out two --init wider/best --max-clip-s 12 \\
-        --learning-rate 2e-4 --warmup-steps 100 --max-steps 700 --decay-steps 700 --validate-every 350 --weight-decay 0.01 \\
-        --mask-time 0.05 --noise TESTDATA/sounds --half
-    nightscribe train average one/best two/best --half --out MODEL
+@@COMMANDS@@
     python -m data.recipes.spelled OUT
     TEXTS=$(for time in 1 2 3 4 5; do echo OUT/transcripts.txt; done)
     nightscribe train lm BOOKS NEWS $TEXTS OUT/spelled.txt --models MODEL --without OUT/kept-back.tsv \\
@@ -53,8 +34,6 @@ from tasks.evaluation.manifest import fraction
 from tasks.training.corpus import Voice, available_voices, make_corpus
 
 UNSEEN_VOICES = ("flite/rms",)
-# African Storybook has no test clip by hash. All clips of these are longer than those that the demo model was trained on.
-UNHEARD_BOOKS = ("asp-0052", "asp-0291", "asp-0294")
 SINGLE_READERS = {"ljspeech", "arctic_kathleen", "amateur_reader", "librivox_austen", "sonnets"}
 ENGLISH_ONLY = re.compile(r"[A-Z' ]+")
 COLUMNS = ["path", "text", "source", "speaker", "seconds"]
@@ -167,11 +146,9 @@ def main() -> None:
     write(options.out / "test-voice.tsv", held)
     write(options.out / "test.tsv", test)
     write(options.out / "dev.tsv", dev)
-    write(options.out / "unheard.tsv", (row for row in real if row["speaker"] in UNHEARD_BOOKS))
     write(options.out / "kept-back.tsv", [*test, *held, *dev])
     texts = "\n".join(row["text"] for row in train)
     (options.out / "transcripts.txt").write_text(f"{texts}\n", encoding="utf-8")
-    write(options.out / "train-clean.tsv", [*synthetic, *(r for r in train if r["source"] in SINGLE_READERS)])
     write(options.out / "train.tsv", [*synthetic, *train])
 
 

@@ -15,8 +15,8 @@ import torch
 from tasks.models.load import BatchSize, choose_dtype
 from tasks.records import Audio
 from tasks.speech.acoustic import AcousticModel
-from tasks.speech.attention import speed_up
 from tasks.speech.families import geometry_of, inputs_of
+from tasks.speech.speed_up import speed_up
 
 PIECE_S = 20
 LARGE = {

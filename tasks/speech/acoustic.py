@@ -16,7 +16,6 @@ from tasks.errors import ModelNotAvailable, OutOfMemory
 from tasks.models.catalog import ModelSet
 from tasks.models.load import BatchSize, choose_device, choose_dtype, loaded_once, pretrained
 from tasks.records import Audio
-from tasks.speech.attention import speed_up
 from tasks.speech.decode import UtteranceSplitter
 from tasks.speech.families import (
     KIND,
@@ -31,6 +30,7 @@ from tasks.speech.families import (
 from tasks.speech.features import Inputs
 from tasks.speech.labels import UNWRITABLE, token_labels
 from tasks.speech.silence import silent
+from tasks.speech.speed_up import speed_up
 from tasks.speech.windows import Geometry, around, stitch, window_starts
 
 log = logging.getLogger(__name__)

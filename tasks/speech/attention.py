@@ -45,9 +45,9 @@ def headwise(
     return out, None
 
 
-def speed_up(model: Any, device: torch.device, dtype: torch.dtype) -> None:
+def choose_attention(model: Any, dtype: torch.dtype) -> None:
     """Let `model` use `headwise` where that is faster and its attention can be chosen at all."""
-    if device.type != "cpu" or dtype is not torch.bfloat16 or "amx_bf16" in cpu_flags():
+    if dtype is not torch.bfloat16 or "amx_bf16" in cpu_flags():
         return
     if model.config._attn_implementation != "sdpa":
         return

@@ -40,7 +40,7 @@ CHANGEABLE = (
 
 @dataclass(frozen=True)
 class Shape:
-    """A model made from nothing: width (a multiple of 64), blocks, 20 or 40 ms a frame; the defaults are `asr-demo`'s.
+    """A model made from nothing: width (a multiple of 64), blocks, 20 or 40 ms a frame.
 
     `frontend_steps` are for its convolutions, before any word.
     """

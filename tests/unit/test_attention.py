@@ -7,7 +7,8 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from tasks.speech import attention
-from tasks.speech.attention import NAME, headwise, speed_up
+from tasks.speech.attention import NAME, headwise
+from tasks.speech.speed_up import speed_up
 
 
 def heads(batch: int, dtype: torch.dtype) -> list[torch.Tensor]:

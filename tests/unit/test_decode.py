@@ -18,7 +18,7 @@ from tasks.speech.decode import (
     decode_utterance,
     greedy_words,
     longest_blank,
-    without_sure_blanks,
+    worth_searching,
 )
 from tasks.speech.labels import ALONE
 from tasks.speech.spec import DecoderSpec
@@ -259,13 +259,50 @@ def test_a_decoder_process_imports_neither_torch_nor_transformers():
     assert done.stdout.strip() == "['pyctcdecode']"
 
 
-def test_of_certain_blanks_only_the_first_of_a_run_is_searched():
-    sure = said("--a--a-b---", p=0.999)
-    assert heard(without_sure_blanks(sure, 0)) == "-a-a-b-"
-    unsure = said("--a--a-b---", p=0.9)
-    assert heard(without_sure_blanks(unsure, 0)) == "--a--a-b---"
-    mixed = np.concatenate((sure[:2], unsure[:1], sure[:1]))
-    assert heard(without_sure_blanks(mixed, 0)) == "---", "a blank that is not certain is kept, and so is the next run"
+@pytest.mark.parametrize(
+    ("frames", "searched"),
+    [
+        ("--a--a-b---", "a-ab"),
+        ("aabbb--cc", "abc"),
+        ("a_a", "a_a"),
+        ("------", ""),
+        ("aa--aa--aa", "a-a-a"),
+    ],
+)
+def test_frames_that_change_no_text_are_not_searched(frames, searched):
+    assert heard(worth_searching(said(frames, p=0.999), 0, -5.0)) == searched
+
+
+def test_frames_that_are_not_certain_are_all_searched():
+    unsure = said("--a--aa-b---", p=0.9)
+    assert heard(worth_searching(unsure, 0, -5.0)) == "--a--aa-b---"
+    sure, unsure = said("--", p=0.999), said("-", p=0.9)
+    assert heard(worth_searching(np.concatenate((sure, unsure, sure)), 0, -5.0)) == "-"
+    assert worth_searching(np.concatenate((sure, unsure, sure)), 0, -5.0)[0, 0] == unsure[0, 0]
+
+
+def test_a_blank_between_frames_that_may_say_the_same_is_searched():
+    frames = said("a-b", p=0.999)
+    assert heard(worth_searching(frames, 0, -5.0)) == "ab"
+    frames[2, CODES["a"]] = np.log(0.02)
+    assert heard(worth_searching(frames, 0, -5.0)) == "a-b"
+    assert heard(worth_searching(frames, 0, -3.0)) == "ab", "below the floor, the search does not look at it"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_search_finds_the_same_text_with_and_without_them(seed):
+    """Against a search over every frame, on frames of which most are certain."""
+    rng = np.random.default_rng(seed)
+    text = "".join(rng.choice(list("---__aabbcc"), 60))
+    frames = said(text, p=0.9995)
+    loose = rng.random(60) < 0.3
+    frames[loose] = np.log(rng.dirichlet(np.full(len(LABELS), 0.3), 60)[loose] + 1e-6)
+    spec = DecoderSpec(labels=LABELS, blank=0, beam_width=50, beam_prune_logp=-30.0, token_min_logp=-8.0)
+    decoder = build_decoder(spec)
+    options = {"beam_width": 50, "beam_prune_logp": -30.0, "token_min_logp": -8.0}
+    whole, part = (decoder.decode_beams(given, **options) for given in (frames, worth_searching(frames, 0, -8.0)))
+    assert part[0][0] == whole[0][0]
+    assert len(worth_searching(frames, 0, -8.0)) < 60
 
 
 def test_a_search_without_certain_blanks_finds_the_same_words_at_the_same_times():
