@@ -59,9 +59,9 @@ class Scripted:
     def splitter(self, *, gap_s: float, longest_s: float) -> UtteranceSplitter:
         return replace(self.worker, blank=self.blank).splitter(gap_s=gap_s, longest_s=longest_s)
 
-    def emissions(self, audios: Sequence[Audio]) -> Iterator[tuple[int, Array]]:
+    def emissions(self, audios: Sequence[Audio], silences: Sequence[Any] | None = None) -> Iterator[tuple[int, Array]]:
         at = 0
-        for number, piece in self.worker.emissions(audios):
+        for number, piece in self.worker.emissions(audios, silences):
             yield number, self.said[at : at + len(piece)]
             at += len(piece)
 

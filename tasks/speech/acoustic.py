@@ -29,7 +29,7 @@ from tasks.speech.families import (
 )
 from tasks.speech.features import Inputs
 from tasks.speech.labels import UNWRITABLE, token_labels
-from tasks.speech.silence import silent
+from tasks.speech.silence import Silence, silent
 from tasks.speech.speed_up import speed_up
 from tasks.speech.windows import Geometry, around, stitch, window_starts
 
@@ -54,13 +54,21 @@ class AcousticModel:
     batch: BatchSize
     skips_silence: bool = False
 
-    def emissions(self, audios: Sequence[Audio]) -> Iterator[tuple[int, Array]]:
+    def emissions(
+        self, audios: Sequence[Audio], silences: Sequence[Silence | None] | None = None
+    ) -> Iterator[tuple[int, Array]]:
         """Log-probs of several files, their windows pooled: (file number, (frames, tokens) float32), in order.
+
+        `silences` are what `silent` found in each; it is asked now where that is not known.
 
         A file comes as one or more consecutive pieces, so that a long one is never whole in memory. Files too short for
         one frame come not at all.
         """
-        stretches = [(number, *stretch) for number, audio in enumerate(audios) for stretch in self.to_hear(audio)]
+        stretches = [
+            (number, *stretch)
+            for number, (audio, silence) in enumerate(zip(audios, silences or [None] * len(audios), strict=True))
+            for stretch in self.to_hear(audio, silence)
+        ]
         results = self._run(audios, stretches)
         current: list[Any] = [next(results, None)]
 
@@ -79,9 +87,11 @@ class AcousticModel:
                 at, chosen = first + frames, chosen + 1
             yield from ((number, piece) for piece in self._nothing(end - at))
 
-    def to_hear(self, audio: Audio) -> list[tuple[int, int]]:
+    def to_hear(self, audio: Audio, silence: Silence | None = None) -> list[tuple[int, int]]:
         """What of a file the model is given, as (first frame, frames), in order."""
-        return around(silent(audio) if self.skips_silence else [], audio.samples, self.geometry)
+        if not self.skips_silence:
+            silence = []
+        return around(silent(audio) if silence is None else silence, audio.samples, self.geometry)
 
     def _nothing(self, frames: int) -> Iterator[Array]:
         """Emissions of so many frames in which nobody speaks."""

@@ -69,7 +69,7 @@ def make_time_major(model: Any) -> None:
     """Replace a model's feature encoder, if its layers are ones that are known here."""
     base = getattr(model, model.base_model_prefix, None)
     encoder = getattr(base, "feature_extractor", None)
-    if encoder is not None and all(map(_known, getattr(encoder, "conv_layers", [None]))):
+    if base is not None and encoder is not None and all(map(_known, getattr(encoder, "conv_layers", [None]))):
         base.feature_extractor = TimeMajorEncoder(encoder)
 
 

@@ -9,6 +9,7 @@ loudness.
 from __future__ import annotations
 
 import math
+import threading
 import warnings
 from collections.abc import Iterator
 from functools import cache
@@ -32,12 +33,14 @@ CHUNK = 512  # samples that silero-vad takes at a time
 PIECE = 128 * CHUNK  # the longest stretch that is judged as one (4 s)
 AT_ONCE = 64  # pieces in a batch
 FFT = 1024  # samples whose frequencies are looked at together
+ASKING = threading.Lock()
 BANDS = slice(16, 16 + 8 * 28)  # 250 Hz to 3.75 kHz, in eight
+Silence = list[tuple[int, int]]  # stretches, as (first sample, sample after the last), in order
 FLAT = 0.4  # the least flatness of noise in any band: white noise has 0.56, brown 0.5, singing and bells 0.1
 
 
-def silent(audio: Audio) -> list[tuple[int, int]]:
-    """Stretches of a file in which nobody speaks, as (first sample, sample after the last), in order."""
+def silent(audio: Audio) -> Silence:
+    """Where nobody speaks in a file. May be called from several threads."""
     pieces = [
         piece
         for first, last in quiet(loudness(audio), shortest=round(SHORTEST_S * SAMPLE_RATE / FRAME))
@@ -106,9 +109,10 @@ def likeliest(audio: Audio, stretches: list[tuple[int, int]]) -> Iterator[float]
 @torch.inference_mode()
 def _probabilities(waves: torch.Tensor) -> Array:
     """Of speech in each chunk, shape (stretches, chunks)."""
-    detector = _detector()
-    detector.reset_states()
-    heard = [detector(chunk, SAMPLE_RATE)[:, 0] for chunk in torch.split(waves, CHUNK, dim=1)]
+    with ASKING:  # it remembers what it heard last
+        detector = _detector()
+        detector.reset_states()
+        heard = [detector(chunk, SAMPLE_RATE)[:, 0] for chunk in torch.split(waves, CHUNK, dim=1)]
     found: Array = torch.stack(heard, dim=1).numpy()
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import wave
 from dataclasses import replace
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -9,10 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import BUCKET, REPO
+from sessions import session_on
 
+import tasks.speech.acoustic as acoustic_module
 from tasks.media import extract_audio, probe
 from tasks.models.catalog import find_set
 from tasks.records import Audio
+from tasks.runs import pipeline
 from tasks.settings import Settings
 from tasks.speech.acoustic import AcousticModel, load_acoustic
 from tasks.speech.decode import decode_many
@@ -126,3 +130,31 @@ def test_where_nobody_speaks_the_model_is_not_asked(tmp_path, monkeypatch):
     assert sum(map(len, pieces)) == some.geometry.frames(audio.samples)
     assert max(map(len, pieces)) <= some.geometry.window
     assert words(some, audio) == []
+
+
+@pytest.mark.parametrize("skips", [True, False])
+def test_silence_is_looked_for_while_videos_are_prepared_and_not_when_the_device_is_held(
+    speech, tmp_path, monkeypatch, skips
+):
+    bucket = tmp_path / "bucket"
+    bucket.mkdir()
+    pcm = (np.concatenate((speech[: 5 * RATE], np.zeros(20 * RATE, np.float32))) * 32768).astype(np.int16)
+    with wave.open(str(bucket / "talk.wav"), "wb") as file:
+        file.setparams((1, 2, RATE, len(pcm), "NONE", ""))
+        file.writeframes(pcm.tobytes())
+    with session_on(bucket, tmp_path, emissions={"skip_silence": skips}) as session:
+        run, [batch] = session.pipeline, session.batches()
+        batch = pipeline.prepare(run, batch)
+        [hearing] = batch.items[0].hearings
+        assert (seconds(hearing.silence) == [(6, 25)]) if skips else (hearing.silence is None)
+        assert run.acoustic.skips_silence is skips
+        heard = []
+        monkeypatch.setattr(acoustic_module, "silent", lambda audio: pytest.fail("it was looked for again"))
+        monkeypatch.setattr(
+            AcousticModel,
+            "infer",
+            lambda self, inputs, real=AcousticModel.infer: heard.append(inputs) or real(self, inputs),
+        )
+        done = pipeline.finish(run, pipeline.compute_emissions(run, batch))
+        assert done.items[0].result.status == "indexed"
+        assert len(heard) == (1 if skips else 2)

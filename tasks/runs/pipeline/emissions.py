@@ -40,7 +40,8 @@ def _compute(run: Pipeline, heard: list[tuple[PreparedVideo, Hearing]], model: A
     started = time.monotonic()
     current: int | None = None
     splitter, waiting = splitter_of(model, run.settings), list[Utterance]()
-    for number, piece in model.emissions([hearing.audio for _, hearing in heard]):
+    audios, silences = [hearing.audio for _, hearing in heard], [hearing.silence for _, hearing in heard]
+    for number, piece in model.emissions(audios, silences):
         if number != current:
             if current is not None:
                 _send(run, heard[current][1], [*waiting, *splitter.finish()], final=True)

@@ -9,18 +9,22 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from tasks.errors import BadSidecar, Forgotten, ObjectChanged, Permanent, Transient, Unexpected, translate_errors
 from tasks.lake.copies import Contents, Copy, copy_of, sha256_of
 from tasks.media import choose_sources, extract_audio, may_be_read, probe
-from tasks.records import Result, Source, VideoTask
+from tasks.records import Audio, Result, Source, VideoTask
 from tasks.runs.pipeline.refresh import take_over
 from tasks.runs.pipeline.state import Batch, Hearing, Pipeline, PreparedVideo
 from tasks.sources.metadata import make_metadata, parse_sidecar
+from tasks.stages.emissions.options import EmissionsSettings
 from tasks.stages.registry import STAGES
+
+if TYPE_CHECKING:
+    from tasks.speech.silence import Silence
 
 THREADS = 2  # ffmpeg processes at a time
 
@@ -144,15 +148,23 @@ def _decode(run: Pipeline, item: PreparedVideo, path: Path, sources: Sequence[So
     item.sources, item.hearings = tuple(sources[count:]), []
     targets = [run.scratch / f"{item.work.video_id}-{uuid.uuid4().hex[:8]}.pcm" for _ in sources[:count]]
     try:
-        item.hearings = [
-            Hearing(extract_audio(path, item.probe, target, run.settings, source))
-            for target, source in zip(targets, sources, strict=False)
-        ]
+        for target, source in zip(targets, sources, strict=False):
+            audio = extract_audio(path, item.probe, target, run.settings, source)
+            item.hearings.append(Hearing(audio, _silence(run, audio)))
     except BaseException:
         for target in targets:
             target.unlink(missing_ok=True)
         raise
     item.probe = item.probe.seen_with(item.hearings[0].audio.track)
+
+
+def _silence(run: Pipeline, audio: Audio) -> Silence | None:
+    """Looked for now, and not when it is this batch's turn on the device."""
+    if not run.settings.of(EmissionsSettings).skip_silence:
+        return None
+    from tasks.speech.silence import silent
+
+    return silent(audio)
 
 
 def _taken_over(run: Pipeline, item: PreparedVideo, contents: Contents, known: Copy) -> Result | None:

@@ -34,14 +34,16 @@ log = logging.getLogger("nightscribe")
 if TYPE_CHECKING:  # torch takes four seconds to import, and a run without speech never needs it
     from tasks.runs.pipeline.making import Making
     from tasks.speech.acoustic import AcousticModel
+    from tasks.speech.silence import Silence
     from tasks.stages.base import Runner, Stage
 
 
 @dataclass
 class Hearing:
-    """A sound of a video on its way to words."""
+    """A sound of a video on its way to words; `silence` is where nobody speaks, if that was looked for."""
 
     audio: Audio
+    silence: Silence | None = None
     futures: list[Future[list[list[Word]]]] = field(default_factory=list)
     speech_frames: int = 0
 
