@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from tasks.arrays import Array
-from tasks.errors import StageTimeout
+from tasks.errors import CorruptMedia, StageTimeout
 from tasks.machine.scratch import writing
 from tasks.media.clock import beside, reading
 from tasks.media.inputs import input_arguments
@@ -60,8 +60,9 @@ class Frame:
 
 @dataclass(frozen=True)
 class Pictures:
-    """What was kept of a video, in order; `incomplete` says where it broke off, if it did."""
+    """What was kept of a video in a folder, in order; `incomplete` says where it broke off, if it did."""
 
+    folder: Path
     frames: tuple[Frame, ...]
     incomplete: str | None = None
 
@@ -85,7 +86,7 @@ def extract_frames(
         plays. ScratchFull.
     """
     if probed.video_stream is None:
-        return Pictures(())
+        return Pictures(folder, ())
     parts = parts_of(path, probed, track, settings) if probed.clock == "jumps" else None
     chosen, files = Chooser(every_s, most_a_minute), list[str]()
     frames: list[Frame] = []
@@ -100,9 +101,12 @@ def extract_frames(
                 frames[-1] = replace(frames[-1], end_ms=(at_ms // LOOK_MS + 1) * LOOK_MS)
         said, failed = tool.said, tool.failed
     if not frames and (failed or said.strip()):
-        raise explain(said, path)
+        error = explain(said, path)
+        if isinstance(error, CorruptMedia):  # though the file is media
+            error = CorruptMedia(f"None of its pictures can be decoded: {error}")
+        raise error
     broken = f"The picture broke off after {frames[-1].end_ms / 1000:.1f} s." if failed and frames else None
-    return Pictures(tuple(frames), broken)
+    return Pictures(folder, tuple(frames), broken)
 
 
 def _written(picture: Array, target: Path, settings: Settings) -> str:

@@ -86,7 +86,7 @@ class Runs(BaseModel):
 
 
 class Media(BaseModel):
-    """Media: what is read of a file, and which of its sound is heard."""
+    """Media: what is read of a file, which of its sound is heard, and which pictures are looked at."""
 
     max_duration_h: Annotated[float, Field(gt=0, description="Longer videos are not transcribed.")] = 24.0
     max_streams: Annotated[
@@ -106,6 +106,10 @@ class Media(BaseModel):
         str | None,
         Field(description="Language preferred among audio tracks, as ISO 639; default is that of the models."),
     ] = None
+    frame_every_s: Annotated[
+        float, Field(ge=1, description="A shot that goes on has another frame after so long; every shot has its first.")
+    ] = 10.0
+    frames_max: Annotated[int, Field(ge=1, le=120, description="Frames kept in any minute.")] = 20
 
 
 class Models(BaseModel):

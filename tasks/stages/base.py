@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    from tasks.media.frames import Frame
     from tasks.models.catalog import ModelSet
     from tasks.records import Audio, Metadata, Word
     from tasks.settings import Settings
@@ -35,7 +36,7 @@ class Input:
     """What a runner sees of a video: its facts, and what the stages before it made.
 
     `rows` are those of every table of the stages that it needs or uses, without their keys; words come as records too.
-    `sound` is there where the stage needs it.
+    `sound` and `pictures` are there where the stage needs them.
     """
 
     video_id: str
@@ -45,6 +46,7 @@ class Input:
     words: tuple[Word, ...] = ()
     rows: Mapping[str, Rows] = field(default_factory=dict)
     sound: Audio | None = None
+    pictures: tuple[Frame, ...] | None = None
 
 
 class Runner(Protocol):

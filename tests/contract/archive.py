@@ -1,4 +1,4 @@
-"""A small archive that was really indexed, for the tests of every stage: two talks, a tone, and pictures without sound."""
+"""A small archive that was really indexed, for the tests of every stage: two talks with pictures, a tone, and pictures without sound."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from made_media import make
 from sessions import cut, session_on, work_through
 
 from tasks.lake.schema import OF_VIDEOS
@@ -16,7 +17,7 @@ from tasks.lake.views import connect
 from tasks.runs.report import RunReport
 from tasks.stages.registry import STAGES
 
-TALKS = ("a.wav", "b.wav")
+TALKS = ("a.mkv", "b.mkv")
 
 
 class Archive:
@@ -28,7 +29,10 @@ class Archive:
     def fill(self) -> None:
         self.bucket.mkdir()
         for name, seconds in zip(TALKS, (4.0, 5.0), strict=True):
-            cut(self.bucket / name, seconds)
+            sound = self.folder / "sound.wav"
+            cut(sound, seconds)
+            film = ("-f", "lavfi", "-i", f"testsrc=s=64x64:r=5:d={seconds}")
+            make("-i", sound, *film, "-c:a", "copy", "-map", "0", "-map", "1", self.bucket / name)
         for name, source in (("tone.wav", "sine=330:d=2"), ("silent.mp4", "testsrc=s=64x64:r=5:d=2")):
             command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, self.bucket / name]
             subprocess.run([str(part) for part in command], check=True, stdin=subprocess.DEVNULL)

@@ -79,7 +79,9 @@ def made_again(stage: str) -> tuple[str, ...]:
 
 
 def has(stage: str) -> set[str]:
-    """The videos that have something of it: what needs words, where there are words; what needs sound, where there is sound."""
+    """The videos that have something of it: what needs words, sound or pictures, where there are any."""
+    if "pictures" in STAGES[stage].needs:
+        return {*TALKS, "silent.mp4"}
     if {"words", "emissions"} & set(STAGES[stage].needs):
         return set(TALKS)
     return {*TALKS, "tone.wav"} if "sound" in STAGES[stage].needs else set(TALKS)
@@ -157,16 +159,16 @@ def test_one_that_fails_leaves_the_others_and_is_tried_again_alone(indexed, tmp_
         broken.setattr(Pipeline, "runner", runner)
         report = archive.run()
         assert report.done["indexed"] == 2, "a video is there whatever fails beside its words"
-        assert [(f["key"], f["stage"], f["reason"]) for f in report.failures] == [("a.wav", stage, "unexpected")]
+        assert [(f["key"], f["stage"], f["reason"]) for f in report.failures] == [("a.mkv", stage, "unexpected")]
         again = archive.run(retry_failed=True)
         assert [f["stage"] for f in again.failures] == [stage]
-        run = f"SELECT r.status, r.attempts FROM stage_runs r JOIN videos v USING (video_id) WHERE stage = '{stage}' AND key = 'a.wav'"
+        run = f"SELECT r.status, r.attempts FROM stage_runs r JOIN videos v USING (video_id) WHERE stage = '{stage}' AND key = 'a.mkv'"
         assert archive.rows(f"{run} ORDER BY r.generation") == [("failed", 1), ("failed", 2)]
     waiting = set(STAGES.after([stage])) - {stage}
     for other in STAGES.names:
-        assert archive.having(other) == has(other) - ({"a.wav"} if other == stage or other in waiting else set()), other
+        assert archive.having(other) == has(other) - ({"a.mkv"} if other == stage or other in waiting else set()), other
     assert archive.due() == {}, "its time has not come"
-    assert archive.due(retry_failed=True).keys() == archive.due(stages=[stage]).keys() == {"a.wav"}
+    assert archive.due(retry_failed=True).keys() == archive.due(stages=[stage]).keys() == {"a.mkv"}
     archive.run(retry_failed=True)
     assert archive.having(stage) == has(stage)
     assert archive.due(retry_failed=True) == {}
@@ -206,26 +208,26 @@ def test_killed_before_any_of_its_writes_it_is_made_by_the_next_run(archive, cha
 
 
 def test_the_same_content_under_another_name_has_all_of_them_too(archive):
-    (archive.bucket / "copy.wav").write_bytes((archive.bucket / "a.wav").read_bytes())
-    (archive.bucket / "b.wav").rename(archive.bucket / "renamed.wav")
+    (archive.bucket / "copy.mkv").write_bytes((archive.bucket / "a.mkv").read_bytes())
+    (archive.bucket / "b.mkv").rename(archive.bucket / "renamed.mkv")
     report = archive.run()
     assert report.taken_over == 2
-    others = {"a.wav", "copy.wav", "renamed.wav"}
+    others = {"a.mkv", "copy.mkv", "renamed.mkv"}
     for stage in STAGES.names:
-        assert archive.having(stage) & {*others, "b.wav"} == others, stage
+        assert archive.having(stage) & {*others, "b.mkv"} == others, stage
         for table in STAGES[stage].tables:
             columns = ", ".join(table.columns)
             of = f"SELECT {columns} FROM {table.name} SEMI JOIN (SELECT * FROM videos WHERE key = '{{}}') USING (video_id) ORDER BY ALL"
             if table.name != "topics":  # which stand on the title too
-                assert archive.rows(of.format("copy.wav")) == archive.rows(of.format("a.wav")), table.name
+                assert archive.rows(of.format("copy.mkv")) == archive.rows(of.format("a.mkv")), table.name
     assert check(archive.lake) == []
 
 
 def test_nothing_of_any_is_left_of_what_is_forgotten(archive):
-    [video_id] = find_videos(archive.lake, ["a.wav"])
+    [video_id] = find_videos(archive.lake, ["a.mkv"])
     forget(archive.lake, Settings(lake=archive.lake.uri, scratch=archive.folder / "scratch"), [video_id])
     for stage in STAGES.names:
-        assert archive.having(stage) == has(stage) - {"a.wav"}, stage
+        assert archive.having(stage) == has(stage) - {"a.mkv"}, stage
         for table in STAGES[stage].tables:
             assert archive.rows(f"SELECT count(*) FROM _{table.name} WHERE video_id = '{video_id}'") == [(0,)], (
                 table.name
@@ -290,5 +292,6 @@ def test_of_a_lake_from_before_there_were_stages_it_is_there_or_missing(tmp_path
     assert (counts["stale"], counts["outdated"], counts["failed"]) == (0, 0, 0)
     [[heard]] = connection.execute("SELECT count(*) FROM videos WHERE status IN ('indexed', 'no_speech')").fetchall()
     [[spoken]] = connection.execute("SELECT count(*) FROM videos WHERE status = 'indexed'").fetchall()
-    lacking = heard if STAGES[stage].needs == ("sound",) else spoken
+    [[seen]] = connection.execute("SELECT count(*) FROM videos WHERE video_codec IS NOT NULL").fetchall()
+    lacking = {("sound",): heard, ("pictures",): seen}.get(STAGES[stage].needs, spoken)
     assert counts["missing"] == (0 if stage in BEFORE else lacking)

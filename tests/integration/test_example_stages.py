@@ -1,4 +1,4 @@
-"""The tests of every stage, with two stages that nobody but `tests/example` knows: added by their folders and a line."""
+"""The tests of every stage, with stages that nobody but `tests/example` knows: added by their folders and a line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_what_holds_for_every_stage_holds_for_these(long):
         "-q",
         "tests/contract",
         "-k",
-        "letters or loudness" if long else "loudness",
+        "letters or loudness or brightness or pictures" if long else "loudness or brightness or pictures",
     )
     assert done.returncode == 0, done.stdout[-6000:]
     assert " failed" not in done.stdout
@@ -42,14 +42,17 @@ def test_the_commands_know_them(tmp_path: Path):
     first = run("nightscribe", "index", str(bucket), "--json", **own)
     assert json.loads(first.stdout)["indexed"] == 1, first.stderr
     status = json.loads(run("example", "status", "--json", **own).stdout)
-    assert status["stages"]["letters"]["missing"] == status["stages"]["loudness"]["missing"] == 1
-    planned = run("example", "index", str(bucket), "--stages", "letters, loudness", "--only", "--plan", **own)
+    assert [status["stages"][name]["missing"] for name in ("letters", "loudness", "brightness")] == [1, 1, 1]
+    planned = run(
+        "example", "index", str(bucket), "--stages", "letters, loudness,brightness", "--only", "--plan", **own
+    )
     assert "1 missing stages" in planned.stdout, planned.stderr
     assert "letters      1 video, not measured yet" in planned.stdout
-    made = run("example", "index", str(bucket), "--stages", "letters,loudness", "--only", "--json", **own)
+    made = run("example", "index", str(bucket), "--stages", "letters,loudness,brightness", "--only", "--json", **own)
     assert json.loads(made.stdout)["stages"] == {
         "letters": {"done": 1, "empty": 0, "failed": 0},
         "loudness": {"done": 1, "empty": 0, "failed": 0},
+        "brightness": {"done": 1, "empty": 0, "failed": 0},
     }, made.stderr
     assert "Stage     letters      1 done" in run("example", "status", **own).stdout
     refused = run("nightscribe", "index", str(bucket), "--stages", "letters", **own)

@@ -176,7 +176,7 @@ def test_sound_alone_has_no_frames(tmp_path):
     make("-i", sound, "-i", tmp_path / "cover.jpg", "-map", "0", "-map", "1", "-c", "copy", "-disposition:v", "attached_pic",
          tmp_path / "covered.mp3")  # fmt: skip
     for name in ("sound.mp3", "covered.mp3"):
-        assert frames(tmp_path / name, tmp_path / f"frames-{name}") == Pictures(())
+        assert frames(tmp_path / name, tmp_path / f"frames-{name}").frames == ()
 
 
 def test_of_a_file_that_breaks_off_there_are_the_frames_before(tmp_path):

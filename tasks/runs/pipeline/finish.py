@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -54,7 +55,7 @@ def finish(run: Pipeline, batch: Batch) -> Batch:
         elif item.making is None and item.result.status == "no_audio":
             item.making = _making(item, item.result)
         if item.making is None or item.making.input.sound is None:
-            discard(item)
+            discard_sound(item)
     for item in batch.items:
         old = known.get(item.work.video_id)
         if old is not None and item.making is not None:
@@ -95,6 +96,13 @@ def _whole(run: Pipeline, item: PreparedVideo, result: Result, old: KnownVideo |
 
 def discard(item: PreparedVideo) -> None:
     """Let go of what an item holds in memory and in scratch."""
+    discard_sound(item)
+    if item.pictures is not None:
+        shutil.rmtree(item.pictures.folder, ignore_errors=True)
+
+
+def discard_sound(item: PreparedVideo) -> None:
+    """Let go of its sound alone."""
     for hearing in item.hearings:
         hearing.futures = []
         Path(hearing.audio.path).unlink(missing_ok=True)
@@ -105,12 +113,12 @@ def _heard(run: Pipeline, item: PreparedVideo) -> tuple[Word, ...]:
     words = [gather(hearing.futures) for hearing in item.hearings]
     first = item.hearings[0]
     while not any(words) and item.sources:
-        discard(item)
+        discard_sound(item)
         read_next(run, item)
         transcribe(run, [item])
         words = [gather(hearing.futures) for hearing in item.hearings]
         if not any(words) and not item.sources:  # what the row names is what was chosen first
-            discard(item)
+            discard_sound(item)
             item.hearings, words = [first], [()]
     worth = [sum(word.confidence**2 for word in said) for said in words]
     best = worth.index(max(worth))
@@ -178,8 +186,9 @@ def _beside_words(run: Pipeline, item: PreparedVideo, known: Mapping[str, KnownV
 
 
 def _making(item: PreparedVideo, result: Result) -> Making:
-    """The stages of an item, with what it has itself: its metadata, and its sound where one is decoded."""
+    """The stages of an item, with what it has itself: its metadata, and its sound and its pictures where they are decoded."""
     sound = item.hearings[0].audio if item.hearings else None
+    frames = item.pictures.frames if item.pictures else ()
     kept = sound if STAGES.needing("sound", [name for name in item.work.stages if STAGES[name].load]) else None
     input = Input(
         video_id=result.work.video_id,
@@ -188,10 +197,12 @@ def _making(item: PreparedVideo, result: Result) -> Making:
         metadata=result.metadata,
         words=result.words,
         sound=kept,
+        pictures=frames or None,
     )
-    making = Making(input, item.work.stages, {"metadata", *(["sound"] if sound else [])})
-    if not sound:
-        making.outcomes = {name: Outcome() for name in item.work.stages if "sound" in STAGES[name].needs}
+    there = {"metadata", *(["sound"] if sound else []), *(["pictures"] if frames else [])}
+    making = Making(input, item.work.stages, there, item.faults)
+    for source in {"sound", "pictures"} - there - item.faults.keys():  # in which there is nothing to be found
+        making.outcomes |= {name: Outcome() for name in item.work.stages if source in STAGES[name].needs}
     return making
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ import duckdb
 from tasks.errors import BadSidecar, Forgotten, ObjectChanged, Permanent, Transient, Unexpected, translate_errors
 from tasks.lake.copies import Contents, Copy, copy_of, sha256_of
 from tasks.media import choose_sources, extract_audio, may_be_read, probe
+from tasks.media.frames import extract_frames
 from tasks.records import Audio, Result, Source, VideoTask
 from tasks.runs.pipeline.refresh import take_over
 from tasks.runs.pipeline.state import Batch, Hearing, Pipeline, PreparedVideo
@@ -119,6 +121,7 @@ def _read(run: Pipeline, item: PreparedVideo, contents: Contents, kept: contextl
         item.waits_for_duplicate = work.is_transcribed and run.is_duplicate(work, item.sha256)
         if item.waits_for_duplicate:
             return
+        _look(run, item, path)
         if not item.probe.tracks:
             item.result = run.result(item, "no_audio") if work.is_transcribed else None
             return
@@ -156,6 +159,33 @@ def _decode(run: Pipeline, item: PreparedVideo, path: Path, sources: Sequence[So
             target.unlink(missing_ok=True)
         raise
     item.probe = item.probe.seen_with(item.hearings[0].audio.track)
+
+
+def _look(run: Pipeline, item: PreparedVideo, path: Path) -> None:
+    """Decode the pictures, if a stage looks at them. What is wrong with them is a fault of these stages, and not of the words."""
+    if item.probe is None or item.pictures or not STAGES.needing("pictures", item.work.stages):
+        return
+    started, settings = time.monotonic(), run.settings
+    folder = run.scratch / f"{item.work.video_id}-{uuid.uuid4().hex[:8]}-frames"
+    folder.mkdir()
+    item.faults.pop("pictures", None)
+    try:
+        with translate_errors():
+            may_be_read(path, item.probe, settings)
+            choice = (
+                choose_sources(path, item.probe, settings, language=run.models.spoken_tag)
+                if item.probe.tracks
+                else None
+            )
+            track = choice.sources[0].track if choice else None
+            probed = item.probe.seen_with(track.position) if track else item.probe
+            item.pictures = extract_frames(
+                path, probed, track, folder, settings, every_s=settings.frame_every_s, most_a_minute=settings.frames_max
+            )
+    except (Permanent, Transient, Unexpected) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        item.faults["pictures"] = error
+    item.seconds["pictures"] = time.monotonic() - started
 
 
 def _silence(run: Pipeline, audio: Audio) -> Silence | None:

@@ -104,7 +104,7 @@ def _again(pipeline: Pipeline, work: VideoTask, old: KnownVideo) -> tuple[Result
         beside=old.beside(new_metadata=work.why == "metadata"),
     )
     there = old.there - set(work.stages)
-    return result, Making(_input(result, old), work.stages, there, old.tries)
+    return result, Making(_input(result, old), work.stages, there, tries=old.tries)
 
 
 def _copied(

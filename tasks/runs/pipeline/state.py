@@ -19,6 +19,7 @@ from tasks.lake.maintain import withdraw
 from tasks.lake.store import Lake
 from tasks.machine.hardware import hardware_of
 from tasks.machine.scratch import ByteBudget
+from tasks.media.frames import Pictures
 from tasks.models.catalog import ModelSet
 from tasks.records import Audio, Metadata, Probe, Recipes, Result, Source, Status, VideoTask, Word
 from tasks.runs.pipeline.known import Seen
@@ -53,13 +54,15 @@ class PreparedVideo:
     """One video on its way. `result` is set as soon as its outcome is certain.
 
     `hearings` are the sounds of it that are heard at once, one as a rule; `sources` those to hear after them if they have no
-    word.
+    word. `pictures` are its frames, where a stage looks at them; `faults` say why they could not be had.
     """
 
     work: VideoTask
     metadata: Metadata
     probe: Probe | None = None
     hearings: list[Hearing] = field(default_factory=list)
+    pictures: Pictures | None = None
+    faults: dict[str, NightscribeError] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
     result: Result | None = None
     making: Making | None = None  # its stages, once its words are known

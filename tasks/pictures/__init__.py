@@ -1,0 +1,1 @@
+"""What is to be seen in a video, as vectors that pictures and texts share."""
