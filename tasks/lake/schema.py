@@ -227,6 +227,7 @@ def arrow_schema(table: str) -> pa.Schema:
     types = {
         "VARCHAR": pa.string(),
         "BIGINT": pa.int64(),
+        "BLOB": pa.binary(),
         "INTEGER": pa.int32(),
         "DOUBLE": pa.float64(),
         "FLOAT": pa.float32(),

@@ -19,7 +19,13 @@ from tasks.errors import Misconfigured, ModelNotAvailable, UnknownModelSet, firs
 from tasks.models.pins import check_commit, newest_commit, read_pins, write_pin
 from tasks.settings import Settings
 
-ROLES = ("acoustic", "lm", "topics", "timing")  # that a model can have in a set; `ROLE_revision` pins its commit
+ROLES = (
+    "acoustic",
+    "lm",
+    "topics",
+    "timing",
+    "pictures",
+)  # that a model can have in a set; `ROLE_revision` pins its commit
 ATTRIBUTES = "attrs.json"  # beside a KenLM file, as pyctcdecode writes it
 SEARCH = "search.json"  # the blank penalty, for which that file has no place: pyctcdecode refuses a key that it does not know
 TUNED = ("alpha", "beta", "unk_score_offset", "score_boundary", "blank_penalty")

@@ -9,6 +9,7 @@ from functools import cached_property
 from tasks.stages.base import SOURCES, Stage, Table
 from tasks.stages.cues.stage import CUES
 from tasks.stages.emissions.stage import EMISSIONS
+from tasks.stages.frames.stage import FRAMES
 from tasks.stages.passages.stage import PASSAGES
 from tasks.stages.topics.stage import TOPICS
 from tasks.stages.words.stage import WORDS
@@ -84,4 +85,4 @@ class Registry:
         return tuple(name for name in self.names if name in found)
 
 
-STAGES = Registry((EMISSIONS, WORDS, CUES, PASSAGES, TOPICS))
+STAGES = Registry((EMISSIONS, WORDS, CUES, PASSAGES, TOPICS, FRAMES))

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from conftest import REPO
+from dual_encoders import saved
 from made_media import make
 from sessions import cut, session_on, work_through
 
@@ -21,10 +23,23 @@ TALKS = ("a.mkv", "b.mkv")
 
 
 class Archive:
-    """`bucket`, `lake` and `scratch` in a folder; the bucket has a name, so that it may be copied."""
+    """`bucket`, `lake` and `scratch` in a folder; the bucket has a name, so that it may be copied. Its catalogue has a model for
+    every stage."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.bucket, self.lake = folder, folder / "bucket", Lake(str(folder / "lake"))
+        self.catalog = folder / "catalog.toml"
+        if not self.catalog.exists():
+            demo = REPO / "data/models"
+            models = {
+                **{
+                    role: demo / f"{name}-demo"
+                    for role, name in (("acoustic", "asr"), ("lm", "lm"), ("topics", "topics"))
+                },
+                "pictures": saved("clip", folder / "clip"),
+            }
+            lines = [f'{role} = "{path}"' for role, path in models.items()]
+            self.catalog.write_text("\n".join(["[demo]", 'language = "en"', 'licence = "none"', *lines]) + "\n")
 
     def fill(self) -> None:
         self.bucket.mkdir()
@@ -39,17 +54,19 @@ class Archive:
 
     def copied(self, folder: Path) -> Archive:
         """The same archive elsewhere."""
-        for name in ("bucket", "lake"):
-            shutil.copytree(self.folder / name, folder / name)
-        return Archive(folder)
+        shutil.copytree(self.folder / "lake", folder / "lake")
+        return self.unindexed(folder)
 
     def unindexed(self, folder: Path) -> Archive:
         """The same bucket without a lake."""
         shutil.copytree(self.bucket, folder / "bucket")
+        shutil.copy(self.catalog, folder)
         return Archive(folder)
 
     def session(self, **asked: Any) -> Any:
-        return session_on(self.bucket, self.folder, bucket_id="contract", decoders=1, **asked)
+        return session_on(
+            self.bucket, self.folder, bucket_id="contract", decoders=1, catalog=self.catalog, device="cpu", **asked
+        )
 
     def run(self, **asked: Any) -> RunReport:
         """A whole run."""

@@ -124,7 +124,7 @@ def test_what_was_off_is_missing_until_it_is_asked_for(indexed, tmp_path, change
     monkeypatch.undo()
     assert archive.having(stage) == set()
     assert archive.due(refresh=True) == {}, "work that was never asked for is no refresh"
-    status = status_of(archive.lake, Settings(models="demo"))
+    status = status_of(archive.lake, Settings(models="demo", catalog=archive.catalog))
     missing = status["stages"][stage]["missing"]
     assert missing >= len(has(stage))
     asked = archive.due(stages=[stage], only=True)
@@ -262,7 +262,7 @@ def test_rows_that_are_missing_are_found(archive, stage):
 
 @each_changed
 def test_status_plan_and_report_count_it(archive, changed, stage):
-    settings = Settings(models="demo", catalog=REPO / "data/models/catalog.toml", prices={"*": 3.6})
+    settings = Settings(models="demo", catalog=archive.catalog, prices={"*": 3.6})
     counts = status_of(archive.lake, settings)["stages"][stage]
     assert (counts["done"], counts["stale"], counts["missing"]) == (len(has(stage)), 0, 0)
     changed(stage)
@@ -288,7 +288,8 @@ def test_of_a_lake_from_before_there_were_stages_it_is_there_or_missing(tmp_path
     lake = Lake(str(tmp_path / "lake-3"))
     create_lake(lake)
     connection = connect(lake)
-    counts = coverage(connection, recipes(OF_LAKE_3, Settings()), now=datetime.now(UTC))[stage]
+    models = OF_LAKE_3.with_model("pictures", str(tmp_path))
+    counts = coverage(connection, recipes(models, Settings()), now=datetime.now(UTC))[stage]
     assert (counts["stale"], counts["outdated"], counts["failed"]) == (0, 0, 0)
     [[heard]] = connection.execute("SELECT count(*) FROM videos WHERE status IN ('indexed', 'no_speech')").fetchall()
     [[spoken]] = connection.execute("SELECT count(*) FROM videos WHERE status = 'indexed'").fetchall()

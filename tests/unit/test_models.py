@@ -12,7 +12,6 @@ from tasks.errors import Misconfigured, ModelNotAvailable, UnknownModelSet
 from tasks.models.catalog import LanguageModelFiles, find_set, fingerprint, language_model, read_catalog
 from tasks.settings import Settings
 from tasks.stages.recipes import chained, recipes
-from tasks.stages.registry import STAGES
 from tasks.stages.words.options import hot_words, options
 from tasks.stages.words.search import search_weights
 
@@ -79,9 +78,22 @@ def test_each_setting_changes_the_recipes_of_its_stage_and_of_those_after_it():
     }
     for setting, stages in changed.items():
         other = made(**{setting: 30})
-        differ = tuple(stage for stage in STAGES.names if base[stage] != other[stage])
+        differ = tuple(stage for stage in base.hashes if base[stage] != other[stage])
         assert differ == stages, setting
     assert made(batch_videos=3, decoders=2, device="cpu") == base, "how fast is no part of what"
+
+
+def test_frames_are_off_without_a_model_and_have_a_recipe_of_their_own(tmp_path):
+    demo = find_set(Settings(catalog=CATALOG))
+    assert "frames" not in recipes(replace(demo, models={"acoustic": demo.acoustic}), Settings()).hashes
+    seeing = demo.with_model("pictures", str(tmp_path))
+    base = recipes(seeing, Settings())
+    for setting in ({"frame_every_s": 5}, {"frames_max": 7}, {"audio_track": 1}):
+        other = recipes(seeing, Settings(**setting))
+        assert other["frames"] != base["frames"], setting
+    others = {name for name in base.hashes if recipes(seeing, Settings(frame_every_s=5))[name] != base[name]}
+    assert others == {"frames"}
+    assert recipes(seeing, Settings(precision="bf16")).hashes == base.hashes
 
 
 def test_a_language_model_of_the_hub_is_known_by_its_commit():

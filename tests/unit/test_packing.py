@@ -1,0 +1,30 @@
+"""Vectors in bytes keep their direction."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tasks.pictures.packing import packed, unpacked
+
+
+@pytest.mark.parametrize("size", [8, 512, 1152])
+def test_a_vector_in_bytes_points_where_it_did(size):
+    draw = np.random.default_rng(size)
+    vectors = draw.standard_normal((200, size)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows, scales = packed(vectors)
+    assert {len(row) for row in rows} == {size}
+    back = unpacked(rows, scales)
+    assert np.abs(back @ vectors.T - vectors @ vectors.T).max() < 0.008
+    assert (np.argsort(-(back @ vectors.T), axis=1)[:, 0] == np.arange(200)).all()
+
+
+def test_the_largest_number_uses_the_whole_byte_and_none_leaves_it():
+    rows, scales = packed(np.array([[0.6, -0.8], [-1.0, 0.0]], np.float32))
+    assert np.frombuffer(b"".join(rows), np.int8).tolist() == [95, -127, -127, 0]
+    assert scales == pytest.approx([0.8 / 127, 1 / 127])
+
+
+def test_of_no_vectors_there_is_nothing():
+    assert packed(np.zeros((0, 8), np.float32)) == ([], [])
