@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import click
@@ -12,8 +14,17 @@ from nightscribe.common import clock, console, json_option, lake_option, open_la
 
 
 @click.command("search")
-@click.argument("words", nargs=-1, required=True)
+@click.argument("words", nargs=-1)
 @lake_option
+@click.option("--picture", metavar="TEXT", help="What is to be seen, in words. With WORDS: while they are said.")
+@click.option(
+    "--image",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What is to be seen, as a picture in a file.",
+)
+@click.option("--plus", multiple=True, metavar="TEXT", help="Also to be seen.")
+@click.option("--minus", multiple=True, metavar="TEXT", help="To be taken away from what is to be seen.")
 @click.option("--phrase", is_flag=True, help="The words in this order, one after the other; so is a text in quotes.")
 @click.option("--any", "any_word", is_flag=True, help="One of the words is enough; the more, the better.")
 @click.option("--exact", is_flag=True, help="Words as typed only, not others of the same stem.")
@@ -46,6 +57,10 @@ from nightscribe.common import clock, console, json_option, lake_option, open_la
 @json_option
 def command(
     words: tuple[str, ...],
+    picture: str | None,
+    image: tuple[Path, ...],
+    plus: tuple[str, ...],
+    minus: tuple[str, ...],
     lake: str | None,
     phrase: bool,
     any_word: bool,
@@ -64,7 +79,8 @@ def command(
     engine: Literal["auto", "duckdb", "elasticsearch"],
     as_json: bool,
 ) -> int:
-    """Find WORDS in what was said: all of them within a passage, or with --phrase one after the other.
+    """Find WORDS in what was said: all of them within a passage, or with --phrase one after the other. Or find what was to be
+    seen.
 
     A passage is 15 to 30 seconds with the 31 words before it. A word that ends in * stands for all that begin so; numbers
     are also looked for as they are read aloud. Where nothing is found, words are tried together, apart and written out.
@@ -74,15 +90,27 @@ def command(
       nightscribe search interest rates --since 2024-01-01
       nightscribe search --phrase once upon a time
       nightscribe search "elect*" --video 0a9c7e5b3d1f8a6c4e2b
+      nightscribe search --picture "a red car on a bridge"
+      nightscribe search --image street.jpg --plus night --minus car
     """
     from tasks.search.answer import answer
 
     settings = settings_from(lake=lake)
-    found = answer(
+    seen = bool(picture or image or plus or minus)
+    if not (words or seen):
+        raise click.UsageError("Missing argument 'WORDS...'.")
+    if seen and engine == "elasticsearch":
+        raise click.UsageError("What was to be seen is looked for in the lake: leave out --engine.")
+    ask: Any = partial(answer, engine=engine)
+    if seen:
+        from tasks.search import pictures
+
+        wish = pictures.Wish((*([picture] if picture else []), *plus), image, minus)
+        ask = partial(pictures.answer, wish=wish)
+    found = ask(
         settings,
         open_lake(settings.lake),
-        " ".join(words),
-        engine=engine,
+        text=" ".join(words),
         phrase=phrase,
         any_word=any_word,
         stems=not exact,
@@ -131,6 +159,11 @@ def show(answer: dict[str, Any], out: Any) -> None:
             line.append("  " + ", ".join(video["topics"]), style="cyan")
         out.print(line)
         for moment in video["moments"]:
+            if "similarity" in moment:
+                line = Text(f"  {clock(moment['start_ms']):>9}  ", style="green")
+                line.append(f"seen until {clock(moment['end_ms'])}, similarity {moment['similarity']:.2f}", style="dim")
+                out.print(line)
+                continue
             line = Text(f"  {clock(moment['start_ms']):>9}  ", style="green")
             snippet = Text(moment["snippet"], style="default")
             for start, end in moment["marks"]:

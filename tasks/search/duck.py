@@ -8,12 +8,11 @@ from typing import Any
 
 import duckdb
 
-from tasks.lake.views import quoted
 from tasks.lake.vocabulary import languages_of, near_words, said_words, spoken_languages, stem_mates
 from tasks.search.filters import LANGUAGE, Filters
 from tasks.search.moments import PassageWords, moment_of
 from tasks.search.query import Query, Term, Variant
-from tasks.search.shown import SHOWN_TOPICS, iso
+from tasks.search.shown import iso, topics_of
 from tasks.text.folding import words_of
 from tasks.text.stemming import forgives
 
@@ -68,7 +67,7 @@ def search(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, Any
     total = connection.execute("SELECT count(*), coalesce(sum(moments), 0) FROM found").fetchone()
     total_videos, total_moments = (total[0], int(total[1])) if total else (0, 0)
     ids = [row[0] for row in ranked]
-    topics = _topics(connection, ids)
+    topics = topics_of(connection, ids)
     moments = _moments(connection, query, ids)
     following = query.offset + len(ranked)
     return {
@@ -241,17 +240,6 @@ class Conditions:
 
 def _spaced(saying: Variant) -> str:
     return f" {' '.join(saying)} "
-
-
-def _topics(connection: duckdb.DuckDBPyConnection, ids: list[str]) -> dict[str, list[str]]:
-    if not ids:
-        return {}
-    listed = ", ".join(map(quoted, ids))  # constants let DuckDB skip row groups
-    rows = connection.execute(
-        f"SELECT video_id, list(label ORDER BY rank) FROM topics WHERE {SHOWN_TOPICS} AND video_id IN ({listed}) "
-        "GROUP BY video_id"
-    ).fetchall()
-    return dict(rows)
 
 
 def _moments(connection: duckdb.DuckDBPyConnection, query: Query, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
