@@ -196,7 +196,7 @@ class Trainer:
         views = 2 if self.options.consistency > 0 else 1
         if views > 1:
             inputs = {name: torch.cat([value] * views) for name, value in inputs.items()}
-        if self.options.mask_bands:
+        if self.options.mask_bands and not self.inputs.features:
             inputs["input_values"] = silence_bands(inputs["input_values"], self.options.mask_bands)
         deep = self.options.intermediate_ctc > 0
         with self.accelerator.autocast():

@@ -18,7 +18,7 @@ WIDEST = 0.22  # of the mel scale between there and the highest frequency
 
 
 def settle_masks(model: Any, options: TrainingOptions, *, waveform: bool) -> None:
-    """Set the share of frames that the model masks in training, as far as one is asked for.
+    """Set the share of frames that the model masks in training, and Whisper's number of bands, as far as they are asked for.
 
     Raises:
         Misconfigured: it masks none, it is given mel features and not a waveform to silence bands of, or nothing would make
@@ -34,7 +34,9 @@ def settle_masks(model: Any, options: TrainingOptions, *, waveform: bool) -> Non
         if not able:
             raise Misconfigured("This model masks no frames.", next="Leave --mask-time out.")
         config.mask_time_prob = options.mask_time
-    if options.mask_bands and not waveform:
+    if options.mask_bands is not None and config.model_type == MODEL_TYPE:
+        config.mask_feature_masks = options.mask_bands
+    elif options.mask_bands and not waveform:
         raise Misconfigured("This model is given mel features, not a waveform.", next="Leave --mask-bands out.")
     bands = getattr(config, "mask_feature_prob", 0) or getattr(config, "mask_feature_masks", 0)
     masks = able and (config.mask_time_prob > 0 or bands > 0)

@@ -14,7 +14,8 @@ class TrainingOptions:
 
     `head_learning_rate`, `layer_decay` and `freeze_layers` are of `tasks.training.groups`,
     `consistency` weighs what two views of a clip disagree (`tasks.training.losses`), `mask_time` is the share of frames that
-    SpecAugment masks (None: as the model has it), `mask_bands` is how many bands of frequencies are silenced in a clip
+    SpecAugment masks (None: as the model has it), `mask_bands` is how many bands of frequencies are silenced in a clip, of its
+    waveform or, for Whisper, of its mel features
     (`tasks.training.masks`), `average` is how many of the last validated checkpoints are averaged at the end, `half` keeps
     the best model in fp16.
     """
@@ -38,7 +39,7 @@ class TrainingOptions:
     intermediate_ctc: float = 0.0
     consistency: float = 0.0
     mask_time: float | None = None
-    mask_bands: int = 0
+    mask_bands: int | None = None
     clip_norm: float = 1.0
     average: int = 0
     half: bool = False

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tasks.errors import Misconfigured
+from tasks.models.whisper_ctc import WhisperCTCConfig, WhisperForCTC
 from tasks.training.masks import LOWEST_HZ, WIDEST, settle_masks, silence_bands
 from tasks.training.options import TrainingOptions
 from tasks.training.scratch import small_model
@@ -57,6 +58,21 @@ def test_the_same_seed_takes_the_same_and_none_takes_nothing():
     assert not torch.equal(silence_bands(audio, 2), first)
     assert torch.allclose(silence_bands(audio, 0), audio, atol=1e-5)
     assert silence_bands(audio[:, :-1], 2).shape == (3, SECOND - 1)
+
+
+def test_of_whispers_encoder_they_are_those_of_the_mel_features():
+    model = WhisperForCTC(
+        WhisperCTCConfig(d_model=16, encoder_layers=1, encoder_attention_heads=2, encoder_ffn_dim=16)
+    ).train()
+    features = torch.rand(4, 50, 80) + 1.0
+    settle_masks(model, TrainingOptions(mask_bands=0, mask_time=0.0), waveform=False)
+    assert torch.equal(model._masked(features), features)
+    settle_masks(model, TrainingOptions(mask_bands=1, mask_time=0.0), waveform=False)
+    torch.manual_seed(2)
+    changed = (model._masked(features) != features).any(dim=1)
+    assert 0 < changed.sum() <= 4 * 20
+    settle_masks(model, TrainingOptions(), waveform=False)
+    assert model.config.mask_feature_masks == 1, "as the model has it"
 
 
 def test_mel_features_have_no_bands_to_silence():

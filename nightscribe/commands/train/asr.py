@@ -91,9 +91,7 @@ from nightscribe.progress import counting
 @click.option(
     "--mask-bands",
     type=click.IntRange(0, 8),
-    default=0,
-    show_default=True,
-    help="Bands of frequencies silenced in a clip.",
+    help="Bands of frequencies silenced in a clip; default none, and of a Whisper two.",
 )
 @click.option("--noise", type=click.Path(path_type=Path), help="Folder of recordings to mix in as noise.")
 @click.option("--hidden", type=click.IntRange(min=64), default=256, show_default=True, help="Width, from scratch.")
@@ -139,7 +137,7 @@ def command(
     intermediate_ctc: float | None,
     consistency: float,
     mask_time: float | None,
-    mask_bands: int,
+    mask_bands: int | None,
     noise: Path | None,
     hidden: int,
     layers: int,
