@@ -33,12 +33,20 @@ MADE = [stage.name for stage in STAGES if stage.load]  # by a runner
 ALONE = [stage.name for stage in STAGES if stage.load and not stage.together]  # a transcript is made as one
 BEFORE = ("emissions", "words", "cues", "passages", "topics")
 OF_LAKE_3 = older_set()
+# What is made by itself as topics are goes the same ways: all of them are tried at length.
+RARELY = ("frames",)
+
+
+def rarely(stages):
+    return [pytest.param(stage, marks=[pytest.mark.long] * (stage in RARELY)) for stage in stages]
+
+
 each_stage = pytest.mark.parametrize("stage", STAGES.names)
-each_made = pytest.mark.parametrize("stage", MADE)
+each_made = pytest.mark.parametrize("stage", rarely(MADE))
 each_alone = pytest.mark.parametrize("stage", ALONE)
 # A whole transcript made again takes as long as all the others; one of it, and one of its stages, stand for the rest.
-each_changed = pytest.mark.parametrize("stage", ["emissions", *MADE])
-each_single = pytest.mark.parametrize("stage", ["cues", *ALONE])
+each_changed = pytest.mark.parametrize("stage", rarely(["emissions", *MADE]))
+each_single = pytest.mark.parametrize("stage", rarely(["cues", *ALONE]))
 
 
 @pytest.fixture(scope="module")

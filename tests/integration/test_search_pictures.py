@@ -16,6 +16,8 @@ from PIL import Image, ImageDraw
 from sessions import cut
 
 from tasks.errors import BadQuery, Misconfigured
+from tasks.lake.create import create_lake
+from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.models.catalog import find_set
 from tasks.pictures.encoder import load_dual_encoder
@@ -180,11 +182,9 @@ def test_a_set_without_a_picture_model_says_so(archive, cards, tmp_path):
 
 
 def test_an_archive_without_frames_has_none(tmp_path, archive, cards):
-    empty = Archive(tmp_path / "empty") if (tmp_path / "empty").mkdir() is None else None
-    assert empty is not None
-    empty.bucket.mkdir()
-    empty.run()
-    found = answer(settings_of(archive).model_copy(update={"lake": empty.lake.uri}), empty.lake, Wish(("red",)))
+    empty = Lake(str(tmp_path / "lake"))
+    create_lake(empty)
+    found = answer(settings_of(archive).model_copy(update={"lake": empty.uri}), empty, Wish(("red",)))
     assert (found["videos"], found["total_videos"], found["next"]) == ([], 0, None)
 
 
