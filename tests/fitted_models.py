@@ -31,6 +31,7 @@ from tasks.speech.families import geometry_of, inputs_of
 from tasks.speech.labels import BORDER
 
 CLIP_S = 5.0
+LAST_MS = 250  # before its end, in which no word that is whole may end: long frames have no place for it
 LANGUAGE = "eng"
 FRENCH = ["<pad>", "<s>", "</s>", "<unk>", "|", *"éàç"]
 STEPS = 600
@@ -104,7 +105,9 @@ def the_clip(folder: Path) -> Truth:
     log_probs = np.concatenate([piece for _, piece in model.emissions([audio])])
     said = next(talk.text for talk in talks() if talk.path.name == "interest-rates.mp4").split()
     best = max(range(3, 20), key=lambda n: _likelihood(said[:n], log_probs, model))
-    return Truth(path, audio, tuple(align(said[:best], log_probs, model.labels, model.blank, 0, model.frame_ms)))
+    found = align(said[:best], log_probs, model.labels, model.blank, 0, model.frame_ms)
+    whole = [word for word in found if word.end_ms < CLIP_S * 1000 - LAST_MS]  # the clip may end in the middle of one
+    return Truth(path, audio, tuple(whole))
 
 
 def _likelihood(words: Sequence[str], log_probs: np.ndarray, model: Any) -> float:

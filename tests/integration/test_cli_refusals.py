@@ -182,5 +182,5 @@ def test_wrong_usage_is_exit_code_2_and_json_where_asked(run, arguments):
 def test_wrong_usage_for_people_shows_the_usage(run):
     done = run("search")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("Usage: nightscribe search [OPTIONS] WORDS...")
+    assert done.stderr.startswith("Usage: nightscribe search [OPTIONS] [WORDS]...")
     assert run("nosuch").returncode == 2

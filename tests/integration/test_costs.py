@@ -58,7 +58,7 @@ def test_the_ledger_adds_up_by_device(lake, ran):
     assert (cuda["hardware"], cuda["media_hours"], cuda["cost_per_media_hour"]) == (GPU, 10.0, 0.04)
     assert (cpu["runs"], cpu["machine_hours"], cpu["cost_per_media_hour"]) == (2, 0.3, 0.05)
     assert cpu["seconds_per_media_hour"] == {
-        "fetch": 0, "audio": 0, "emissions": 180.0, "words": 0, "cues": 0, "passages": 0, "topics": 0, "total": 360.0,
+        "fetch": 0, "audio": 0, "emissions": 180.0, "words": 0, "cues": 0, "passages": 0, "topics": 0, "frames": 0, "total": 360.0,
     }  # fmt: skip
     assert ledger(connect(lake), Settings())["cost_per_media_hour"] is None, "without prices there is no cost"
 

@@ -200,7 +200,8 @@ def _making(item: PreparedVideo, result: Result) -> Making:
         pictures=frames or None,
     )
     there = {"metadata", *(["sound"] if sound else []), *(["pictures"] if frames else [])}
-    making = Making(input, item.work.stages, there, item.faults)
+    spent = {"pictures": item.seconds.pop("pictures", 0.0)}
+    making = Making(input, item.work.stages, there, item.faults, spent=spent)
     for source in {"sound", "pictures"} - there - item.faults.keys():  # in which there is nothing to be found
         making.outcomes |= {name: Outcome() for name in item.work.stages if source in STAGES[name].needs}
     return making

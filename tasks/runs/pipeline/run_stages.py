@@ -45,7 +45,7 @@ def _is_wanted(stage: Stage, video: Making) -> bool:
 
 
 def _make(run: Pipeline, stage: Stage, video: Making) -> None:
-    started = time.monotonic()
+    started = time.monotonic() - sum(video.spent.pop(need, 0.0) for need in stage.needs)
     try:
         with translate_errors(), run.clock.working():
             rows = run.runner(stage).make(video.input)
