@@ -2,7 +2,7 @@
 
 The encoder of Radford et al. ("Robust speech recognition via large-scale weak supervision", 2023) has heard far more speech
 than anybody who trains here has; with CTC (Graves et al. 2006) on top there is no decoder that could write what nobody said.
-Windows may have any length: the sinusoids of its positions are computed, and nothing is padded to thirty seconds.
+Windows may have any length up to its thirty seconds: the sinusoids of its positions are computed, and nothing is padded.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ class WhisperCTCConfig(PreTrainedConfig):  # type: ignore[misc]
     mask_feature_masks: int = 2
     mask_feature_length: int = 20
     is_encoder_decoder: bool = False
+    longest_window_s: float = 30.0  # beyond, positions are such as its training never saw, and words are lost
 
 
 class LogMelExtractor(SequenceFeatureExtractor):  # type: ignore[misc]

@@ -236,6 +236,7 @@ def _load(
     dtype = choose_dtype(precision, where)
     require_head(pretrained(AutoConfig, name, WHAT, KIND, revision=revision), name)
     tokenizer = _tokenizer(name, revision, target_language)
+    _check_window(pretrained(AutoConfig, name, WHAT, KIND, revision=revision), name, window_s)
     loaded, found = pretrained(
         AutoModelForCTC, name, WHAT, KIND, revision=revision, use_safetensors=True, dtype=torch.float32,
         output_loading_info=True,
@@ -262,6 +263,16 @@ def _load(
         batch=BatchSize(batch),
         skips_silence=skip_silence,
     )
+
+
+def _check_window(config: Any, name: str, window_s: float) -> None:
+    """Raises ModelNotAvailable: the model cannot hear so much at once."""
+    longest_s = getattr(config, "longest_window_s", None)
+    if longest_s is not None and window_s > longest_s:
+        raise ModelNotAvailable(
+            f"The acoustic model {name} hears at most {longest_s:g} s at once, and window_s is {window_s:g}.",
+            next="Set a smaller window_s.",
+        )
 
 
 def tokenizer_of(chosen: ModelSet) -> Any:
