@@ -204,4 +204,5 @@ def test_every_stage_stands_in_the_runs_by_what_it_was_made_from(archive):
         "AND w.stage = 'words' WHERE t.stage = 'topics' QUALIFY row_number() OVER (PARTITION BY t.video_id ORDER BY t.generation DESC) = 1"
     )
     assert found == [(True, True, True, True)] * 3
-    assert {stage for (stage,) in archive.rows("SELECT DISTINCT stage FROM stage_runs")} == set(STAGES.names)
+    made = {stage for (stage,) in archive.rows("SELECT DISTINCT stage FROM stage_runs")}
+    assert made == set(STAGES.names) - {"frames"}, "for which the set has no model"
