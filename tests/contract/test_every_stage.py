@@ -43,7 +43,7 @@ def rarely(stages):
 
 each_stage = pytest.mark.parametrize("stage", STAGES.names)
 each_made = pytest.mark.parametrize("stage", rarely(MADE))
-each_alone = pytest.mark.parametrize("stage", ALONE)
+each_alone = pytest.mark.parametrize("stage", rarely(ALONE))
 # A whole transcript made again takes as long as all the others; one of it, and one of its stages, stand for the rest.
 each_changed = pytest.mark.parametrize("stage", rarely(["emissions", *MADE]))
 each_single = pytest.mark.parametrize("stage", rarely(["cues", *ALONE]))

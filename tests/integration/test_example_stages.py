@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import BUCKET, REPO, command_environment
 
 
@@ -18,6 +19,7 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=REPO, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.long
 def test_what_holds_for_every_stage_holds_for_these(long):
     done = run(
         "pytest",

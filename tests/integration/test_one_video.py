@@ -213,6 +213,7 @@ run(sys.argv[1:])
 """
 
 
+@pytest.mark.long
 def test_the_flow_takes_such_a_batch_apart_and_keeps_the_other_videos(bucket, tmp_path):
     command = [sys.executable, "-c", FAULTY, "index", str(bucket), "--json"]
     done = subprocess.run(

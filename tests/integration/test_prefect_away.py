@@ -121,6 +121,7 @@ def test_a_run_survives_the_death_of_its_temporary_server(environment, tmp_path)
         assert [run["state"]["type"] for run in ask(after.url, "/flow_runs/filter")] == ["COMPLETED"]
 
 
+@pytest.mark.long
 def test_a_server_that_goes_away_in_the_middle_costs_its_record_of_the_run_and_nothing_else(
     environment, tmp_path, monkeypatch
 ):

@@ -136,6 +136,7 @@ def test_a_lake_on_s3_is_written_read_queried_and_maintained(s3, result, monkeyp
     assert connect(lake).execute("SELECT count(*) FROM words").fetchone() == (8,)
 
 
+@pytest.mark.long
 def test_commands_work_on_a_lake_on_s3(s3, tmp_path):
     for name in ("unsorted/clouds.mp4", "sport/cup-final.mov"):
         s3.upload_file(str(BUCKET / name), "archive", name)
