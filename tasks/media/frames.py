@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +37,8 @@ THUMBNAIL = (32, 18)
 LEVELS = 8  # of each colour in a histogram
 CUT = 0.35  # share of the pixels that change their place in the histogram: another shot
 STILL_MS = 2000  # a picture that stayed for so long and then is another one was a slide
-ALIKE_BITS, ALIKE_COLOUR = (
-    4,
-    0.03,
-)  # what two pictures may differ by and still be the same: bits of the hash, mean of a colour
+# What two pictures may differ by and still be the same: bits of the hash, mean of a colour.
+ALIKE_BITS, ALIKE_COLOUR = 4, 0.03
 MINUTE_MS = 60_000
 _HEADER = re.compile(rb"P6\s(\d+)\s(\d+)\s255\s")
 _STAMP = re.compile(rb"pts:(-?\d+)[^\n]*\n[^\n]*=look\n")
@@ -144,7 +143,8 @@ def _command(path: Path, probed: Probe, track: AudioTrack | None, parts: Sequenc
 def _pictures(tool: Tool, probed: Probe, settings: Settings) -> Iterator[tuple[int, Array]]:
     """Each look: when it is, and what is to be seen, (height, width, 3) bytes."""
     started, waiting, at_ms = time.monotonic(), bytearray(), 0
-    for data in tool.output(stall_s=settings.audio_stall_s):
+    # Once more at the end: what says when the last picture is may be read after it.
+    for data in chain(tool.output(stall_s=settings.audio_stall_s), [b""]):
         waiting += data
         while (header := _HEADER.match(waiting)) and (stamp := _STAMP.search(tool.aside)):
             width, height = int(header[1]), int(header[2])

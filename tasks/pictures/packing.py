@@ -1,6 +1,6 @@
 """Vectors of unit length in bytes: a signed byte for each number and one scale, a quarter of what floats take.
 
-Kept as bytes and not as lists of numbers: Parquet keeps a list's numbers one by one, and to read them back takes six times as long.
+Kept as bytes and not as lists of numbers: Parquet keeps a list's numbers one by one, which takes longer to read.
 """
 
 from __future__ import annotations

@@ -234,9 +234,10 @@ def _load(
     register()
     where = torch.device(choose_device(device))
     dtype = choose_dtype(precision, where)
-    require_head(pretrained(AutoConfig, name, WHAT, KIND, revision=revision), name)
+    config = pretrained(AutoConfig, name, WHAT, KIND, revision=revision)
+    require_head(config, name)
+    _check_window(config, name, window_s)
     tokenizer = _tokenizer(name, revision, target_language)
-    _check_window(pretrained(AutoConfig, name, WHAT, KIND, revision=revision), name, window_s)
     loaded, found = pretrained(
         AutoModelForCTC, name, WHAT, KIND, revision=revision, use_safetensors=True, dtype=torch.float32,
         output_loading_info=True,

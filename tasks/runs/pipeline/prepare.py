@@ -18,7 +18,7 @@ from tasks.errors import BadSidecar, Forgotten, ObjectChanged, Permanent, Transi
 from tasks.lake.copies import Contents, Copy, copy_of, sha256_of
 from tasks.media import choose_sources, extract_audio, may_be_read, probe
 from tasks.media.frames import extract_frames
-from tasks.records import Audio, Result, Source, VideoTask
+from tasks.records import Audio, Choice, Probe, Result, Source, VideoTask
 from tasks.runs.pipeline.refresh import take_over
 from tasks.runs.pipeline.state import Batch, Hearing, Pipeline, PreparedVideo
 from tasks.sources.metadata import make_metadata, parse_sidecar
@@ -127,8 +127,7 @@ def _read(run: Pipeline, item: PreparedVideo, contents: Contents, kept: contextl
             return
         if not STAGES.needing("sound", work.stages):
             return
-        may_be_read(path, item.probe, run.settings)
-        choice = choose_sources(path, item.probe, run.settings, language=run.models.spoken_tag)
+        choice = _chosen(run, item, path, item.probe)
         _decode(run, item, path, choice.sources, choice.rivals)
         item.seconds["audio"] = item.seconds.get("audio", 0.0) + time.monotonic() - started
 
@@ -161,6 +160,18 @@ def _decode(run: Pipeline, item: PreparedVideo, path: Path, sources: Sequence[So
     item.probe = item.probe.seen_with(item.hearings[0].audio.track)
 
 
+def _chosen(run: Pipeline, item: PreparedVideo, path: Path, probed: Probe) -> Choice:
+    """Which sound is heard, listened for once a visit.
+
+    Raises:
+        MediaTooLong, UnsupportedMedia and what listening raises.
+    """
+    if item.choice is None:
+        may_be_read(path, probed, run.settings)
+        item.choice = choose_sources(path, probed, run.settings, language=run.models.spoken_tag)
+    return item.choice
+
+
 def _look(run: Pipeline, item: PreparedVideo, path: Path) -> None:
     """Decode the pictures, if a stage looks at them. What is wrong with them is a fault of these stages, and not of the words."""
     if item.probe is None or item.pictures or not STAGES.needing("pictures", item.work.stages):
@@ -172,11 +183,7 @@ def _look(run: Pipeline, item: PreparedVideo, path: Path) -> None:
     try:
         with translate_errors():
             may_be_read(path, item.probe, settings)
-            choice = (
-                choose_sources(path, item.probe, settings, language=run.models.spoken_tag)
-                if item.probe.tracks
-                else None
-            )
+            choice = _chosen(run, item, path, item.probe) if item.probe.tracks else None
             track = choice.sources[0].track if choice else None
             probed = item.probe.seen_with(track.position) if track else item.probe
             item.pictures = extract_frames(
@@ -185,6 +192,8 @@ def _look(run: Pipeline, item: PreparedVideo, path: Path) -> None:
     except (Permanent, Transient, Unexpected) as error:
         shutil.rmtree(folder, ignore_errors=True)
         item.faults["pictures"] = error
+    else:
+        item.note = item.pictures.incomplete
     item.seconds["pictures"] = time.monotonic() - started
 
 

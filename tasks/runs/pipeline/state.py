@@ -21,7 +21,7 @@ from tasks.machine.hardware import hardware_of
 from tasks.machine.scratch import ByteBudget
 from tasks.media.frames import Pictures
 from tasks.models.catalog import ModelSet
-from tasks.records import Audio, Metadata, Probe, Recipes, Result, Source, Status, VideoTask, Word
+from tasks.records import Audio, Choice, Metadata, Probe, Recipes, Result, Source, Status, VideoTask, Word
 from tasks.runs.pipeline.known import Seen
 from tasks.runs.work_clock import WorkClock
 from tasks.settings import Settings
@@ -61,6 +61,7 @@ class PreparedVideo:
     metadata: Metadata
     probe: Probe | None = None
     hearings: list[Hearing] = field(default_factory=list)
+    choice: Choice | None = None
     pictures: Pictures | None = None
     faults: dict[str, NightscribeError] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()

@@ -7,7 +7,7 @@ import torch
 from tasks.models.catalog import ModelRef, ModelSet
 from tasks.settings import Settings
 from tasks.speech.acoustic import AcousticModel, load_acoustic
-from tasks.stages.emissions.options import options
+from tasks.stages.emissions.options import EmissionsSettings, options
 
 
 def acoustic_of(models: ModelSet, settings: Settings) -> AcousticModel:
@@ -20,16 +20,19 @@ def acoustic_of(models: ModelSet, settings: Settings) -> AcousticModel:
 
 
 def timing_of(models: ModelSet, settings: Settings) -> AcousticModel | None:
-    """The model by which a set times words, loaded alike; None where it has none.
+    """The model by which a set times words; None where it has none. It hears short pieces only, so that `window_s` is not for it.
 
     Raises:
         ModelNotAvailable: see `load_acoustic`.
     """
     timing = models.ref("timing")
-    return _load(timing, models, settings, target_language=None) if timing else None
+    window_s = EmissionsSettings().window_s
+    return _load(timing, models, settings, target_language=None, window_s=window_s) if timing else None
 
 
-def _load(model: ModelRef, models: ModelSet, settings: Settings, *, target_language: str | None) -> AcousticModel:
+def _load(
+    model: ModelRef, models: ModelSet, settings: Settings, *, target_language: str | None, window_s: float | None = None
+) -> AcousticModel:
     if settings.torch_threads:
         torch.set_num_threads(settings.torch_threads)
     chosen = options(models, settings)
@@ -38,7 +41,7 @@ def _load(model: ModelRef, models: ModelSet, settings: Settings, *, target_langu
         revision=model.revision,
         device=settings.device,
         precision=settings.precision,
-        window_s=chosen.window_s,
+        window_s=window_s or chosen.window_s,
         context_s=chosen.context_s,
         batch=settings.model_batch,
         target_language=target_language,
