@@ -80,6 +80,16 @@ def beside(probed: Probe, track: AudioTrack | None) -> tuple[int, ...]:
     return tuple(stream for stream in track.programme if stream != track.stream)
 
 
+def read_beside(probed: Probe, track: AudioTrack | None, *, number: int = 0) -> list[str]:
+    """What ffmpeg is to be told of these streams of its input `number` where only the picture is asked for: they are copied to
+    nowhere. Without them other time stamps would be the first, and jumps corrected otherwise."""
+    streams = {*beside(probed, track)}
+    if track and streams and track.stream is not None:
+        streams.add(track.stream)
+    mapped = [part for stream in sorted(streams - {probed.video_stream}) for part in ("-map", f"{number}:{stream}")]
+    return [*mapped, "-c", "copy", "-f", "null", "-"] if mapped else []
+
+
 def seek_s(probed: Probe, track: AudioTrack | None, second: float) -> float:
     """Where ffmpeg, which counts from the first stream of a file, has to be set to for a second on the clock."""
     zero = zero_ms(probed, track) if family(probed.container) in JUMPING else probed.zero_ms

@@ -21,7 +21,7 @@ from PIL import Image
 from tasks.arrays import Array
 from tasks.errors import CorruptMedia, StageTimeout
 from tasks.machine.scratch import writing
-from tasks.media.clock import beside, reading
+from tasks.media.clock import read_beside, reading
 from tasks.media.inputs import input_arguments
 from tasks.media.parts import Stretch, even_pictures, parts_of
 from tasks.media.probe import explain
@@ -128,15 +128,10 @@ def _command(path: Path, probed: Probe, track: AudioTrack | None, parts: Sequenc
         "metadata=add:key=this:value=look",
         f"metadata=print:key=this:file=pipe\\\\:{ASIDE}:direct=1",
     ]
-    others = list[str]()
-    if track and (together := {*beside(probed, track)}):
-        alone = {*together, track.stream} - {probed.video_stream}
-        others = [part for stream in sorted(filter(None, alone)) for part in ("-map", f"0:{stream}")]
-        others += ["-c", "copy", "-f", "null", "-"]
     return [
         "ffmpeg", "-v", "error", "-nostdin", *reading(probed, track, jumps=parts is not None), *input_arguments(),
         "-i", f"file:{path}", "-map", f"0:{probed.video_stream}", "-vf", ",".join(filters), "-vsync", "passthrough",
-        "-c:v", "ppm", "-f", "image2pipe", "pipe:1", *others,
+        "-c:v", "ppm", "-f", "image2pipe", "pipe:1", *read_beside(probed, track),
     ]  # fmt: skip
 
 

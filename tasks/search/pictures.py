@@ -18,6 +18,7 @@ from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.models.catalog import find_set
 from tasks.pictures.encoder import DualEncoder, load_dual_encoder
+from tasks.pictures.packing import unpacked
 from tasks.search.answer import answer as words_answered
 from tasks.search.filters import Filters
 from tasks.search.shown import iso, topics_of
@@ -92,7 +93,8 @@ def answer(settings: Settings, lake: Lake, wish: Wish, *, text: str = "", **opti
         said = words_answered(settings, lake, text, engine="duckdb", **(options | most))
     query = PictureQuery(wish, Filters(**filters), **of_pictures, within=_times(said))
     found = search(connect(lake, Snapshot.of(lake, TABLES), lean=True, history=False), query, encoder, made_by)
-    return {**found, "query": " & ".join(filter(None, (text, found["query"])))}
+    told = {name: said[name] for name in ("instead", "suggestions")} if said else {}
+    return {**found, **told, "query": " & ".join(filter(None, (text, found["query"])))}
 
 
 def _times(said: Mapping[str, Any] | None) -> Times | None:
@@ -133,13 +135,11 @@ def search(
     """
     wished = query.wish.vector(encoder)
     ids: list[str] = []
-    found = [_Chunk(*chunk) for chunk in _compared(connection, query, _recipes(connection, made_by), wished, ids)]
-    owner, picture, near = (
-        np.concatenate([getattr(chunk, name) for chunk in found]) if found else np.zeros(0)
-        for name in ("owner", "picture", "near")
-    )
+    none = (np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
+    chunks = [none, *_compared(connection, query, _recipes(connection, made_by), wished, ids)]
+    owner, picture, near = (np.concatenate(column) for column in zip(*chunks, strict=True))
     best = np.full(len(ids), -np.inf, np.float32)
-    np.maximum.at(best, owner.astype(np.int64), near)
+    np.maximum.at(best, owner, near)
     order = sorted(range(len(ids)), key=lambda n: (-float(best[n]), ids[n]))
     page = order[query.offset : query.offset + query.limit]
     chosen: dict[str, list[tuple[int, float]]] = {}
@@ -147,7 +147,7 @@ def search(
         own = np.flatnonzero(owner == number)
         first = own[np.argsort(-near[own], kind="stable")][: query.moments]
         chosen[ids[number]] = [(int(picture[at]), float(near[at])) for at in first]
-    counts = np.bincount(owner.astype(np.int64), minlength=len(ids)) if len(ids) else np.zeros(0, np.int64)
+    counts = np.bincount(owner, minlength=len(ids))
     shown = _shown(connection, chosen, encoder, query.within)
     following = query.offset + len(page)
     return {
@@ -162,15 +162,6 @@ def search(
         "instead": None,
         "suggestions": [],
     }
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    """Of some pictures: the number of their video, their own number in it, and their cosine with what is wished for."""
-
-    owner: Array
-    picture: Array
-    near: Array
 
 
 def _recipes(connection: duckdb.DuckDBPyConnection, made_by: Mapping[str, Any]) -> list[str]:
@@ -188,7 +179,8 @@ def _recipes(connection: duckdb.DuckDBPyConnection, made_by: Mapping[str, Any]) 
 def _compared(
     connection: duckdb.DuckDBPyConnection, query: PictureQuery, recipes: list[str], wished: Array, ids: list[str]
 ) -> Iterator[tuple[Array, Array, Array]]:
-    """Chunks of pictures with their cosines; `ids` grows by their videos."""
+    """Chunks of pictures: the number of each one's video, its own number in that, and its cosine with what is wished for. `ids`
+    grows by their videos."""
     parameters: list[Any] = [recipes]
 
     def value(given: object) -> str:
@@ -223,17 +215,8 @@ def _compared(
                 numbers[video] = len(ids)
                 ids.append(video)
         of_batch = np.array([numbers[video] for video in videos.dictionary.to_pylist()], np.int32)
-        vectors = _vectors(batch.column(2), len(wished))
-        near = (vectors @ wished) * batch.column(3).to_numpy(zero_copy_only=False)
+        near = unpacked(batch.column(2), batch.column(3)) @ wished
         yield of_batch[videos.indices.to_numpy()], batch.column(1).to_numpy(), near.astype(np.float32)
-
-
-def _vectors(column: Any, size: int) -> Array:
-    """Bytes of an Arrow column as (vectors, size) float32, without an object for each."""
-    lengths, data = column.buffers()[1], column.buffers()[2]
-    first = int(np.frombuffer(lengths, np.int32)[column.offset])
-    numbers = np.frombuffer(data, np.int8)[first : first + len(column) * size]
-    return numbers.reshape(-1, size).astype(np.float32)
 
 
 def _shown(
@@ -252,11 +235,14 @@ def _shown(
         [list(chosen)],
     ).fetchall()
     topics = topics_of(connection, list(chosen))
+    times: dict[tuple[str, int], list[tuple[int, int, int]]] = {}
+    for video_id, picture, *span in spans:
+        times.setdefault((video_id, picture), []).append(tuple(span))
     shown = {}
     for video_id, key, title, published, duration in videos:
         moments = []
         for picture, near in chosen[video_id]:
-            own = [(start, end, shot) for video, one, start, end, shot in spans if (video, one) == (video_id, picture)]
+            own = times[video_id, picture]
             if within is not None:
                 own = [
                     span for span in own if any(span[0] < end and span[1] > start for start, end in within[video_id])

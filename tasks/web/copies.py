@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from tasks.errors import MediaTooLong, NightscribeError, TooBusy, translate_errors
 from tasks.media import Sound, explain, input_arguments, probe
-from tasks.media.clock import beside, reading
+from tasks.media.clock import read_beside, reading
 from tasks.media.parts import Stretch, even_pictures, parts_of
 from tasks.media.process import Tool
 from tasks.media.tracks import whole_track
@@ -164,12 +164,7 @@ def _copy_command(
     number, maps, others = 1 if heard else 0, list[str](), list[str]()
     if probed.video_stream is not None:
         maps += ["-map", f"{number}:{probed.video_stream}"]
-        # Without them, other time stamps would be the first, and jumps corrected otherwise.
-        together = beside(probed, track)
-        alone = [stream for stream in together if stream != probed.video_stream]
-        alone += [track.stream] if together and track and track.stream is not None else []
-        others = [part for stream in alone for part in ("-map", f"{number}:{stream}")]
-        others += ["-c", "copy", "-f", "null", "-"] if others else []
+        others = read_beside(probed, track, number=number)
     maps += ["-map", "0:a"] if heard else []
     return [
         "ffmpeg", "-v", "error", "-nostdin", "-progress", "pipe:1", "-nostats", "-threads", "1", *pcm,

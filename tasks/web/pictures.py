@@ -12,7 +12,7 @@ import numpy as np
 from tasks.arrays import Array
 from tasks.errors import CorruptMedia, MediaTooLong, StageTimeout
 from tasks.media import Sound, explain, input_arguments, probe
-from tasks.media.clock import JUMPING, beside, family, reading, seek_s
+from tasks.media.clock import JUMPING, family, read_beside, reading, seek_s
 from tasks.media.parts import Stretch, even_pictures, parts_of
 from tasks.media.process import Tool
 from tasks.media.tracks import whole_track
@@ -77,11 +77,7 @@ def _frame(path: Path, probed: Probe, second: int, parts: Sequence[Stretch] | No
     else:
         options = reading(probed, track, jumps=True)
         scaled = f"{even_pictures(probed, parts or ())},select='gte(t,{second})',{scaled}"
-        together = beside(probed, track)
-        if track and together:
-            alone = {*together, track.stream} - {probed.video_stream}
-            others = [part for stream in sorted(filter(None, alone)) for part in ("-map", f"0:{stream}")]
-            others += ["-c", "copy", "-f", "null", "-"]
+        others = read_beside(probed, track)
     command = [
         "ffmpeg", "-v", "error", "-nostdin", "-threads", "1", *options, *input_arguments(), "-i", f"file:{path}",
         "-map", f"0:{probed.video_stream}", "-frames:v", "1", "-vf", scaled, "-q:v", "5", "-f", "mjpeg", "pipe:1", *others,

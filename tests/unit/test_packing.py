@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from tasks.pictures.packing import packed, unpacked
@@ -15,7 +16,7 @@ def test_a_vector_in_bytes_points_where_it_did(size):
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     rows, scales = packed(vectors)
     assert {len(row) for row in rows} == {size}
-    back = unpacked(rows, scales)
+    back = unpacked(pa.array(rows), pa.array(scales, pa.float32()))
     assert np.abs(back @ vectors.T - vectors @ vectors.T).max() < 0.008
     assert (np.argsort(-(back @ vectors.T), axis=1)[:, 0] == np.arange(200)).all()
 
@@ -28,3 +29,11 @@ def test_the_largest_number_uses_the_whole_byte_and_none_leaves_it():
 
 def test_of_no_vectors_there_is_nothing():
     assert packed(np.zeros((0, 8), np.float32)) == ([], [])
+
+
+def test_a_part_of_a_column_has_its_own_vectors():
+    vectors = np.eye(4, dtype=np.float32)
+    rows, scales = packed(vectors)
+    part = unpacked(pa.array(rows).slice(1, 2), pa.array(scales, pa.float32()).slice(1, 2))
+    assert part == pytest.approx(vectors[1:3])
+    assert unpacked(pa.array([], pa.binary()), pa.array([], pa.float32())).size == 0

@@ -125,7 +125,7 @@ def _heard(run: Pipeline, item: PreparedVideo) -> tuple[Word, ...]:
     if len(words) > 1 and min(worth) > CLEARLY * max(worth):
         best = 0
         channels = ", ".join(str(hearing.audio.channels[0]) for hearing in item.hearings)
-        item.note = (
+        item.notes["channels"] = (
             f"Channels {channels} are different programmes; the first was heard. Set audio_channels for another."
         )
     item.hearings.insert(0, item.hearings.pop(best))
@@ -155,7 +155,7 @@ def _with_words(run: Pipeline, item: PreparedVideo, words: tuple[Word, ...], sta
     result = replace(
         run.result(item, "indexed" if words else "no_speech"),
         reason="truncated" if audio.incomplete else None,
-        error=audio.incomplete or item.note,
+        error=" ".join(filter(None, (audio.incomplete, *item.notes.values()))) or None,
         duration_ms=max(audio.duration_ms, length_ms or 0),
         words=words,
         speech_ms=round(hearing.speech_frames * run.acoustic.frame_ms),

@@ -193,7 +193,8 @@ def _look(run: Pipeline, item: PreparedVideo, path: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         item.faults["pictures"] = error
     else:
-        item.note = item.pictures.incomplete
+        if item.pictures.incomplete:
+            item.notes["pictures"] = item.pictures.incomplete
     item.seconds["pictures"] = time.monotonic() - started
 
 

@@ -68,7 +68,7 @@ class PreparedVideo:
     result: Result | None = None
     making: Making | None = None  # its stages, once its words are known
     warning: str | None = None
-    note: str | None = None
+    notes: dict[str, str] = field(default_factory=dict)
     sha256: str | None = None
     copy: Path | None = None
     waits_for_duplicate: bool = False  # for the words of another video of this run with the same content
