@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import batched
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +160,8 @@ def main() -> None:
     kept_back = {run for row in read(options.without) for run in runs_of(row["text"])}
     rows: list[dict[str, str]] = []
     left: dict[str, int] = {}
-    for part in batched(clips_of(options.clips), BATCH):
+    clips = clips_of(options.clips)
+    while part := list(islice(clips, BATCH)):
         waves = [wave for _, wave in part]
         for (path, wave), said, heard in zip(part, label(waves), hear(waves), strict=True):
             seconds = len(wave) / SAMPLE_RATE

@@ -17,8 +17,8 @@ from tasks.errors import BadQuery, Misconfigured
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.models.catalog import find_set
-from tasks.pictures.encoder import DualEncoder, load_dual_encoder
-from tasks.pictures.packing import unpacked
+from tasks.models.packing import unpacked
+from tasks.pictures.encoder import PictureEncoder, load_picture_encoder
 from tasks.search.answer import answer as words_answered
 from tasks.search.filters import Filters
 from tasks.search.shown import iso, topics_of
@@ -46,7 +46,7 @@ class Wish:
         added = [*(path.name for path in self.pictures), *self.texts]
         return " + ".join(added) + "".join(f" - {text}" for text in self.without)
 
-    def vector(self, encoder: DualEncoder) -> Array:
+    def vector(self, encoder: PictureEncoder) -> Array:
         """Shape (size,).
 
         Raises:
@@ -104,7 +104,7 @@ def _times(said: Mapping[str, Any] | None) -> Times | None:
     return {video["video_id"]: [(m["start_ms"], m["end_ms"]) for m in video["moments"]] for video in said["videos"]}
 
 
-def encoder_of(settings: Settings) -> tuple[DualEncoder, Mapping[str, Any]]:
+def encoder_of(settings: Settings) -> tuple[PictureEncoder, Mapping[str, Any]]:
     """The picture model of the settings' set, and what tells it from others in the lake's recipes.
 
     Raises:
@@ -117,14 +117,14 @@ def encoder_of(settings: Settings) -> tuple[DualEncoder, Mapping[str, Any]]:
             f"The model set {chosen.name} has no model for pictures.",
             next="Name one in the catalogue (docs/models.md), and index with it: nightscribe index ... --stages frames",
         )
-    encoder = load_dual_encoder(
+    encoder = load_picture_encoder(
         model.path, revision=model.revision, device=settings.device, precision=settings.precision
     )
     return encoder, {"model": model.name, "files": model.files, "revision": model.revision}
 
 
 def search(
-    connection: duckdb.DuckDBPyConnection, query: PictureQuery, encoder: DualEncoder, made_by: Mapping[str, Any]
+    connection: duckdb.DuckDBPyConnection, query: PictureQuery, encoder: PictureEncoder, made_by: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The answer as `search --json` prints it (see the docs): videos by their best picture, the best pictures of each first.
 
@@ -222,7 +222,7 @@ def _compared(
 def _shown(
     connection: duckdb.DuckDBPyConnection,
     chosen: Mapping[str, Sequence[tuple[int, float]]],
-    encoder: DualEncoder,
+    encoder: PictureEncoder,
     within: Times | None,
 ) -> dict[str, dict[str, Any]]:
     """What is printed of each video, with its moments."""
@@ -274,7 +274,7 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def _of_file(encoder: DualEncoder, path: Path) -> Array:
+def _of_file(encoder: PictureEncoder, path: Path) -> Array:
     try:
         with Image.open(path) as picture:
             return encoder.of(picture)

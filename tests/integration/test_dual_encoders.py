@@ -13,7 +13,7 @@ from PIL import Image
 from transformers import BertConfig, BertModel
 
 from tasks.errors import ModelNotAvailable
-from tasks.pictures.encoder import load_dual_encoder
+from tasks.pictures.encoder import load_picture_encoder
 
 TEXTS = ["a red circle", "blue square", "a green circle on a red square", "picture"]
 
@@ -26,7 +26,7 @@ def kind(request) -> str:
 @pytest.fixture(scope="module")
 def encoder(kind, tmp_path_factory):
     folder = saved(kind, tmp_path_factory.mktemp(kind) / "model")
-    return load_dual_encoder(str(folder), device="cpu", precision="fp32")
+    return load_picture_encoder(str(folder), device="cpu", precision="fp32")
 
 
 @pytest.fixture(scope="module")
@@ -103,10 +103,10 @@ def test_a_model_without_texts_or_without_numbers_is_refused(tmp_path):
     BertModel(
         BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
     ).save_pretrained(tmp_path / "bert")
-    with pytest.raises(ModelNotAvailable, match="BertModel, and no dual encoder"):
-        load_dual_encoder(str(tmp_path / "bert"), device="cpu")
+    with pytest.raises(ModelNotAvailable, match="BertModel, and not a dual encoder"):
+        load_picture_encoder(str(tmp_path / "bert"), device="cpu")
     with pytest.raises(ModelNotAvailable, match="nowhere"):
-        load_dual_encoder("nowhere/at-all", device="cpu")
+        load_picture_encoder("nowhere/at-all", device="cpu")
     folder = saved("clip", tmp_path / "clip")
     from transformers import CLIPModel
 
@@ -115,4 +115,4 @@ def test_a_model_without_texts_or_without_numbers_is_refused(tmp_path):
         model.visual_projection.weight.fill_(float("nan"))
     model.save_pretrained(folder)
     with pytest.raises(ModelNotAvailable, match="gives no numbers"):
-        load_dual_encoder(str(folder), device="cpu")
+        load_picture_encoder(str(folder), device="cpu")

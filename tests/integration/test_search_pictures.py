@@ -20,7 +20,7 @@ from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.models.catalog import find_set
-from tasks.pictures.encoder import load_dual_encoder
+from tasks.pictures.encoder import load_picture_encoder
 from tasks.search.pictures import PictureQuery, Wish, answer, search
 from tasks.settings import Settings
 
@@ -165,7 +165,7 @@ def test_vectors_are_added_and_taken_away(tmp_path):
 
 
 def test_frames_of_another_model_are_not_compared_with(archive, cards, tmp_path):
-    other = load_dual_encoder(str(saved("siglip", tmp_path / "other")), device="cpu", precision="fp32")
+    other = load_picture_encoder(str(saved("siglip", tmp_path / "other")), device="cpu", precision="fp32")
     query = PictureQuery(Wish(pictures=(cards["red circle"],)))
     with pytest.raises(Misconfigured, match="another picture model"):
         search(connect(archive.lake), query, other, {"model": "other", "files": "0", "revision": None})

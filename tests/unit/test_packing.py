@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.pictures.packing import packed, unpacked
+from tasks.models.packing import packed, unpacked
 
 
 @pytest.mark.parametrize("size", [8, 512, 1152])

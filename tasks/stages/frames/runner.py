@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tasks.pictures.encoder import DualEncoder, load_dual_encoder
-from tasks.pictures.packing import packed
+from tasks.models.packing import packed
+from tasks.pictures.encoder import PictureEncoder, load_picture_encoder
 from tasks.stages.base import Input, Rows
 from tasks.stages.frames.options import FramesOptions
 
 
 @dataclass(frozen=True)
 class FramesRunner:
-    encoder: DualEncoder
+    encoder: PictureEncoder
 
     @classmethod
     def of(cls, options: FramesOptions, device: str) -> FramesRunner:
         """Raises ModelNotAvailable."""
         model = options.model
-        return cls(load_dual_encoder(model.path, revision=model.revision, device=device, precision=options.precision))
+        return cls(
+            load_picture_encoder(model.path, revision=model.revision, device=device, precision=options.precision)
+        )
 
     def make(self, video: Input) -> Mapping[str, Rows]:
         frames = video.pictures or ()
