@@ -162,7 +162,8 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """16 kHz mono PCM (int16, native order) in a scratch file; `mean` and `deviation` over what is not silence.
+    """Mono PCM (int16, native order) in a scratch file, `rate` samples a second: 16,000 of what is heard for its words. `mean` and
+    `deviation` are those of what is not silence.
 
     `end_ms` is where the last stream ends, where that was seen.
     """
@@ -176,10 +177,11 @@ class Audio:
     channels: tuple[int, ...] = ()
     end_ms: int | None = None
     clock: Steadiness = "steady"
+    rate: int = 16_000
 
     @property
     def duration_ms(self) -> int:
-        return self.samples // 16
+        return self.samples * 1000 // self.rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from transformers import AutoTokenizer, WhisperForConditionalGeneration
 
 from data.recipes.asr_demo import as_words, read, write
 from tasks.arrays import Array
+from tasks.machine.hardware import cpu_has_bf16
 from tasks.media.clip import clip_sound
 from tasks.media.pcm import SAMPLE_RATE
 from tasks.models.whisper_ctc import LogMelExtractor, WhisperStack, from_whisper
@@ -60,9 +61,12 @@ class Labeller:
     """Whisper, greedily, over as much sound as there is instead of over thirty seconds."""
 
     def __init__(self, folder: str) -> None:
-        self.whisper: Any = WhisperForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
+        self.dtype = torch.bfloat16 if cpu_has_bf16() else torch.float32
+        self.whisper: Any = WhisperForConditionalGeneration.from_pretrained(folder, dtype=self.dtype).eval()
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        self.encoder: WhisperStack = from_whisper(self.whisper, vocab_size=1, pad_token_id=0).eval().encoder
+        self.encoder: WhisperStack = (
+            from_whisper(self.whisper, vocab_size=1, pad_token_id=0).to(self.dtype).eval().encoder
+        )
         self.start = self.tokenizer.convert_tokens_to_ids(list(START))
         self.end = self.tokenizer.convert_tokens_to_ids("<|endoftext|>")
 
@@ -72,7 +76,7 @@ class Labeller:
         size = int(max(WINDOW_S * SAMPLE_RATE, max(map(len, clips)) + AFTER_S * SAMPLE_RATE))
         padded = [np.pad(clip, (0, size - len(clip))) for clip in clips]
         mel = LogMelExtractor()(padded, sampling_rate=SAMPLE_RATE, return_tensors="pt")["input_features"]
-        heard = self.encoder(mel, None)[-1]
+        heard = self.encoder(mel.to(self.dtype), None)[-1]
         given, past = torch.tensor([self.start] * len(clips)), None
         tokens: list[torch.Tensor] = []
         sure = torch.zeros(len(clips))
@@ -83,7 +87,7 @@ class Labeller:
                 input_ids=given, encoder_hidden_states=heard, past_key_values=past, use_cache=True
             )
             past = out.past_key_values
-            scores = self.whisper.proj_out(out.last_hidden_state[:, -1])[:, : self.end + 1].log_softmax(-1)
+            scores = self.whisper.proj_out(out.last_hidden_state[:, -1])[:, : self.end + 1].float().log_softmax(-1)
             best, chosen = scores.max(-1)
             sure += torch.where(ended, 0.0, best)
             written += ~ended
@@ -107,7 +111,8 @@ class Hearer:
         given = self.processor.feature_extractor(
             list(clips), sampling_rate=SAMPLE_RATE, padding=True, return_tensors="pt"
         )
-        best = self.model(**given).logits.argmax(-1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=cpu_has_bf16()):
+            best = self.model(**given).logits.argmax(-1)
         frames = self.model._get_feat_extract_output_lengths(given["attention_mask"].sum(-1))
         rows = [row[:count] for row, count in zip(best, frames, strict=True)]
         return [self.processor.tokenizer.decode(row, skip_special_tokens=True) for row in rows]

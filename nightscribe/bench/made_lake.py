@@ -12,6 +12,7 @@ from tasks.lake.create import create_lake
 from tasks.lake.schema import PARTITIONED, STATISTICS, arrow_schema
 from tasks.lake.store import Lake, writer_properties
 from tasks.lake.vocabulary import add_words
+from tasks.stages.base import DECODED
 from tasks.stages.registry import STAGES
 from tasks.text.passages import CARRIED_WORDS, OWN_WORDS
 
@@ -91,7 +92,7 @@ def runs_of(videos: str, recipes: Mapping[str, str], rows: Mapping[str, int]) ->
     stages = ", ".join(f"('{name}', '{recipes.get(name, '')}', {rows.get(name, 0)})" for name in STAGES.names)
     cases = []
     for stage in STAGES:
-        if made := [f"'{one}': generation" for one in stage.inputs if one not in ("sound", "pictures")]:
+        if made := [f"'{one}': generation" for one in stage.inputs if one not in DECODED]:
             cases.append(f"WHEN '{stage.name}' THEN MAP {{{', '.join(made)}}}")
     return (
         "SELECT video_id, stage, 'visit' AS occasion, generation, generation AS object_generation, recipe, "

@@ -23,8 +23,15 @@ from nightscribe.common import clock, console, json_option, lake_option, open_la
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="What is to be seen, as a picture in a file.",
 )
-@click.option("--plus", multiple=True, metavar="TEXT", help="Also to be seen.")
-@click.option("--minus", multiple=True, metavar="TEXT", help="To be taken away from what is to be seen.")
+@click.option("--sound", metavar="TEXT", help="What is to be heard, other than words. With WORDS: while they are said.")
+@click.option(
+    "--sound-file",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What is to be heard, as the sound of a file.",
+)
+@click.option("--plus", multiple=True, metavar="TEXT", help="Also to be seen, or heard.")
+@click.option("--minus", multiple=True, metavar="TEXT", help="To be taken away from what is to be seen, or heard.")
 @click.option("--phrase", is_flag=True, help="The words in this order, one after the other; so is a text in quotes.")
 @click.option("--any", "any_word", is_flag=True, help="One of the words is enough; the more, the better.")
 @click.option("--exact", is_flag=True, help="Words as typed only, not others of the same stem.")
@@ -59,6 +66,8 @@ def command(
     words: tuple[str, ...],
     picture: str | None,
     image: tuple[Path, ...],
+    sound: str | None,
+    sound_file: tuple[Path, ...],
     plus: tuple[str, ...],
     minus: tuple[str, ...],
     lake: str | None,
@@ -80,7 +89,7 @@ def command(
     as_json: bool,
 ) -> int:
     """Find WORDS in what was said: all of them within a passage, or with --phrase one after the other. Or find what was to be
-    seen.
+    seen, or heard.
 
     A passage is 15 to 30 seconds with the 31 words before it. A word that ends in * stands for all that begin so; numbers
     are also looked for as they are read aloud. Where nothing is found, words are tried together, apart and written out.
@@ -92,21 +101,29 @@ def command(
       nightscribe search "elect*" --video 0a9c7e5b3d1f8a6c4e2b
       nightscribe search --picture "a red car on a bridge"
       nightscribe search --image street.jpg --plus night --minus car
+      nightscribe search --sound "a dog barking"
     """
     from tasks.search.answer import answer
 
     settings = settings_from(lake=lake)
-    seen = bool(picture or image or plus or minus)
-    if not (words or seen):
-        raise click.UsageError("Missing argument 'WORDS...'.")
-    if seen and engine == "elasticsearch":
-        raise click.UsageError("What was to be seen is looked for in the lake: leave out --engine.")
+    seen, heard = bool(picture or image), bool(sound or sound_file)
+    if not (words or seen or heard):
+        raise click.UsageError(
+            "Missing argument 'WORDS...'." if not (plus or minus) else "Nothing to add to, or take away from."
+        )
+    if seen and heard:
+        raise click.UsageError("One question is of what was to be seen or of what was to be heard, not of both.")
+    if (plus or minus) and not (seen or heard):
+        raise click.UsageError("--plus and --minus go with --picture, --image, --sound or --sound-file.")
+    if (seen or heard) and engine == "elasticsearch":
+        raise click.UsageError("What was to be seen or heard is looked for in the lake: leave out --engine.")
     ask: Any = partial(answer, engine=engine)
-    if seen:
-        from tasks.search import pictures
+    if seen or heard:
+        from tasks.search import near
 
-        wish = pictures.Wish((*([picture] if picture else []), *plus), image, minus)
-        ask = partial(pictures.answer, wish=wish)
+        wished, files = (picture, image) if seen else (sound, sound_file)
+        wish = near.Wish((*([wished] if wished else []), *plus), files, minus)
+        ask = partial(near.answer, wish=wish, kind="pictures" if seen else "sounds")
     found = ask(
         settings,
         open_lake(settings.lake),
@@ -149,6 +166,7 @@ def show(answer: dict[str, Any], out: Any) -> None:
         out.print(
             Text(f"Nothing found as typed. Searched instead: {instead['text']}  ({instead['why']})", style="yellow")
         )
+    perceived = {"picture": "seen", "sound": "heard"}.get(answer["mode"])
     moments, videos = answer["total_moments"], answer["total_videos"]
     out.print(Text(f"{moments} moment{'s' * (moments != 1)} in {videos} video{'s' * (videos != 1)}", style="dim"))
     for video in answer["videos"]:
@@ -159,9 +177,11 @@ def show(answer: dict[str, Any], out: Any) -> None:
             line.append("  " + ", ".join(video["topics"]), style="cyan")
         out.print(line)
         for moment in video["moments"]:
-            if "similarity" in moment:
+            if perceived:
                 line = Text(f"  {clock(moment['start_ms']):>9}  ", style="green")
-                line.append(f"seen until {clock(moment['end_ms'])}, similarity {moment['similarity']:.2f}", style="dim")
+                line.append(
+                    f"{perceived} until {clock(moment['end_ms'])}, similarity {moment['similarity']:.2f}", style="dim"
+                )
                 out.print(line)
                 continue
             line = Text(f"  {clock(moment['start_ms']):>9}  ", style="green")

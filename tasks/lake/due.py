@@ -19,14 +19,19 @@ from datetime import datetime
 import duckdb
 
 from tasks.records import Recipes
-from tasks.stages.base import SOURCES, Stage
+from tasks.stages.base import APART, SOURCES, Stage
 from tasks.stages.recipes import recipe_on
 from tasks.stages.registry import STAGES
 
 INDEXED = "('indexed', 'no_speech', 'no_audio')"
 REFRESHED = "('stale', 'outdated')"
 # Of which videos a source is there.
-_HAS = {"sound": "v.status <> 'no_audio'", "pictures": "v.video_codec IS NOT NULL", "metadata": "true"}
+_HAS = {
+    "sound": "v.status <> 'no_audio'",
+    "soundtrack": "v.status <> 'no_audio'",
+    "pictures": "v.video_codec IS NOT NULL",
+    "metadata": "true",
+}
 
 
 def find_due(
@@ -98,7 +103,7 @@ def _nothing_due(stage: Stage, recipes: Recipes, sums: _Sums, todays: set[str]) 
         return False
     todays.add(stage.name)
     needed = [name for name in stage.needs if name in STAGES.names]
-    if "pictures" in stage.needs or len(needed) > 1:
+    if not {*APART}.isdisjoint(stage.needs) or len(needed) > 1:
         return False
     indexed = sum(sums.visits.get(status, 0) for status in ("indexed", "no_speech", "no_audio"))
     expected = sums.count(needed[0], "done") if needed else indexed

@@ -1,4 +1,4 @@
-"""The speech of a file as 16 kHz mono PCM in scratch."""
+"""The sound of a file as mono PCM in scratch: its speech at 16 kHz, all that is to be heard at more."""
 
 from __future__ import annotations
 
@@ -35,8 +35,17 @@ def may_be_read(path: Path, probed: Probe, settings: Settings) -> None:
         raise UnsupportedMedia("It is encrypted.", reason="encrypted")
 
 
-def extract_audio(path: Path, probed: Probe, target: Path, settings: Settings, source: Source | None = None) -> Audio:
-    """Decode a sound of `path` into the file `target`, in bounded memory; by default the one that is the likeliest speech.
+def extract_audio(
+    path: Path,
+    probed: Probe,
+    target: Path,
+    settings: Settings,
+    source: Source | None = None,
+    *,
+    rate: int = SAMPLE_RATE,
+) -> Audio:
+    """Decode a sound of `path` into the file `target`, in bounded memory; by default the one that is the likeliest speech, at
+    `rate` samples a second.
 
     A file that breaks off gives what there was, with `incomplete` set.
 
@@ -51,14 +60,14 @@ def extract_audio(path: Path, probed: Probe, target: Path, settings: Settings, s
         # Gaps between damaged time stamps are filled with silence, for hours if need be.
         longest_s = min(longest_s, 2 * probed.duration_ms / 1000 + 600)
     parts = parts_of(path, probed, source.track, settings) if probed.clock == "jumps" else None
-    decoded = _decode(path, probed, source, target, settings, longest_s, parts)
+    decoded = _decode(path, probed, source, target, settings, longest_s, parts, rate)
     if decoded.jumped and parts is None:
         probed = replace(probed, clock="jumps")
         if family(probed.container) in FOLLOWED:
             parts = parts_of(path, probed, source.track, settings)
-            decoded = _decode(path, probed, source, target, settings, longest_s, parts)
+            decoded = _decode(path, probed, source, target, settings, longest_s, parts, rate)
     samples, killed, said = decoded.samples, decoded.killed, decoded.said
-    if samples > settings.max_duration_h * 3600 * SAMPLE_RATE:
+    if samples > settings.max_duration_h * 3600 * rate:
         raise MediaTooLong(f"It is longer than {settings.max_duration_h:g} hours.")
     if killed == signal.SIGKILL:  # as the kernel does when memory runs out
         raise OutOfMemory(
@@ -66,9 +75,9 @@ def extract_audio(path: Path, probed: Probe, target: Path, settings: Settings, s
         )
     if not samples and (decoded.failed or said.strip()):
         raise explain(said, path)
-    incomplete = _incomplete(said, samples, probed, source.track, longest_s)
+    incomplete = _incomplete(said, samples / rate, probed, source.track, longest_s)
     if killed and incomplete is None:
-        incomplete = f"ffmpeg broke down after {samples / SAMPLE_RATE:.1f} s (signal {killed})."
+        incomplete = f"ffmpeg broke down after {samples / rate:.1f} s (signal {killed})."
     return Audio(
         str(target),
         samples,
@@ -78,7 +87,8 @@ def extract_audio(path: Path, probed: Probe, target: Path, settings: Settings, s
         incomplete,
         channels=source.channels,
         end_ms=end_ms(parts or ()),
-        clock=_clock(probed, decoded),
+        clock=_clock(probed, decoded, rate),
+        rate=rate,
     )
 
 
@@ -104,13 +114,14 @@ def _decode(
     settings: Settings,
     longest_s: float,
     parts: Sequence[Stretch] | None,
+    rate: int,
 ) -> _Decoded:
     """At most `longest_s` of a sound; of a stream whose clock turns out to jump, no more than until there."""
-    most, samples, total, square, active = int(longest_s * SAMPLE_RATE), 0, 0.0, 0.0, 0
+    most, samples, total, square, active = int(longest_s * rate), 0, 0.0, 0.0, 0
     again = parts is None and family(probed.container) in FOLLOWED
     with (
         writing(target, settings.scratch_free_gb) as write,
-        Sound(path, probed, source, settings, parts=parts) as sound,
+        Sound(path, probed, source, settings, rate=rate, parts=parts) as sound,
     ):
         for pcm in sound.pcm():
             pcm = pcm[: most - samples]
@@ -130,27 +141,27 @@ def _decode(
     return _Decoded(samples, mean, deviation, failed, killed, said, bool(clock.jumps), bool(clock.gaps))
 
 
-def _clock(probed: Probe, decoded: _Decoded) -> Steadiness:
+def _clock(probed: Probe, decoded: _Decoded, rate: int) -> Steadiness:
     """What is known of a file's clock after it was read to its end."""
     length_ms = probed.duration_ms
-    longer = probed.exact and length_ms is not None and decoded.samples / 16 > length_ms + JUMPED_MS
+    longer = probed.exact and length_ms is not None and decoded.samples * 1000 / rate > length_ms + JUMPED_MS
     if longer or probed.clock == "jumps":
         return "jumps"
     return "gaps" if decoded.gaps else probed.clock
 
 
-def _incomplete(said: str, samples: int, probed: Probe, track: AudioTrack, longest_s: float) -> str | None:
+def _incomplete(said: str, seconds: float, probed: Probe, track: AudioTrack, longest_s: float) -> str | None:
     """Why the sound is not all that the file promised, if so.
 
     The file's length may be that of another stream: then it counts only when ffmpeg complained as well. A guess is no promise.
     """
-    if samples >= int(longest_s * SAMPLE_RATE):
+    if seconds >= longest_s - 0.001:  # of which whole samples are kept
         return f"It goes on after {longest_s:.0f} s, far longer than it says."
     promised = None
     if probed.exact and track.duration_ms:
         promised = track.starts_ms + track.duration_ms
     elif probed.exact and said.strip():
         promised = probed.duration_ms
-    if promised and samples / 16 < promised * 0.98 - 2000:
-        return f"Only {samples / SAMPLE_RATE:.1f} s of {promised / 1000:.1f} s could be read."
+    if promised and seconds * 1000 < promised * 0.98 - 2000:
+        return f"Only {seconds:.1f} s of {promised / 1000:.1f} s could be read."
     return None

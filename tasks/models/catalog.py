@@ -25,6 +25,7 @@ ROLES = (
     "topics",
     "timing",
     "pictures",
+    "sounds",
 )  # that a model can have in a set; `ROLE_revision` pins its commit
 ATTRIBUTES = "attrs.json"  # beside a KenLM file, as pyctcdecode writes it
 SEARCH = "search.json"  # the blank penalty, for which that file has no place: pyctcdecode refuses a key that it does not know

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from tasks.settings import Settings
     from tasks.settings.sections import StageSettings
 
-SOURCES = ("sound", "pictures", "metadata")  # what a visit to a video has besides the stages
+SOURCES = ("sound", "soundtrack", "pictures", "metadata")  # what a visit to a video has besides the stages
+DECODED = ("sound", "soundtrack", "pictures")  # from the object
+APART = (
+    "soundtrack",
+    "pictures",
+)  # what is wrong with them is so for the stages alone that need them, and not for the words
 Unit = Literal["media_s", "words", "pictures"]
 Rows = Sequence[Mapping[str, Any]]
 
@@ -36,7 +41,7 @@ class Input:
     """What a runner sees of a video: its facts, and what the stages before it made.
 
     `rows` are those of every table of the stages that it needs or uses, without their keys; words come as records too.
-    `sound` and `pictures` are there where the stage needs them.
+    `sound` (16 kHz), `soundtrack` (48 kHz) and `pictures` are there where the stage needs them.
     """
 
     video_id: str
@@ -46,6 +51,7 @@ class Input:
     words: tuple[Word, ...] = ()
     rows: Mapping[str, Rows] = field(default_factory=dict)
     sound: Audio | None = None
+    soundtrack: Audio | None = None
     pictures: tuple[Frame, ...] | None = None
 
 

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from tasks.stages.base import SOURCES, Stage, Table
+from tasks.stages.base import DECODED, SOURCES, Stage, Table
 from tasks.stages.cues.stage import CUES
 from tasks.stages.emissions.stage import EMISSIONS
 from tasks.stages.frames.stage import FRAMES
 from tasks.stages.passages.stage import PASSAGES
+from tasks.stages.sound_events.stage import SOUND_EVENTS
+from tasks.stages.sounds.stage import SOUNDS
 from tasks.stages.topics.stage import TOPICS
 from tasks.stages.words.stage import WORDS
 
@@ -74,7 +76,7 @@ class Registry:
 
     def read_object(self, names: Sequence[str]) -> bool:
         """Whether any of these stages needs the object, and not only what the lake has."""
-        return any(self.needing(source, self.to_make(names)) for source in ("sound", "pictures"))
+        return any(self.needing(source, self.to_make(names)) for source in DECODED)
 
     def after(self, names: Sequence[str]) -> tuple[str, ...]:
         """These stages and all that stand on them, in the order of need."""
@@ -85,4 +87,4 @@ class Registry:
         return tuple(name for name in self.names if name in found)
 
 
-STAGES = Registry((EMISSIONS, WORDS, CUES, PASSAGES, TOPICS, FRAMES))
+STAGES = Registry((EMISSIONS, WORDS, CUES, PASSAGES, TOPICS, FRAMES, SOUNDS, SOUND_EVENTS))

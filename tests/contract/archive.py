@@ -12,6 +12,7 @@ from conftest import REPO
 from dual_encoders import saved
 from made_media import make
 from sessions import cut, session_on, work_through
+from sound_encoders import saved as saved_sounds
 
 from tasks.lake.schema import OF_VIDEOS
 from tasks.lake.store import Lake
@@ -37,6 +38,7 @@ class Archive:
                     for role, name in (("acoustic", "asr"), ("lm", "lm"), ("topics", "topics"))
                 },
                 "pictures": saved("clip", folder / "clip"),
+                "sounds": saved_sounds("clap", folder / "clap", scale=10_000.0),
             }
             lines = [f'{role} = "{path}"' for role, path in models.items()]
             self.catalog.write_text("\n".join(["[demo]", 'language = "en"', 'licence = "none"', *lines]) + "\n")

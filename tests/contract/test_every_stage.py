@@ -34,7 +34,7 @@ ALONE = [stage.name for stage in STAGES if stage.load and not stage.together]  #
 BEFORE = ("emissions", "words", "cues", "passages", "topics")
 OF_LAKE_3 = older_set()
 # What is made by itself as topics are goes the same ways: all of them are tried at length.
-RARELY = ("frames",)
+RARELY = ("frames", "sounds", "sound_events")
 
 
 def rarely(stages):
@@ -92,7 +92,8 @@ def has(stage: str) -> set[str]:
         return {*TALKS, "silent.mp4"}
     if {"words", "emissions"} & set(STAGES[stage].needs):
         return set(TALKS)
-    return {*TALKS, "tone.wav"} if "sound" in STAGES[stage].needs else set(TALKS)
+    heard = {"sound", "soundtrack", "sounds"}
+    return set(TALKS) if heard.isdisjoint(STAGES[stage].needs) else {*TALKS, "tone.wav"}
 
 
 @each_stage
@@ -296,11 +297,12 @@ def test_of_a_lake_from_before_there_were_stages_it_is_there_or_missing(tmp_path
     lake = Lake(str(tmp_path / "lake-3"))
     create_lake(lake)
     connection = connect(lake)
-    models = OF_LAKE_3.with_model("pictures", str(tmp_path))
+    models = OF_LAKE_3.with_model("pictures", str(tmp_path)).with_model("sounds", str(tmp_path))
     counts = coverage(connection, recipes(models, Settings()), now=datetime.now(UTC))[stage]
     assert (counts["stale"], counts["outdated"], counts["failed"]) == (0, 0, 0)
     [[heard]] = connection.execute("SELECT count(*) FROM videos WHERE status IN ('indexed', 'no_speech')").fetchall()
     [[spoken]] = connection.execute("SELECT count(*) FROM videos WHERE status = 'indexed'").fetchall()
     [[seen]] = connection.execute("SELECT count(*) FROM videos WHERE video_codec IS NOT NULL").fetchall()
-    lacking = {("sound",): heard, ("pictures",): seen}.get(STAGES[stage].needs, spoken)
+    lacking = {("sound",): heard, ("soundtrack",): heard, ("sounds",): 0, ("pictures",): seen}
+    lacking = lacking.get(STAGES[stage].needs, spoken)
     assert counts["missing"] == (0 if stage in BEFORE else lacking)

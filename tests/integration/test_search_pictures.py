@@ -21,7 +21,8 @@ from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.models.catalog import find_set
 from tasks.pictures.encoder import load_picture_encoder
-from tasks.search.pictures import PictureQuery, Wish, answer, search
+from tasks.search.near import NearQuery, Wish, answer, search
+from tasks.search.near_kinds import KINDS
 from tasks.settings import Settings
 
 COLOURS = {"red": (220, 20, 20), "green": (20, 180, 20), "blue": (30, 30, 220), "white": (240, 240, 240)}
@@ -88,7 +89,7 @@ def moments(found) -> list[tuple[str, int, int]]:
 
 
 def test_a_picture_finds_the_moments_in_which_it_is_seen(archive, cards):
-    found = ask(archive, Wish(pictures=(cards["blue square"],)), moments=1)
+    found = ask(archive, Wish(files=(cards["blue square"],)), moments=1)
     assert moments(found)[0] == ("talk.mp4", 3000, 6000)
     assert found["videos"][0]["score"] > 0.99
     assert (found["total_videos"], found["mode"], found["query"]) == (2, "picture", "blue-square.png")
@@ -98,7 +99,7 @@ def test_a_picture_finds_the_moments_in_which_it_is_seen(archive, cards):
 
 
 def test_what_is_seen_twice_is_one_moment_with_both_times(archive, cards):
-    found = ask(archive, Wish(pictures=(cards["red square"],)), moments=3)
+    found = ask(archive, Wish(files=(cards["red square"],)), moments=3)
     [best, *_] = found["videos"]
     assert best["key"] == "silent.mp4"
     assert best["moments"][0]["times"] == [0, 6000]
@@ -106,7 +107,7 @@ def test_what_is_seen_twice_is_one_moment_with_both_times(archive, cards):
 
 
 def test_filters_and_pages_are_those_of_a_search_for_words(archive, cards):
-    wish = Wish(pictures=(cards["blue square"],))
+    wish = Wish(files=(cards["blue square"],))
     assert [video["key"] for video in ask(archive, wish, since=np.datetime64("2020-01-01").item())["videos"]] == [
         "silent.mp4"
     ]
@@ -125,11 +126,11 @@ def test_with_words_only_what_is_seen_while_they_are_said(archive, cards):
     word, start_ms = next(
         (word, start) for word, start in words if start >= 6200 and [w for w, _ in words].count(word) == 1
     )
-    found = ask(archive, Wish(pictures=(cards["green circle"],)), text=word)
+    found = ask(archive, Wish(files=(cards["green circle"],)), text=word)
     assert [video["key"] for video in found["videos"]] == ["talk.mp4"]
     assert moments(found) == [("talk.mp4", 6000, 9000)], f"{word} is said at {start_ms}, while a red circle is seen"
     assert found["query"] == f"{word} & green-circle.png"
-    assert ask(archive, Wish(pictures=(cards["green circle"],)), text="zyzzyva")["videos"] == []
+    assert ask(archive, Wish(files=(cards["green circle"],)), text="zyzzyva")["videos"] == []
 
 
 class Drawn:
@@ -149,26 +150,30 @@ def test_vectors_are_added_and_taken_away(tmp_path):
     yellow = Image.new("RGB", (8, 8), (255, 255, 0))
     yellow.save(tmp_path / "yellow.png")
     encoder = Drawn()
-    assert Wish(("red",)).vector(encoder).tolist() == [1, 0, 0]
-    assert Wish(("red", "blue")).vector(encoder) == pytest.approx([0.7071, 0, 0.7071], abs=1e-4)
-    assert Wish(pictures=(tmp_path / "yellow.png",), without=("red",)).vector(encoder) == pytest.approx(
-        [-0.3827, 0.9239, 0], abs=1e-4
+    assert Wish(("red",)).vector(KINDS["pictures"], encoder, Settings()).tolist() == [1, 0, 0]
+    assert Wish(("red", "blue")).vector(KINDS["pictures"], encoder, Settings()) == pytest.approx(
+        [0.7071, 0, 0.7071], abs=1e-4
     )
+    assert Wish(files=(tmp_path / "yellow.png",), without=("red",)).vector(
+        KINDS["pictures"], encoder, Settings()
+    ) == pytest.approx([-0.3827, 0.9239, 0], abs=1e-4)
     assert str(Wish(("red",), (tmp_path / "yellow.png",), ("blue",))) == "yellow.png + red - blue"
     with pytest.raises(BadQuery, match="leaves nothing"):
-        Wish(("red",), without=("red",)).vector(encoder)
+        Wish(("red",), without=("red",)).vector(KINDS["pictures"], encoder, Settings())
     with pytest.raises(BadQuery, match="Nothing is said"):
-        Wish(without=("red",)).vector(encoder)
+        Wish(without=("red",)).vector(KINDS["pictures"], encoder, Settings())
     (tmp_path / "no.png").write_text("no picture")
     with pytest.raises(BadQuery, match="is no picture"):
-        Wish(pictures=(tmp_path / "no.png",)).vector(encoder)
+        Wish(files=(tmp_path / "no.png",)).vector(KINDS["pictures"], encoder, Settings())
 
 
 def test_frames_of_another_model_are_not_compared_with(archive, cards, tmp_path):
     other = load_picture_encoder(str(saved("siglip", tmp_path / "other")), device="cpu", precision="fp32")
-    query = PictureQuery(Wish(pictures=(cards["red circle"],)))
-    with pytest.raises(Misconfigured, match="another picture model"):
-        search(connect(archive.lake), query, other, {"model": "other", "files": "0", "revision": None})
+    query = NearQuery(other.pictures([cards["red circle"]])[0])
+    with pytest.raises(Misconfigured, match="frames of this archive were made by another model"):
+        search(
+            connect(archive.lake), KINDS["pictures"], query, other, {"model": "other", "files": "0", "revision": None}
+        )
 
 
 def test_a_set_without_a_picture_model_says_so(archive, cards, tmp_path):

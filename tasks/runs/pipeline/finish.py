@@ -18,7 +18,7 @@ from tasks.runs.pipeline.prepare import read_next
 from tasks.runs.pipeline.run_stages import run_stages
 from tasks.runs.pipeline.state import Batch, Pipeline, PreparedVideo
 from tasks.speech.pool import gather
-from tasks.stages.base import Input
+from tasks.stages.base import APART, DECODED, Input
 from tasks.stages.recipes import beside
 from tasks.stages.registry import STAGES
 from tasks.stages.words.rows import word_rows
@@ -99,6 +99,8 @@ def discard(item: PreparedVideo) -> None:
     discard_sound(item)
     if item.pictures is not None:
         shutil.rmtree(item.pictures.folder, ignore_errors=True)
+    if item.soundtrack is not None:
+        Path(item.soundtrack.path).unlink(missing_ok=True)
 
 
 def discard_sound(item: PreparedVideo) -> None:
@@ -155,7 +157,7 @@ def _with_words(run: Pipeline, item: PreparedVideo, words: tuple[Word, ...], sta
     result = replace(
         run.result(item, "indexed" if words else "no_speech"),
         reason="truncated" if audio.incomplete else None,
-        error=" ".join(filter(None, (audio.incomplete, *item.notes.values()))) or None,
+        error=" ".join(dict.fromkeys(filter(None, (audio.incomplete, *item.notes.values())))) or None,
         duration_ms=max(audio.duration_ms, length_ms or 0),
         words=words,
         speech_ms=round(hearing.speech_frames * run.acoustic.frame_ms),
@@ -186,7 +188,7 @@ def _beside_words(run: Pipeline, item: PreparedVideo, known: Mapping[str, KnownV
 
 
 def _making(item: PreparedVideo, result: Result) -> Making:
-    """The stages of an item, with what it has itself: its metadata, and its sound and its pictures where they are decoded."""
+    """The stages of an item, with what it has itself: its metadata, and what was decoded of it."""
     sound = item.hearings[0].audio if item.hearings else None
     frames = item.pictures.frames if item.pictures else ()
     kept = sound if STAGES.needing("sound", [name for name in item.work.stages if STAGES[name].load]) else None
@@ -197,12 +199,14 @@ def _making(item: PreparedVideo, result: Result) -> Making:
         metadata=result.metadata,
         words=result.words,
         sound=kept,
+        soundtrack=item.soundtrack,
         pictures=frames or None,
     )
-    there = {"metadata", *(["sound"] if sound else []), *(["pictures"] if frames else [])}
-    spent = {"pictures": item.seconds.pop("pictures", 0.0)}
+    had = {"metadata": True, "sound": sound, "soundtrack": item.soundtrack, "pictures": frames}
+    there = {name for name, one in had.items() if one}
+    spent = {name: item.seconds.pop(name, 0.0) for name in APART}
     making = Making(input, item.work.stages, there, item.faults, spent=spent)
-    for source in {"sound", "pictures"} - there - item.faults.keys():  # in which there is nothing to be found
+    for source in {*DECODED} - there - item.faults.keys():  # in which there is nothing to be found
         making.outcomes |= {name: Outcome() for name in item.work.stages if source in STAGES[name].needs}
     return making
 

@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from tasks.stages.registry import STAGES
 if TYPE_CHECKING:
     from tasks.speech.silence import Silence
 
+SOUNDTRACK_RATE = 48_000  # samples a second, of which models of sounds have more to hear than words need
 THREADS = 2  # ffmpeg processes at a time
 
 
@@ -122,6 +123,7 @@ def _read(run: Pipeline, item: PreparedVideo, contents: Contents, kept: contextl
         if item.waits_for_duplicate:
             return
         _look(run, item, path)
+        _listen(run, item, path)
         if not item.probe.tracks:
             item.result = run.result(item, "no_audio") if work.is_transcribed else None
             return
@@ -172,30 +174,63 @@ def _chosen(run: Pipeline, item: PreparedVideo, path: Path, probed: Probe) -> Ch
     return item.choice
 
 
-def _look(run: Pipeline, item: PreparedVideo, path: Path) -> None:
-    """Decode the pictures, if a stage looks at them. What is wrong with them is a fault of these stages, and not of the words."""
-    if item.probe is None or item.pictures or not STAGES.needing("pictures", item.work.stages):
-        return
-    started, settings = time.monotonic(), run.settings
-    folder = run.scratch / f"{item.work.video_id}-{uuid.uuid4().hex[:8]}-frames"
-    folder.mkdir()
-    item.faults.pop("pictures", None)
+def _apart(
+    run: Pipeline, item: PreparedVideo, path: Path, source: str, decode: Callable[[Probe, Source | None], None]
+) -> None:
+    """Decode a source that is there for some stages alone: what is wrong with it is a fault of theirs, and not of the words."""
+    assert item.probe is not None
+    started = time.monotonic()
+    item.faults.pop(source, None)
     try:
         with translate_errors():
-            may_be_read(path, item.probe, settings)
-            choice = _chosen(run, item, path, item.probe) if item.probe.tracks else None
-            track = choice.sources[0].track if choice else None
-            probed = item.probe.seen_with(track.position) if track else item.probe
-            item.pictures = extract_frames(
-                path, probed, track, folder, settings, every_s=settings.frame_every_s, most_a_minute=settings.frames_max
-            )
+            may_be_read(path, item.probe, run.settings)
+            heard = _chosen(run, item, path, item.probe).sources[0] if item.probe.tracks else None
+            decode(item.probe.seen_with(heard.track.position) if heard else item.probe, heard)
     except (Permanent, Transient, Unexpected) as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        item.faults["pictures"] = error
-    else:
+        item.faults[source] = error
+    item.seconds[source] = time.monotonic() - started
+
+
+def _look(run: Pipeline, item: PreparedVideo, path: Path) -> None:
+    """Decode the pictures, if a stage looks at them."""
+    if item.probe is None or item.pictures or not STAGES.needing("pictures", item.work.stages):
+        return
+    settings = run.settings
+    folder = run.scratch / f"{item.work.video_id}-{uuid.uuid4().hex[:8]}-frames"
+    folder.mkdir()
+
+    def decode(probed: Probe, heard: Source | None) -> None:
+        track = heard.track if heard else None
+        item.pictures = extract_frames(
+            path, probed, track, folder, settings, every_s=settings.frame_every_s, most_a_minute=settings.frames_max
+        )
         if item.pictures.incomplete:
             item.notes["pictures"] = item.pictures.incomplete
-    item.seconds["pictures"] = time.monotonic() - started
+
+    _apart(run, item, path, "pictures", decode)
+    if item.pictures is None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _listen(run: Pipeline, item: PreparedVideo, path: Path) -> None:
+    """Decode all that is to be heard of what is heard for its words, if a stage asks for it."""
+    if (
+        item.probe is None
+        or not item.probe.tracks
+        or item.soundtrack
+        or not STAGES.needing("soundtrack", item.work.stages)
+    ):
+        return
+    target = run.scratch / f"{item.work.video_id}-{uuid.uuid4().hex[:8]}-soundtrack.pcm"
+
+    def decode(probed: Probe, heard: Source | None) -> None:
+        item.soundtrack = extract_audio(path, probed, target, run.settings, heard, rate=SOUNDTRACK_RATE)
+        if item.soundtrack.incomplete:
+            item.notes["soundtrack"] = item.soundtrack.incomplete
+
+    _apart(run, item, path, "soundtrack", decode)
+    if item.soundtrack is None:
+        target.unlink(missing_ok=True)
 
 
 def _silence(run: Pipeline, audio: Audio) -> Silence | None:

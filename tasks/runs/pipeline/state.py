@@ -54,7 +54,8 @@ class PreparedVideo:
     """One video on its way. `result` is set as soon as its outcome is certain.
 
     `hearings` are the sounds of it that are heard at once, one as a rule; `sources` those to hear after them if they have no
-    word. `pictures` are its frames, where a stage looks at them; `faults` say why they could not be had.
+    word. `pictures` are its frames and `soundtrack` all that is to be heard, where stages ask for them; `faults` say why they could
+    not be had.
     """
 
     work: VideoTask
@@ -63,6 +64,7 @@ class PreparedVideo:
     hearings: list[Hearing] = field(default_factory=list)
     choice: Choice | None = None
     pictures: Pictures | None = None
+    soundtrack: Audio | None = None
     faults: dict[str, NightscribeError] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
     result: Result | None = None

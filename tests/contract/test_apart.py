@@ -1,4 +1,4 @@
-"""What holds for every stage that looks at pictures, with those of `tests/example` too."""
+"""What holds for every stage that looks at pictures or hears the soundtrack, with those of `tests/example` too."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from contract.archive import Archive
 from made_media import make
 from sessions import cut
 
+from tasks.errors import StageTimeout
 from tasks.stages.registry import STAGES
 
 LOOKING = [stage.name for stage in STAGES if "pictures" in stage.needs]
-pytestmark = pytest.mark.skipif(not LOOKING, reason="no stage looks at pictures")
+HEARING = [stage.name for stage in STAGES if "soundtrack" in stage.needs]
 FILM = ("-f", "lavfi", "-i", "testsrc=s=64x64:r=5:d=4")
 
 
@@ -51,3 +52,32 @@ def test_pictures_are_decoded_once_for_all_stages_and_not_where_none_looks(tmp_p
     assert len(decoded) == 1
     archive.run(stages=["topics"], only=True, refresh=True)
     assert len(decoded) == 1
+
+
+@pytest.mark.parametrize("stage", HEARING)
+def test_a_soundtrack_that_cannot_be_had_fails_its_stage_and_leaves_the_words(tmp_path, monkeypatch, stage):
+    prepare = sys.modules["tasks.runs.pipeline.prepare"]
+    archive = Archive(tmp_path)
+    archive.bucket.mkdir()
+    cut(archive.bucket / "a.wav", 4.0)
+    real = prepare.extract_audio
+
+    def broken(*arguments, rate=16_000, **options):
+        if rate == prepare.SOUNDTRACK_RATE:
+            raise StageTimeout("It takes for ever.")
+        return real(*arguments, rate=rate, **options)
+
+    with monkeypatch.context() as change:
+        change.setattr(prepare, "extract_audio", broken)
+        report = archive.run()
+    assert report.done["indexed"] == 1
+    assert {failure["stage"]: failure["reason"] for failure in report.failures}[stage] == "timeout"
+    assert archive.rows("SELECT count(*) > 3 FROM words") == [(True,)]
+    assert archive.having(stage) == set()
+    assert not list((tmp_path / "scratch").rglob("*.pcm"))
+    before = archive.files()["topics"]
+    archive.run(retry_failed=True)
+    assert archive.having(stage) == {"a.wav"}
+    assert archive.files()["topics"] == before, "only what failed is made"
+    assert not list((tmp_path / "scratch").rglob("*.pcm"))
+    assert archive.rows("SELECT min(start_ms), max(end_ms) BETWEEN 3900 AND 4100 FROM sounds") == [(0, True)]

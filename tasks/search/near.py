@@ -1,4 +1,5 @@
-"""Search by what is to be seen: frames whose vectors are near that of a text, of a picture, or of what is made of several."""
+"""Search by what is to be seen or heard: pictures or sounds whose vectors are near that of a text, of a file, or of what is made of
+several."""
 
 from __future__ import annotations
 
@@ -10,21 +11,20 @@ from typing import Any
 
 import duckdb
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from tasks.arrays import Array
 from tasks.errors import BadQuery, Misconfigured
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.models.catalog import find_set
+from tasks.models.dual_encoder import DualEncoder
 from tasks.models.packing import unpacked
-from tasks.pictures.encoder import PictureEncoder, load_picture_encoder
 from tasks.search.answer import answer as words_answered
 from tasks.search.filters import Filters
+from tasks.search.near_kinds import KINDS, Kind
 from tasks.search.shown import iso, topics_of
 from tasks.settings import Settings
 
-TABLES = ("videos", "stage_runs", "topics", "frames")  # that a search reads
 CHUNK = 20_000  # vectors in memory at a time
 MOST_SAID, MOST_MOMENTS = 1000, 100  # videos, and moments of each, of what is said that are looked at
 SHORTEST = 1e-3  # of a sum of vectors that points anywhere
@@ -33,28 +33,28 @@ Times = Mapping[str, Sequence[tuple[int, int]]]  # by video, (start, end) in ms
 
 @dataclass(frozen=True)
 class Wish:
-    """What is to be seen: texts and pictures in files, those that are added and those that are taken away.
+    """What is to be seen or heard: texts and files, those that are added and those that are taken away.
 
     The arithmetic of vectors is that of Jia et al. 2021 (ALIGN): they are added, subtracted, and made one of unit length.
     """
 
     texts: tuple[str, ...] = ()
-    pictures: tuple[Path, ...] = ()
+    files: tuple[Path, ...] = ()
     without: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        added = [*(path.name for path in self.pictures), *self.texts]
+        added = [*(path.name for path in self.files), *self.texts]
         return " + ".join(added) + "".join(f" - {text}" for text in self.without)
 
-    def vector(self, encoder: PictureEncoder) -> Array:
+    def vector(self, kind: Kind, encoder: DualEncoder, settings: Settings) -> Array:
         """Shape (size,).
 
         Raises:
-            BadQuery: nothing is wished for, what is taken away leaves nothing, or a file is no picture.
+            BadQuery: nothing is wished for, what is taken away leaves nothing, or a file cannot be read.
         """
-        if not (self.texts or self.pictures):
-            raise BadQuery("Nothing is said of what is to be seen.", next="Give --picture or --image.")
-        rows = [encoder.texts(self.texts), *(_of_file(encoder, path)[None] for path in self.pictures)]
+        if not (self.texts or self.files):
+            raise BadQuery(f"Nothing is said of what is to be {kind.perceived}.", next=f"Give {kind.flags}.")
+        rows = [encoder.texts(self.texts), *(kind.of_file(encoder, path, settings)[None] for path in self.files)]
         total = np.concatenate(rows).sum(axis=0) - encoder.texts(self.without).sum(axis=0)
         length = float(np.linalg.norm(total))
         if length < SHORTEST:
@@ -64,10 +64,11 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class PictureQuery:
-    """A wish, in which videos it is looked for, and how much is shown. With `within`, only what is seen at these times."""
+class NearQuery:
+    """A wish as a vector, in which videos it is looked for, and how much is shown. With `within`, only what is there at these
+    times."""
 
-    wish: Wish
+    wished: Array
     filters: Filters = field(default_factory=Filters)
     video: str | None = None
     limit: int = 10
@@ -76,25 +77,30 @@ class PictureQuery:
     within: Times | None = None
 
 
-def answer(settings: Settings, lake: Lake, wish: Wish, *, text: str = "", **options: Any) -> dict[str, Any]:
-    """What `search --json` prints of a search for pictures; with `text`, only of what is seen while that is said.
+def answer(
+    settings: Settings, lake: Lake, wish: Wish, *, kind: str = "pictures", text: str = "", **options: Any
+) -> dict[str, Any]:
+    """What `search --json` prints of a search for `pictures` or `sounds`; with `text`, only of what is there while that is said.
 
     `options` are those of `tasks.search.answer.answer`.
 
     Raises:
         BadQuery. Misconfigured. ModelNotAvailable.
     """
-    encoder, made_by = encoder_of(settings)
-    of_pictures = {name: options[name] for name in ("video", "limit", "offset", "moments") if name in options}
+    chosen = KINDS[kind]
+    encoder, made_by = encoder_of(chosen, settings)
+    of_near = {name: options[name] for name in ("video", "limit", "offset", "moments") if name in options}
     filters = {one.name: options[one.name] for one in fields(Filters) if one.name in options}
     said = None
     if text:
         most = {"limit": MOST_SAID, "offset": 0, "moments": MOST_MOMENTS}
         said = words_answered(settings, lake, text, engine="duckdb", **(options | most))
-    query = PictureQuery(wish, Filters(**filters), **of_pictures, within=_times(said))
-    found = search(connect(lake, Snapshot.of(lake, TABLES), lean=True, history=False), query, encoder, made_by)
+    wished = wish.vector(chosen, encoder, settings)
+    query = NearQuery(wished, Filters(**filters), **of_near, within=_times(said))
+    connection = connect(lake, Snapshot.of(lake, chosen.tables), lean=True, history=False)
+    found = search(connection, chosen, query, encoder, made_by)
     told = {name: said[name] for name in ("instead", "suggestions")} if said else {}
-    return {**found, **told, "query": " & ".join(filter(None, (text, found["query"])))}
+    return {**found, **told, "query": " & ".join(filter(None, (text, str(wish))))}
 
 
 def _times(said: Mapping[str, Any] | None) -> Times | None:
@@ -104,40 +110,42 @@ def _times(said: Mapping[str, Any] | None) -> Times | None:
     return {video["video_id"]: [(m["start_ms"], m["end_ms"]) for m in video["moments"]] for video in said["videos"]}
 
 
-def encoder_of(settings: Settings) -> tuple[PictureEncoder, Mapping[str, Any]]:
-    """The picture model of the settings' set, and what tells it from others in the lake's recipes.
+def encoder_of(kind: Kind, settings: Settings) -> tuple[DualEncoder, Mapping[str, Any]]:
+    """The model of a kind of the settings' set, and what tells it from others in the lake's recipes.
 
     Raises:
         Misconfigured: the set has none. ModelNotAvailable.
     """
     chosen = find_set(settings)
-    model = chosen.ref("pictures")
+    model = chosen.ref(kind.name)
     if model is None:
         raise Misconfigured(
-            f"The model set {chosen.name} has no model for pictures.",
-            next="Name one in the catalogue (docs/models.md), and index with it: nightscribe index ... --stages frames",
+            f"The model set {chosen.name} has no model for {kind.name}.",
+            next=f"Name one in the catalogue (docs/models.md), and index with it: nightscribe index ... --stages {kind.table}",
         )
-    encoder = load_picture_encoder(
-        model.path, revision=model.revision, device=settings.device, precision=settings.precision
-    )
+    encoder = kind.load(model.path, revision=model.revision, device=settings.device, precision=settings.precision)
     return encoder, {"model": model.name, "files": model.files, "revision": model.revision}
 
 
 def search(
-    connection: duckdb.DuckDBPyConnection, query: PictureQuery, encoder: PictureEncoder, made_by: Mapping[str, Any]
+    connection: duckdb.DuckDBPyConnection,
+    kind: Kind,
+    query: NearQuery,
+    encoder: DualEncoder,
+    made_by: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The answer as `search --json` prints it (see the docs): videos by their best picture, the best pictures of each first.
+    """The answer as `search --json` prints it (see the docs), but for its `query`: videos by the nearest of what they have, and of
+    each the nearest first.
 
-    Every frame is compared with, a chunk at a time: what stays in memory is a number for each.
+    Every vector is compared with, a chunk at a time: what stays in memory is a number for each.
 
     Raises:
-        BadQuery. Misconfigured: frames were made, but none by this model.
+        Misconfigured: there are vectors, but none by this model.
     """
-    wished = query.wish.vector(encoder)
     ids: list[str] = []
     none = (np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
-    chunks = [none, *_compared(connection, query, _recipes(connection, made_by), wished, ids)]
-    owner, picture, near = (np.concatenate(column) for column in zip(*chunks, strict=True))
+    chunks = [none, *_compared(connection, kind, query, _recipes(connection, kind, made_by), ids)]
+    owner, item, near = (np.concatenate(column) for column in zip(*chunks, strict=True))
     best = np.full(len(ids), -np.inf, np.float32)
     np.maximum.at(best, owner, near)
     order = sorted(range(len(ids)), key=lambda n: (-float(best[n]), ids[n]))
@@ -146,13 +154,13 @@ def search(
     for number in page:
         own = np.flatnonzero(owner == number)
         first = own[np.argsort(-near[own], kind="stable")][: query.moments]
-        chosen[ids[number]] = [(int(picture[at]), float(near[at])) for at in first]
+        chosen[ids[number]] = [(int(item[at]), float(near[at])) for at in first]
     counts = np.bincount(owner, minlength=len(ids))
-    shown = _shown(connection, chosen, encoder, query.within)
+    shown = _shown(connection, kind, chosen, encoder, query.within)
     following = query.offset + len(page)
     return {
-        "query": str(query.wish),
-        "mode": "picture",
+        "query": "",
+        "mode": kind.mode,
         "engine": "duckdb",
         "fallback_reason": None,
         "total_videos": len(ids),
@@ -164,23 +172,25 @@ def search(
     }
 
 
-def _recipes(connection: duckdb.DuckDBPyConnection, made_by: Mapping[str, Any]) -> list[str]:
-    """The recipes of frames that a model made: vectors of another one mean something else."""
-    rows = connection.execute("SELECT DISTINCT recipe, options FROM stage_runs WHERE stage = 'frames'").fetchall()
+def _recipes(connection: duckdb.DuckDBPyConnection, kind: Kind, made_by: Mapping[str, Any]) -> list[str]:
+    """The recipes that a model made: vectors of another one mean something else."""
+    rows = connection.execute(
+        "SELECT DISTINCT recipe, options FROM stage_runs WHERE stage = $1", [kind.table]
+    ).fetchall()
     fitting = [recipe for recipe, options in rows if made_by.items() <= (json.loads(options or "{}") or {}).items()]
     if rows and not fitting:
         raise Misconfigured(
-            f"The frames of this archive were made by another picture model than {made_by['model']}.",
+            f"The {kind.table} of this archive were made by another model than {made_by['model']}.",
             next="Name that one, or make them anew: nightscribe index ... --refresh",
         )
     return fitting
 
 
 def _compared(
-    connection: duckdb.DuckDBPyConnection, query: PictureQuery, recipes: list[str], wished: Array, ids: list[str]
+    connection: duckdb.DuckDBPyConnection, kind: Kind, query: NearQuery, recipes: list[str], ids: list[str]
 ) -> Iterator[tuple[Array, Array, Array]]:
-    """Chunks of pictures: the number of each one's video, its own number in that, and its cosine with what is wished for. `ids`
-    grows by their videos."""
+    """Chunks of pictures or sounds: the number of each one's video, its own number in that, and its cosine with what is wished
+    for. `ids` grows by their videos."""
     parameters: list[Any] = [recipes]
 
     def value(given: object) -> str:
@@ -196,12 +206,12 @@ def _compared(
         if times:
             connection.executemany("INSERT INTO within_times VALUES (?, ?, ?)", times)
         conditions.append(
-            "(f.video_id, f.picture) IN (SELECT (o.video_id, o.picture) FROM frames o JOIN within_times w ON "
-            "w.video_id = o.video_id AND o.start_ms < w.end_ms AND o.end_ms > w.start_ms)"
+            f"(f.video_id, f.{kind.number}) IN (SELECT (o.video_id, o.{kind.number}) FROM {kind.table} o "
+            "JOIN within_times w ON w.video_id = o.video_id AND o.start_ms < w.end_ms AND o.end_ms > w.start_ms)"
         )
     sql = f"""
-        SELECT f.video_id, f.picture, f.vector, f.scale
-        FROM frames f JOIN current_frames c USING (video_id) JOIN videos v USING (video_id)
+        SELECT f.video_id, f.{kind.number}, f.vector, f.scale
+        FROM {kind.table} f JOIN current_{kind.table} c USING (video_id) JOIN videos v USING (video_id)
         WHERE f.vector IS NOT NULL AND list_contains($1, c.recipe) {"".join(f" AND {one}" for one in conditions)}
     """
     numbers: dict[str, int] = {}
@@ -215,14 +225,15 @@ def _compared(
                 numbers[video] = len(ids)
                 ids.append(video)
         of_batch = np.array([numbers[video] for video in videos.dictionary.to_pylist()], np.int32)
-        near = unpacked(batch.column(2), batch.column(3)) @ wished
+        near = unpacked(batch.column(2), batch.column(3)) @ query.wished
         yield of_batch[videos.indices.to_numpy()], batch.column(1).to_numpy(), near.astype(np.float32)
 
 
 def _shown(
     connection: duckdb.DuckDBPyConnection,
+    kind: Kind,
     chosen: Mapping[str, Sequence[tuple[int, float]]],
-    encoder: PictureEncoder,
+    encoder: DualEncoder,
     within: Times | None,
 ) -> dict[str, dict[str, Any]]:
     """What is printed of each video, with its moments."""
@@ -230,32 +241,33 @@ def _shown(
         "SELECT video_id, key, title, published_at, duration_ms FROM videos WHERE list_contains($1, video_id)",
         [list(chosen)],
     ).fetchall()
-    spans = connection.execute(
-        "SELECT video_id, picture, start_ms, end_ms, shot FROM frames WHERE list_contains($1, video_id) ORDER BY start_ms",
+    rows = connection.execute(
+        f"SELECT video_id, {', '.join((kind.number, 'start_ms', 'end_ms', *kind.told))} FROM {kind.table} "
+        "WHERE list_contains($1, video_id) ORDER BY start_ms",
         [list(chosen)],
     ).fetchall()
     topics = topics_of(connection, list(chosen))
-    times: dict[tuple[str, int], list[tuple[int, int, int]]] = {}
-    for video_id, picture, *span in spans:
-        times.setdefault((video_id, picture), []).append(tuple(span))
+    times: dict[tuple[str, int], list[tuple[Any, ...]]] = {}
+    for video_id, number, *row in rows:
+        times.setdefault((video_id, number), []).append(tuple(row))
     shown = {}
     for video_id, key, title, published, duration in videos:
         moments = []
-        for picture, near in chosen[video_id]:
-            own = times[video_id, picture]
+        for number, near in chosen[video_id]:
+            own = times[video_id, number]
             if within is not None:
-                own = [
-                    span for span in own if any(span[0] < end and span[1] > start for start, end in within[video_id])
-                ]
-            start, end, shot = own[0]
+                spans = within[video_id]
+                own = [row for row in own if any(row[0] < end and row[1] > start for start, end in spans)]
+            start, end, *told = own[0]
+            likelihood = encoder.likelihood(near)
             moments.append(
                 {
                     "start_ms": start,
                     "end_ms": end,
-                    "times": [span[0] for span in own],
-                    "shot": shot,
+                    "times": [row[0] for row in own],
+                    **dict(zip(kind.told, told, strict=True)),
                     "similarity": round(near, 4),
-                    "likelihood": _rounded(encoder.likelihood(near)),
+                    "likelihood": None if likelihood is None else round(likelihood, 4),
                 }
             )
         shown[video_id] = {
@@ -268,15 +280,3 @@ def _shown(
             "moments": moments,
         }
     return shown
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
-
-
-def _of_file(encoder: PictureEncoder, path: Path) -> Array:
-    try:
-        with Image.open(path) as picture:
-            return encoder.of(picture)
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise BadQuery(f"{path} is no picture that can be read.", next="Give a JPEG or PNG file.") from error

@@ -1,0 +1,64 @@
+"""What sounds are made vectors of, and by which model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from tasks.settings.sections import StageSettings
+
+if TYPE_CHECKING:  # every query reads these declarations, and none of them a model
+    from tasks.models.catalog import ModelRef, ModelSet
+    from tasks.settings import Settings
+
+
+class SoundsSettings(StageSettings):
+    """Sounds."""
+
+    section: ClassVar[str] = "sounds"
+
+    piece_s: Annotated[
+        float, Field(ge=1, description="Length of a piece of sound, where the model takes so much at once.")
+    ] = 10.0
+    every_s: Annotated[float, Field(ge=0.5, description="A piece begins so often; what is between is in two.")] = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundsOptions:
+    """A dual encoder, and how a soundtrack is cut; `precision` is no part of the recipe."""
+
+    model: ModelRef
+    piece_s: float
+    every_s: float
+    track: int | None
+    channels: tuple[int, ...]
+    precision: str
+
+    def described(self) -> dict[str, Any]:
+        return {
+            "model": self.model.name,
+            "files": self.model.files,
+            "revision": self.model.revision,
+            "piece_s": self.piece_s,
+            "every_s": self.every_s,
+            "track": self.track,
+            "channels": list(self.channels),
+            "version": 1,
+        }
+
+
+def options(models: ModelSet, settings: Settings) -> SoundsOptions | None:
+    model = models.ref("sounds")
+    if model is None:
+        return None
+    own = settings.of(SoundsSettings)
+    return SoundsOptions(
+        model=model,
+        piece_s=own.piece_s,
+        every_s=min(own.every_s, own.piece_s),
+        track=settings.audio_track,
+        channels=settings.audio_channels,
+        precision=settings.precision,
+    )
