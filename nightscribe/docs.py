@@ -134,9 +134,10 @@ _STAGES_HEAD = f"""\
 
 # Stages
 
-Everything Nightscribe knows about a video comes from stages. Each is made from sources (the speech, the whole soundtrack, the pictures, the metadata) or from
-other stages, has tables of its own, and leaves a row in `stage_runs` for every video: how it was made, from what, what came
-of it, and how long it took. A stage that fails leaves the others; when one changes, only it and what depends on it are made again.
+Everything Nightscribe knows about a video comes from stages. Each is made from sources (the sound at the 16 kHz that words need, the
+soundtrack at 48 kHz, the pictures, the metadata) or from other stages, has tables of its own, and leaves a row in `stage_runs`
+for every video: how it was made, from what, what came of it, and how long it took. A stage that fails leaves the others; when one
+changes, only it and what depends on it are made again.
 
     nightscribe status                              what each stage has, lacks, and what is old
     nightscribe index BUCKET --refresh              make again what another recipe made

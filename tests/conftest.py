@@ -19,9 +19,9 @@ from unittest import mock
 import pytest
 
 from nightscribe.temporary_server import TemporaryServer
+from tasks.lake.check import check
 from tasks.lake.commit import commit
 from tasks.lake.create import create_lake
-from tasks.lake.maintain import check
 from tasks.lake.store import MARKER, Lake
 from tasks.models.catalog import ModelSet, model_set
 from tasks.records import Cue, Metadata, Outcome, Recipes, Result, Topic, VideoTask, Word

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from nightscribe.bench.made_lake import generate
 from nightscribe.bench.table import Table
-from tasks.lake.maintain import check, compact, expire, sweep
+from tasks.lake.check import check
+from tasks.lake.maintain import compact, expire, sweep
 from tasks.lake.schema import TABLES
 from tasks.lake.store import Lake
 from tasks.lake.views import connect

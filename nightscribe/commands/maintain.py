@@ -26,7 +26,8 @@ def command(lake: str | None, only_check: bool, as_json: bool) -> int:
     Example:
       nightscribe maintain --check
     """
-    from tasks.lake.maintain import Maintenance, check
+    from tasks.lake.check import check
+    from tasks.lake.maintain import Maintenance
 
     settings = settings_from(lake=lake)
     opened = open_lake(settings.lake)

@@ -1,4 +1,4 @@
-"""Care of the lake: compact small files, drop old generations, sweep what killed writers left, vacuum, check."""
+"""Care of the lake: compact small files, drop old generations, sweep what killed writers left, vacuum."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 
 from deltalake import CommitProperties
 
+from tasks.lake.check import check
 from tasks.lake.create import create_lake
 from tasks.lake.files import table_files
 from tasks.lake.schema import CONTENT, EVENTS_ONLY, TABLES
@@ -258,36 +259,3 @@ def _unfinished(lake: Lake, name: str, grace_h: float) -> list[str]:
                     os.unlink(path)
                     removed.append(path)
     return removed
-
-
-def check(lake: Lake) -> list[str]:
-    """What is wrong in the lake, as sentences; empty when all is well.
-
-    Every run has as many rows as it says, a video has each generation once, and what is declared as a fault of a table is not to
-    be found.
-    """
-    connection = connect(lake)
-    queries = {
-        "has generation {1} more than once": "SELECT video_id, generation FROM _videos GROUP BY ALL HAVING count(*) > 1",
-        "has the stage {2} of generation {1} more than once": "SELECT video_id, generation, stage FROM every_run GROUP BY ALL "
-        "HAVING count(*) > 1",
-        "generation {1}: its row says {2} words, there are {3}": "SELECT v.video_id, v.generation, coalesce(v.n_words, 0), "
-        "coalesce(w.rows, 0) FROM video_facts_all v LEFT JOIN every_words w USING (video_id, generation) "
-        "WHERE coalesce(v.n_words, 0) <> coalesce(w.rows, 0)",
-    }
-    made = "(FROM _{name} SEMI JOIN (FROM every_run WHERE stage = '{stage}' AND status = 'done') USING (video_id, generation))"
-    for name, (stage, table) in STAGES.tables.items():
-        counted = f"SELECT video_id, generation, count(*) AS n FROM _{name} GROUP BY ALL"
-        if len(stage.tables) == 1:
-            queries[f"generation {{1}}: its run says {{2}} {name}, there are {{3}}"] = (
-                f"SELECT r.video_id, r.generation, r.rows, coalesce(c.n, 0) FROM every_run r LEFT JOIN ({counted}) c "
-                "ON c.video_id = coalesce(r.taken_from, r.video_id) AND c.generation = coalesce(r.taken_generation, r.generation) "
-                f"WHERE r.stage = '{stage.name}' AND r.rows <> coalesce(c.n, 0) "
-                "AND (r.taken_from IS NULL OR EXISTS (FROM _videos v WHERE v.video_id = r.video_id AND v.generation = r.generation))"
-            )
-        for sentence, fault in table.faults.items():
-            queries[f"generation {{1}}, {sentence}"] = fault.format(rows=made.format(name=name, stage=stage.name))
-    problems = []
-    for sentence, sql in queries.items():
-        problems += [f"Video {row[0]} {sentence.format(*row)}." for row in connection.execute(sql).fetchall()]
-    return problems

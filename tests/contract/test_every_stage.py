@@ -16,9 +16,10 @@ from conftest import REPO, older_set
 from contract.archive import TALKS, Archive, tables_of
 
 from tasks.erasure.forget import find_videos, forget
+from tasks.lake.check import check
 from tasks.lake.create import create_lake
 from tasks.lake.due import coverage
-from tasks.lake.maintain import check, maintain
+from tasks.lake.maintain import maintain
 from tasks.lake.schema import OF_VIDEOS
 from tasks.lake.store import Lake
 from tasks.lake.views import connect

@@ -19,8 +19,8 @@ from sessions import cut as cut_clip
 from sessions import session_on
 
 from tasks.errors import DifferentRecipe, Misconfigured
+from tasks.lake.check import check
 from tasks.lake.claims import ClaimState
-from tasks.lake.maintain import check
 from tasks.lake.notes import Notes
 from tasks.lake.store import Lake
 from tasks.lake.views import connect

@@ -21,8 +21,8 @@ from forked import nightscribe
 from sessions import cut, session_on, through, words_of
 
 from tasks.errors import DecoderDied, ObjectChanged, OutOfMemory, RunStopped, StorageBusy
+from tasks.lake.check import check
 from tasks.lake.create import create_lake
-from tasks.lake.maintain import check
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.runs import pipeline

@@ -14,7 +14,8 @@ from forgotten import EARLIER, ID, KEY, NOW, SECRETS, Killed, found, nothing_is_
 from tasks.erasure import erase, traces
 from tasks.erasure import forget as forgetting
 from tasks.erasure.forget import find_videos, forget
-from tasks.lake.maintain import check, compact
+from tasks.lake.check import check
+from tasks.lake.maintain import compact
 from tasks.lake.schema import TABLES
 from tasks.machine.scratch import cache_name
 from tasks.runs.maintenance import take_care

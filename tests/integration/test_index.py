@@ -14,7 +14,7 @@ import pytest
 from conftest import BUCKET, command_environment
 from forked import nightscribe
 
-from tasks.lake.maintain import check
+from tasks.lake.check import check
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 

@@ -21,7 +21,8 @@ import pytest
 from conftest import BUCKET, command_environment, shared_prefect
 from filelock import FileLock
 
-from tasks.lake.maintain import check, maintain
+from tasks.lake.check import check
+from tasks.lake.maintain import maintain
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 

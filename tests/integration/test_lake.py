@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tasks.lake.check import check
 from tasks.lake.commit import commit, new_generation
-from tasks.lake.maintain import check, compact, expire, maintain, vacuum
+from tasks.lake.maintain import compact, expire, maintain, vacuum
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.search.answer import answer

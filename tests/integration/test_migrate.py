@@ -23,8 +23,9 @@ from s3_server import s3  # noqa: F401
 
 from tasks.errors import LakeTooNew, LakeTooOld
 from tasks.lake import migrate
+from tasks.lake.check import check
 from tasks.lake.create import create_lake
-from tasks.lake.maintain import check, maintain
+from tasks.lake.maintain import maintain
 from tasks.lake.schema import LAKE_VERSION
 from tasks.lake.store import MARKER, Lake
 from tasks.lake.views import Snapshot, connect

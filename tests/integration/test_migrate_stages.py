@@ -22,8 +22,9 @@ from scanning import count_stale
 
 from tasks.erasure.forget import find_videos, forget
 from tasks.lake import migrate
+from tasks.lake.check import check
 from tasks.lake.create import create_lake
-from tasks.lake.maintain import check, expire, maintain, sweep
+from tasks.lake.maintain import expire, maintain, sweep
 from tasks.lake.schema import LAKE_VERSION
 from tasks.lake.store import Lake
 from tasks.lake.views import connect

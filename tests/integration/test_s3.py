@@ -11,9 +11,10 @@ from s3_server import s3  # noqa: F401
 from sessions import session_on, through
 
 from tasks.errors import BucketNotFound, LakeNotWritable, StorageBusy
+from tasks.lake.check import check
 from tasks.lake.commit import commit
 from tasks.lake.create import create_lake
-from tasks.lake.maintain import check, maintain
+from tasks.lake.maintain import maintain
 from tasks.lake.sandbox import run_query
 from tasks.lake.store import Lake
 from tasks.lake.views import connect

@@ -12,7 +12,7 @@ from prefect_server import PrefectServer, kill
 from s3_server import s3, s3_environment  # noqa: F401
 from test_backfill import clips
 
-from tasks.lake.maintain import check
+from tasks.lake.check import check
 from tasks.lake.notes import Notes
 from tasks.lake.store import Lake
 from tasks.lake.views import connect

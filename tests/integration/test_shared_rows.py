@@ -6,7 +6,8 @@ import pytest
 from copied import SAID, TABLES, TEXT, Archive, archive  # noqa: F401
 
 from tasks.erasure.forget import find_videos, forget
-from tasks.lake.maintain import check, maintain
+from tasks.lake.check import check
+from tasks.lake.maintain import maintain
 from tasks.lake.rewrite import each, rewrite
 from tasks.runs import pipeline
 from tasks.runs.session import open_session

@@ -12,8 +12,9 @@ from forgotten import Killed
 from tasks.erasure import erase
 from tasks.erasure.forget import find_videos, forget_overdue
 from tasks.lake import copies
+from tasks.lake.check import check
 from tasks.lake.copies import hand_over
-from tasks.lake.maintain import check, maintain
+from tasks.lake.maintain import maintain
 from tasks.lake.store import Lake
 from tasks.runs import pipeline
 from tasks.runs.pipeline import state

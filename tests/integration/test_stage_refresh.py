@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from conftest import spoken
 
+from tasks.lake.check import check
 from tasks.lake.commit import commit
-from tasks.lake.maintain import check, maintain
+from tasks.lake.maintain import maintain
 from tasks.lake.schema import OF_VIDEOS
 from tasks.lake.store import Lake
 from tasks.lake.views import connect

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from conftest import command_environment
 
+from tasks.lake.check import check
 from tasks.lake.create import create_lake
-from tasks.lake.maintain import check, maintain
+from tasks.lake.maintain import maintain
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 

@@ -33,7 +33,7 @@ def stage(name: str, *needs: str, uses: tuple[str, ...] = (), tables: tuple[str,
 
 
 def test_stages_stand_in_the_order_of_need():
-    assert STAGES.names == ("emissions", "words", "cues", "passages", "topics", "frames")
+    assert STAGES.names == ("emissions", "words", "cues", "passages", "topics", "frames", "sounds", "sound_events")
     for number, one in enumerate(STAGES):
         assert {before.name for before in STAGES.stages_before(one)} <= set(STAGES.names[:number])
 
