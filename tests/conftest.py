@@ -154,6 +154,11 @@ def lake(tmp_path: Path) -> Lake:
     return made
 
 
+def rarely(*values: object) -> list[Any]:
+    """Parameters of a test that are tried with `--long` alone."""
+    return [pytest.param(value, marks=pytest.mark.long) for value in values]
+
+
 def older_set() -> ModelSet:
     """Models by which lakes of version 3 were made, and hashes of recipes that stand in tests."""
     values = {

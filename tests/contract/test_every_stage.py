@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from conftest import REPO, older_set
+from conftest import REPO, older_set, rarely
 from contract.archive import TALKS, Archive, tables_of
 
 from tasks.erasure.forget import find_videos, forget
@@ -38,16 +38,19 @@ OF_LAKE_3 = older_set()
 RARELY = ("frames", "sounds", "sound_events")
 
 
-def rarely(stages):
-    return [pytest.param(stage, marks=[pytest.mark.long] * (stage in RARELY)) for stage in stages]
+def usual(stages):
+    return [
+        *(stage for stage in stages if stage not in RARELY),
+        *rarely(*(stage for stage in stages if stage in RARELY)),
+    ]
 
 
 each_stage = pytest.mark.parametrize("stage", STAGES.names)
-each_made = pytest.mark.parametrize("stage", rarely(MADE))
-each_alone = pytest.mark.parametrize("stage", rarely(ALONE))
+each_made = pytest.mark.parametrize("stage", usual(MADE))
+each_alone = pytest.mark.parametrize("stage", usual(ALONE))
 # A whole transcript made again takes as long as all the others; one of it, and one of its stages, stand for the rest.
-each_changed = pytest.mark.parametrize("stage", rarely(["emissions", *MADE]))
-each_single = pytest.mark.parametrize("stage", rarely(["cues", *ALONE]))
+each_changed = pytest.mark.parametrize("stage", usual(["emissions", *MADE]))
+each_single = pytest.mark.parametrize("stage", usual(["cues", *ALONE]))
 
 
 @pytest.fixture(scope="module")

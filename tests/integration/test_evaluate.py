@@ -125,6 +125,7 @@ def test_questions_have_words_that_name_one_recording():
     assert questions(["the same", "the same"], 10) == []
 
 
+@pytest.mark.long
 def test_recordings_are_searched_for_by_words_of_their_true_texts(judged):
     folder, _ = judged
     found = json.loads(nightscribe(folder, "evaluate", "search", "talks.csv", "--out", "found", "--json").stdout)

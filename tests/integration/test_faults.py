@@ -62,6 +62,7 @@ def test_without_space_in_scratch_a_video_gets_its_row_and_the_others_go_on(smal
     assert session.report.done["indexed"] == 4
 
 
+@pytest.mark.long
 def test_without_space_in_the_lake_the_run_says_so_and_the_same_command_goes_on_from_there(
     small_disk, bucket, tmp_path
 ):

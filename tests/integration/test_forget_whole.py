@@ -151,6 +151,7 @@ def test_killed_before_any_step_it_is_run_again(filled, settings, tmp_path, monk
     assert check(filled) == []
 
 
+@pytest.mark.long
 def test_maintain_finishes_what_was_broken_off(filled, settings, tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(erase, "_remove", lambda *arguments: (_ for _ in ()).throw(Killed))

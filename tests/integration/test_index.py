@@ -124,6 +124,7 @@ def test_an_edited_title_changes_topics_and_search_without_a_new_transcription(a
     assert archive.index()["unchanged"] == 10
 
 
+@pytest.mark.long
 def test_new_cue_rules_change_cues_without_audio_and_history_keeps_the_old_ones(archive):
     rules = {"NIGHTSCRIBE_LINE_CHARS": "24"}
     old = archive.rows("SELECT count(*) FROM cues")[0][0]
@@ -138,6 +139,7 @@ def test_new_cue_rules_change_cues_without_audio_and_history_keeps_the_old_ones(
     assert archive.index("--refresh", **rules)["indexed"] == 0
 
 
+@pytest.mark.long
 def test_another_language_model_makes_videos_stale_and_refresh_redoes_them(archive):
     for folder in archive.bucket.iterdir():
         if folder.name not in ("sport",):
@@ -185,6 +187,7 @@ def test_an_unreadable_sidecar_is_a_note_and_loses_nothing(archive):
     archive.index()
 
 
+@pytest.mark.long
 def test_a_prefect_server_that_does_not_answer_is_said_and_the_run_goes_on(archive):
     (archive.bucket / "new.wav").write_bytes((archive.bucket / "unsorted" / "clouds.mp4").read_bytes())
     report = archive.index(PREFECT_API_URL="http://127.0.0.1:9/api")

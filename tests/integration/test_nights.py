@@ -72,6 +72,7 @@ def test_each_night_does_only_its_own_work(nights):
     assert (state.type.value, state.name) == ("COMPLETED", "Skipped")
 
 
+@pytest.mark.long
 def test_a_night_leaves_to_a_backfill_what_that_has_yet_to_do(nights, tmp_path, monkeypatch):
     """It would do the whole archive else, alone and in its own order, while the slices step back for it."""
     bucket, lake = nights

@@ -44,6 +44,7 @@ def until(holds: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.long
 def test_a_server_that_dies_is_started_again_and_who_asked_meanwhile_is_answered(environment, caplog):
     with TemporaryServer() as server:
         server.wait()
@@ -102,6 +103,7 @@ def is_running(url: str) -> bool:
     return [run["state"]["type"] for run in ask(url, "/flow_runs/filter")] == ["RUNNING"]
 
 
+@pytest.mark.long
 def test_a_run_survives_the_death_of_its_temporary_server(environment, tmp_path):
     log = tmp_path / "log"
     with indexing(environment, log) as run:

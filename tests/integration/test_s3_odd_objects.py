@@ -189,6 +189,7 @@ def test_a_listing_that_never_ends_breaks_off(archive, faulty, lake, token):
     assert "broke off" in found.warnings[0]
 
 
+@pytest.mark.long
 def test_a_page_that_is_no_listing_makes_nothing_gone(archive, faulty, lake):
     """The second page is another's, with status 200: what was on it is not gone."""
     for n in range(1000):

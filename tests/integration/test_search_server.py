@@ -109,6 +109,7 @@ def test_an_older_external_version_is_a_conflict(search_client, index):
     put(8)
 
 
+@pytest.mark.long
 def test_data_survive_a_kill_and_nothing_is_left_afterwards(tmp_path):
     try:
         with running_server(tmp_path / "server", only_built=True) as server:

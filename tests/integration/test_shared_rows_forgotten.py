@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from conftest import rarely
 from copied import SAID, TABLES, TEXT, Archive, archive  # noqa: F401
 from forgotten import Killed
 
@@ -53,9 +54,7 @@ def test_all_who_share_may_be_forgotten_together_and_one_of_them_alone(archive):
     assert archive.rows("SELECT count(*) FROM _words") == archive.rows("SELECT count(*) FROM vocabulary") == [(0,)]
 
 
-@pytest.mark.parametrize(
-    "writes", [1, pytest.param(2, marks=pytest.mark.long), 5, pytest.param(6, marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize("writes", [1, *rarely(2, 5, 6)])
 def test_handing_over_can_be_killed_before_each_write(archive, monkeypatch, writes):
     """The bare row, the first and the last of four tables, and the runs."""
     archive.copy("first.mp4", "second.mp4")
@@ -196,7 +195,7 @@ def test_rows_that_only_a_forgotten_copy_kept_go_with_it(archive):
     assert lies == []
 
 
-@pytest.mark.parametrize("step", ["hand_over", "freed", "vanishing"])
+@pytest.mark.parametrize("step", ["vanishing", *rarely("hand_over", "freed")])
 def test_forgetting_a_copy_that_kept_rows_alone_can_be_killed(archive, monkeypatch, step):
     archive.copy("first.mp4", "second.mp4")
     (archive.bucket / "first.mp4").write_bytes(b"another video")

@@ -131,6 +131,7 @@ def test_speech_after_minutes_of_tone_is_found_on_its_track(bucket, tmp_path):
     assert row["n_words"] > 40
 
 
+@pytest.mark.long
 def test_a_track_without_a_word_is_not_the_last_that_is_tried(bucket, tmp_path, monkeypatch):
     """The first track has the rhythm of speech and no word; the second is so short that a listen hardly meets it."""
     rng = np.random.default_rng(5)

@@ -138,6 +138,7 @@ def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
     return nightscribe(*arguments, env=environment)
 
 
+@pytest.mark.long
 def test_the_commands_say_what_they_did_and_exit_accordingly(lake, say, settings, syncer, proxy, tmp_path):
     for number in range(3):
         say(LONG, f"{number}.mp4")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import httpx
+import pytest
 from conftest import command_environment
 from forked import nightscribe
 from web_archive import serving
@@ -13,6 +14,7 @@ from tasks.settings import Settings
 from tasks.web.retry import Retrier
 
 
+@pytest.mark.long
 def test_failed_videos_are_tried_again_from_the_page(tmp_path, monkeypatch):
     bucket = tmp_path / "bucket"
     bucket.mkdir()

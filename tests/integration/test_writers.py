@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from conftest import command_environment
 
 from tasks.lake.check import check
@@ -117,6 +118,7 @@ def write_and_maintain(lake: Lake, tmp_path: Path, *, seconds: float, count: int
     return len(committed)
 
 
+@pytest.mark.long
 def test_two_runs_on_the_same_videos_at_the_same_time_leave_each_once(bucket: Path, tmp_path: Path):
     command = [sys.executable, "-m", "nightscribe", "index", str(bucket), "--json"]
     runs = [

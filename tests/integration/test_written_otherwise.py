@@ -211,6 +211,7 @@ def test_no_query_is_an_error_or_asks_without_end(ask, monkeypatch):
         ask(" ".join(["publichouse"] * 100))
 
 
+@pytest.mark.long
 def test_random_words_glued_and_torn_are_answered_alike_by_both(lake, say, search_server, index_prefix):
     rng = random.Random(7)
     words = [f"{a}{b}" for a in ("ta", "ko", "mi") for b in ("ra", "n", "lo", "s")] + [
