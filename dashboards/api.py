@@ -16,6 +16,7 @@ from dashboards.web import Web
 from tasks.runs.status import status_of
 from tasks.search.filters import Filters
 from tasks.web import searching, transcript, videos
+from tasks.web.like import LikeKind, like
 
 LONGEST_TEXT = 500  # characters of a query
 FURTHEST = 9_000  # offset of a page; Elasticsearch goes no further
@@ -130,7 +131,7 @@ async def one_transcript(
     to_ms: Annotated[int | None, Query(ge=0, le=10**12)] = None,
     limit: Annotated[int, Query(ge=1, le=50_000, description="Words, at most.")] = 50_000,
 ) -> Any:
-    """Words with their times and confidences, cues, and topics in the course of the video."""
+    """Words with their times and confidences, cues, and topics and sounds in the course of the video."""
     return await Web.of(request).read(
         lambda view: json_answer(transcript.transcript(view, video_id, from_ms=from_ms, to_ms=to_ms, most_words=limit))
     )
@@ -144,6 +145,22 @@ async def hits_in_video(request: Request, video_id: VideoId, q: Text, mode: sear
         lambda view: transcript.hits(view, web.settings, video_id, q, phrase=mode == "phrase", any_word=mode == "any")
     )
     return {"query": q, **asdict(found)}
+
+
+@router.get("/videos/{video_id}/like", response_model=models.Like)
+async def like_moment(
+    request: Request,
+    video_id: VideoId,
+    at_ms: Annotated[int, Query(ge=0, le=10**9, description="The moment.")] = 0,
+    kind: LikeKind = "pictures",
+    limit: Limit = 10,
+    offset: Offset = 0,
+    moments: Annotated[int, Query(ge=1, le=100, description="Moments of each video.")] = 3,
+) -> Any:
+    """What looks, or sounds, like a moment of a video."""
+    return await Web.of(request).read(
+        lambda view: like(view, video_id, at_ms, kind=kind, limit=limit, offset=offset, moments=moments)
+    )
 
 
 @router.get(

@@ -160,6 +160,41 @@ class TopicScore(BaseModel):
     score: float
 
 
+class SoundEvent(BaseModel):
+    label: str
+    start_ms: int
+    end_ms: int
+    score: float
+
+
+class LikeMoment(BaseModel):
+    start_ms: int
+    end_ms: int
+    times: list[int] = Field(description="Of all moments at which the same is to be seen.")
+    shot: int | None = None
+    similarity: float = Field(description="The cosine, at most 1.")
+
+
+class LikeVideo(BaseModel):
+    video_id: str
+    key: str
+    title: str | None
+    published_at: str | None
+    duration_ms: int | None
+    topics: list[str]
+    score: float
+    moments_total: int
+    moments: list[LikeMoment]
+
+
+class Like(BaseModel):
+    mode: Literal["picture", "sound"]
+    total_videos: int
+    total_moments: int
+    next: int | None
+    videos: list[LikeVideo]
+
+
 class Transcript(BaseModel):
     video_id: str
     language: str | None
@@ -168,6 +203,7 @@ class Transcript(BaseModel):
     words: list[Word]
     cues: list[Cue]
     topics: list[TopicScore]
+    sounds: list[SoundEvent] = Field(description="What is to be heard beside words, by name.")
     next_ms: int | None = Field(description="`from_ms` of the rest; null when this is all.")
 
 

@@ -11,11 +11,12 @@ from starlette.responses import HTMLResponse, Response
 from dashboards.api import PROBLEMS
 from dashboards.forms import PAGE, SearchForm, choice, search_form, text, whole
 from dashboards.render import render
-from dashboards.svg import topic_bands
+from dashboards.svg import bands, topic_bands
 from dashboards.web import Web
 from tasks.errors import BadQuery, Misconfigured
 from tasks.web import media, searching, transcript, videos
 from tasks.web.filters import choices
+from tasks.web.like import LikeKind, has, like
 from tasks.web.snapshots import View
 
 LEAD_MS = 1000  # a hit is played from so long before it
@@ -118,6 +119,8 @@ async def watch_page(request: Request, video_id: str) -> Response:
             hits=[asdict(hit) for hit in found.hits],
             instead=found.instead,
             bands=topic_bands(topics, row["duration_ms"] or 0),
+            alike=has(view, row),
+            sounds=bands(transcript.sounds(view, row), row["duration_ms"] or 0),
             q=asked,
             mode=mode,
             problem=problem,
@@ -134,6 +137,30 @@ async def watch_page(request: Request, video_id: str) -> Response:
         )
 
     return HTMLResponse(await web.read(made))
+
+
+@page_router.get("/like/{video_id}")
+async def like_page(request: Request, video_id: str) -> Response:
+    """What looks, or sounds, like a moment of a video."""
+    params = request.query_params
+    at = whole(params, "at", 0, 0, LONGEST_AT)
+    page = whole(params, "page", 1, 1, 1000)
+    kind: LikeKind = "sounds" if choice(params, "kind", get_args(LikeKind), "pictures") == "sounds" else "pictures"
+
+    def made(view: View) -> str:
+        found = like(view, video_id, at, kind=kind, limit=PAGE, offset=(page - 1) * PAGE)
+        return render(
+            "like.html",
+            title="More that sounds like this" if kind == "sounds" else "More that looks like this",
+            video=videos.video(view, video_id),
+            found=found,
+            at=at,
+            kind=kind,
+            page=page,
+            per_page=PAGE,
+        )
+
+    return HTMLResponse(await Web.of(request).read(made))
 
 
 @page_router.get("/api/docs")

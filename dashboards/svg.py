@@ -202,21 +202,22 @@ def _short(value: float) -> float:
 
 
 def topic_bands(windows: Sequence[dict[str, object]], duration_ms: int) -> list[dict[str, object]]:
-    """Topics along a timeline: neighbours with one label joined; `x` and `width` of 1000, `series` numbered by label."""
-    names: dict[str, int] = {}
-    bands: list[dict[str, object]] = []
-    for window in windows:
-        label = str(window["label"])
-        series = names.setdefault(label, len(names) % MOST_SERIES)
-        bands.append({**window, "series": series})
-    joined: list[dict[str, object]] = bands[:1]
-    for before, band in pairwise(bands):
-        if before["label"] == band["label"]:
-            joined[-1]["end_ms"] = band["end_ms"]
+    """Topics along a timeline, as `bands`: neighbours with one label are joined."""
+    joined = [dict(window) for window in windows[:1]]
+    for before, window in pairwise(windows):
+        if before["label"] == window["label"]:
+            joined[-1]["end_ms"] = window["end_ms"]
         else:
-            joined.append(band)
-    for band in joined:
+            joined.append(dict(window))
+    return bands(joined, duration_ms)
+
+
+def bands(stretches: Sequence[dict[str, object]], duration_ms: int) -> list[dict[str, object]]:
+    """What has a label, `start_ms` and `end_ms` along a timeline: with `x` and `width` of 1000, `series` numbered by label."""
+    names: dict[str, int] = {}
+    drawn = [{**one, "series": names.setdefault(str(one["label"]), len(names) % MOST_SERIES)} for one in stretches]
+    for band in drawn:
         start, end = int(str(band["start_ms"])), int(str(band["end_ms"]))
         band["x"] = round(1000 * start / max(1, duration_ms), 1)
         band["width"] = round(max(2.0, 1000 * (end - start) / max(1, duration_ms)), 1)
-    return joined
+    return drawn

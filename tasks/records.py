@@ -160,6 +160,9 @@ class Choice:
     rivals: int = 1
 
 
+SILENCE = 33  # int16 steps: -60 dB of full scale
+
+
 @dataclass(frozen=True, slots=True)
 class Audio:
     """Mono PCM (int16, native order) in a scratch file, `rate` samples a second: 16,000 of what is heard for its words. `mean` and

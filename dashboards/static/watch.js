@@ -119,6 +119,17 @@ if (box) {
 for (const kind of ["play", "playing", "seeked", "timeupdate", "loadedmetadata"]) video.addEventListener(kind, tick);
 if (stage.dataset.at) show(Number(stage.dataset.at));
 
+// What is like the moment that plays now, not like the one of the link that led here.
+for (const link of document.querySelectorAll("[data-like]")) {
+  const now = () => {
+    const address = new URL(link.href);
+    address.searchParams.set("at", Math.round(video.currentTime * 1000));
+    link.href = address.href;
+  };
+  link.addEventListener("pointerdown", now);
+  link.addEventListener("focus", now);
+}
+
 document.querySelector(".timeline")?.addEventListener("click", (event) => {
   const band = event.target.closest("[data-seek]");
   const picture = event.currentTarget.querySelector("svg");

@@ -26,6 +26,7 @@ def command() -> None:
       nightscribe evaluate asr heldout/manifest.tsv --group-by speaker
       nightscribe evaluate topics news.csv --models demo
       nightscribe evaluate search heldout/manifest.tsv
+      nightscribe evaluate sounds heldout/sounds.tsv --models models/sounds/best
     """
 
 
@@ -181,6 +182,58 @@ def topics(
     _keep("topics", found, manifest, settings, out, as_json)
     if card_file and card:
         _write_card(card_file, card, "topics", found, [manifest.name, *given])
+    return 0
+
+
+@command.command("sounds")
+@_shared
+@click.option("--path-column", default="path", show_default=True, help="Column of the files, relative to MANIFEST.")
+def sounds(
+    manifest: Path,
+    lake: str | None,
+    models: str | None,
+    text_column: str,
+    limit: int | None,
+    out: Path | None,
+    card: str | None,
+    as_json: bool,
+    path_column: str,
+) -> int:
+    """How often a sound is found by its text and a text by its sound, on MANIFEST (CSV, TSV or Parquet of path and text).
+
+    Recall among the first 1, 5 and 10 in both directions with intervals, beside chance, and what a pass of the encoder of
+    sounds costs.
+
+    \b
+    Example:
+      nightscribe evaluate sounds test.tsv --text-column caption --models models/sounds/best
+    """
+    from tasks.evaluation.manifest import Problems, drawn
+    from tasks.evaluation.sounds import evaluate_sounds, read_sounds
+    from tasks.models.catalog import find_set
+    from tasks.sounds.encoder import load_sound_encoder
+
+    settings = settings_from(lake=lake, models=models)
+    problems = Problems()
+    chosen = find_set(settings)
+    model = chosen.ref("sounds")
+    name = (model or chosen.acoustic).path  # a folder named by --models is the model itself
+    card_file = _card(Path(name)) if card else None
+    encoder = load_sound_encoder(
+        name, revision=model.revision if model else None, device=settings.device, precision=settings.precision
+    )
+    rows = drawn(read_sounds(manifest, problems, path_column=path_column, text_column=text_column), limit)
+    settings.scratch.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="run-evaluate-", dir=settings.scratch) as scratch,
+        counting("sounds") as show,
+    ):
+        found = evaluate_sounds(encoder, rows, Path(scratch), settings, problems, lambda done: show(done, len(rows)))
+    found |= {"models": {"set": chosen.name, "sounds": name}}
+    _tell(problems)
+    _keep("sounds", found, manifest, settings, out, as_json)
+    if card_file and card:
+        _write_card(card_file, card, "sounds", found, [manifest.name, "--text-column", text_column, *_limited(limit)])
     return 0
 
 

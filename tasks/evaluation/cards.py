@@ -47,18 +47,28 @@ def history_table(history: Sequence[Mapping[str, Any]]) -> str:
     return out.getvalue()
 
 
-def curves(history: Sequence[Mapping[str, Any]]) -> bytes:
-    """Loss on the training data, and word and character error on the validation clips, by step: a PNG."""
+ERRORS = {"wer": "words", "cer": "characters"}
+COLOURS = ("#c4622d", "#777777")
+
+
+def curves(
+    history: Sequence[Mapping[str, Any]],
+    *,
+    loss: str = "loss a character",
+    shares: Mapping[str, str] = ERRORS,
+    what: str = "wrong on validation, %",
+) -> bytes:
+    """Loss on the training data, and two `shares` of the validation (by their keys: what they are called), by step: a PNG."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     steps = [row["step"] for row in history]
     left.plot(steps, [row["loss"] for row in history], color="#3b6ea5")
-    left.set_ylabel("loss a character")
-    right.plot(steps, [100 * row["wer"] for row in history], color="#c4622d", label="words")
-    right.plot(steps, [100 * row["cer"] for row in history], color="#777777", label="characters")
-    right.set_ylabel("wrong on validation, %")
+    left.set_ylabel(loss)
+    for (key, label), colour in zip(shares.items(), COLOURS, strict=True):
+        right.plot(steps, [100 * row[key] for row in history], color=colour, label=label)
+    right.set_ylabel(what)
     right.legend(frameon=False)
     for axes in (left, right):
         axes.set_xlabel("step")

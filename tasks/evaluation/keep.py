@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.evaluation.cards import with_evaluation
+from tasks.evaluation.sounds import table as sounds_table
 from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
 from tasks.machine.folders import write_whole
@@ -25,7 +26,7 @@ def rows(kind: str, report: Mapping[str, Any], manifest: Path) -> list[dict[str,
         "evaluated_at": datetime.now(UTC),
         "manifest": str(manifest),
         "manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest(),
-        "model": models.get("acoustic") or models.get("topics"),
+        "model": models.get("acoustic") or models.get("topics") or models.get("sounds"),
         "language_model": models.get("lm"),
         "recipe": report.get("recipe"),
     }
@@ -67,7 +68,7 @@ def record(lake: Lake, kind: str, report: Mapping[str, Any], manifest: Path) -> 
 
 def markdown(kind: str, report: Mapping[str, Any]) -> str:
     """The report as a table."""
-    return {"asr": _asr_table, "topics": _topics_table, "search": _search_table}[kind](report)
+    return {"asr": _asr_table, "topics": _topics_table, "search": _search_table, "sounds": sounds_table}[kind](report)
 
 
 def _entries(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
@@ -133,7 +134,12 @@ def draw(kind: str, report: Mapping[str, Any], target: Path) -> None:
     if kind == "asr":
         _draw_errors(axes, report)
     elif kind == "search":
-        _draw_shares(axes, report)
+        ways = {**report["ways"], "with both, of the true texts": report["of_true_texts"]}
+        _draw_shares(axes, ways, "questions whose recording is found, %")
+    elif kind == "sounds":
+        ways = {"a sound for a text": report["text_to_sound"], "a text for a sound": report["sound_to_text"]}
+        named = {name: {f"first {k}": share for k, share in shares.items()} for name, shares in ways.items()}
+        _draw_shares(axes, named, "found, %")
     else:
         _draw_confusion(axes, report)
     figure.savefig(target, dpi=120)
@@ -153,11 +159,10 @@ def _draw_errors(axes: Any, report: Mapping[str, Any]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_shares(axes: Any, report: Mapping[str, Any]) -> None:
-    ways = {**report["ways"], "with both, of the true texts": report["of_true_texts"]}
+def _draw_shares(axes: Any, ways: Mapping[str, Mapping[str, float]], what: str) -> None:
     for name, shares in ways.items():
         axes.plot([label.replace("_", " ") for label in shares], [100 * s for s in shares.values()], "o-", label=name)
-    axes.set_ylabel("questions whose recording is found, %")
+    axes.set_ylabel(what)
     axes.set_ylim(0, 100)
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
     axes.spines[["top", "right"]].set_visible(False)

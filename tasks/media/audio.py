@@ -13,10 +13,10 @@ from tasks.errors import MediaTooLong, OutOfMemory, UnsupportedMedia
 from tasks.machine.scratch import writing
 from tasks.media.clock import FOLLOWED, family
 from tasks.media.parts import Stretch, end_ms, parts_of
-from tasks.media.pcm import SAMPLE_RATE, SILENCE, Sound
+from tasks.media.pcm import SAMPLE_RATE, Sound
 from tasks.media.probe import explain, is_encrypted
 from tasks.media.tracks import choose_sources
-from tasks.records import Audio, AudioTrack, Probe, Source, Steadiness
+from tasks.records import SILENCE, Audio, AudioTrack, Probe, Source, Steadiness
 from tasks.settings import Settings
 
 JUMPED_MS = 2000  # more than the file says it has

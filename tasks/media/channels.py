@@ -13,8 +13,7 @@ import numpy as np
 
 from tasks.arrays import Array
 from tasks.media.listening import likeness, loudness
-from tasks.media.pcm import SILENCE
-from tasks.records import AudioTrack, Choice, Source
+from tasks.records import SILENCE, AudioTrack, Choice, Source
 
 SPEECH = 0.1  # of `likeness`: less than this, or than a third of the best channel, is no speech
 SAME_COURSE = (

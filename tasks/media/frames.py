@@ -33,12 +33,14 @@ LOOK_MS = 500
 SIDE = 960  # pixels of the longer side: enough to read a slide
 SLOWEST = 4  # times the length of a video that its pictures may take
 JPEG_QUALITY = 90
-THUMBNAIL = (32, 18)
+THUMBNAIL = (64, 36)
 LEVELS = 8  # of each colour in a histogram
 CUT = 0.35  # share of the pixels that change their place in the histogram: another shot
 STILL_MS = 2000  # a picture that stayed for so long and then is another one was a slide
-# What two pictures may differ by and still be the same: bits of the hash, mean of a colour.
-ALIKE_BITS, ALIKE_COLOUR = 4, 0.03
+# What two pictures may differ by and still be the same: bits of the hash, mean of a colour, and the share of the small copy's
+# pixels that are clearly others: a line of writing is few of them.
+ALIKE_BITS, ALIKE_COLOUR, ALIKE_PIXELS = 4, 0.03, 0.005
+OTHER = 0.1
 MINUTE_MS = 60_000
 _HEADER = re.compile(rb"P6\s(\d+)\s(\d+)\s255\s")
 _STAMP = re.compile(rb"pts:(-?\d+)[^\n]*\n[^\n]*=look\n")
@@ -242,5 +244,7 @@ class _Seen:
     def like(self, other: _Seen | None) -> bool:
         if other is None:
             return False
-        colour = float(np.abs(self.small - other.small).mean())
-        return (self.look ^ other.look).bit_count() <= ALIKE_BITS and colour <= ALIKE_COLOUR
+        differs = np.abs(self.small - other.small)
+        others = float((differs.max(axis=2) > OTHER).mean())
+        bits = (self.look ^ other.look).bit_count()
+        return bits <= ALIKE_BITS and float(differs.mean()) <= ALIKE_COLOUR and others <= ALIKE_PIXELS

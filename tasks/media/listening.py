@@ -10,9 +10,9 @@ import numpy as np
 
 from tasks.arrays import Array
 from tasks.errors import StageTimeout
-from tasks.media.pcm import SAMPLE_RATE, SILENCE, excerpt_command
+from tasks.media.pcm import SAMPLE_RATE, excerpt_command
 from tasks.media.process import Tool
-from tasks.records import AudioTrack, Probe
+from tasks.records import SILENCE, AudioTrack, Probe
 from tasks.settings import Settings
 
 PLACES = 6

@@ -31,7 +31,6 @@ from tasks.records import AudioTrack, Probe, Source
 from tasks.settings import Settings
 
 SAMPLE_RATE = 16_000
-SILENCE = 33  # int16 steps: -60 dB of full scale
 SLOWEST = 4  # times the length of the sound, and of the longest silence: what decodes more slowly is stopped
 SILENT_PIECE = 1 << 20  # samples
 _COUNT = "lavfi.astats.Overall.Number_of_samples"

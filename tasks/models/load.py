@@ -17,7 +17,7 @@ from tasks.errors import ModelNotAvailable, OutOfMemory, first_line
 from tasks.machine.hardware import cpu_has_bf16
 
 T = TypeVar("T")
-KEPT = 4  # models in memory at one time; the one that was used longest ago goes first
+KEPT = 6  # models in memory at one time, one of each kind; the one that was used longest ago goes first
 _LOCK = threading.Lock()
 _LOADED: OrderedDict[Hashable, Any] = OrderedDict()
 

@@ -4,26 +4,29 @@ several."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
 from tasks.arrays import Array
-from tasks.errors import BadQuery, Misconfigured
+from tasks.errors import BadQuery, Misconfigured, NotFound
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.models.catalog import find_set
-from tasks.models.dual_encoder import DualEncoder
 from tasks.models.packing import unpacked
 from tasks.search.answer import answer as words_answered
 from tasks.search.filters import Filters
 from tasks.search.near_kinds import KINDS, Kind
 from tasks.search.shown import iso, topics_of
 from tasks.settings import Settings
+
+if TYPE_CHECKING:  # torch takes seconds to import
+    from tasks.models.dual_encoder import DualEncoder
 
 CHUNK = 20_000  # vectors in memory at a time
 MOST_SAID, MOST_MOMENTS = 1000, 100  # videos, and moments of each, of what is said that are looked at
@@ -66,7 +69,7 @@ class Wish:
 @dataclass(frozen=True)
 class NearQuery:
     """A wish as a vector, in which videos it is looked for, and how much is shown. With `within`, only what is there at these
-    times."""
+    times; `itself` (a video, and the number of what it has) is not shown."""
 
     wished: Array
     filters: Filters = field(default_factory=Filters)
@@ -75,6 +78,7 @@ class NearQuery:
     offset: int = 0
     moments: int = 3
     within: Times | None = None
+    itself: tuple[str, int] | None = None
 
 
 def answer(
@@ -98,7 +102,7 @@ def answer(
     wished = wish.vector(chosen, encoder, settings)
     query = NearQuery(wished, Filters(**filters), **of_near, within=_times(said))
     connection = connect(lake, Snapshot.of(lake, chosen.tables), lean=True, history=False)
-    found = search(connection, chosen, query, encoder, made_by)
+    found = search(connection, chosen, query, recipes_of(connection, chosen, made_by), encoder.likelihood)
     told = {name: said[name] for name in ("instead", "suggestions")} if said else {}
     return {**found, **told, "query": " & ".join(filter(None, (text, str(wish))))}
 
@@ -127,24 +131,47 @@ def encoder_of(kind: Kind, settings: Settings) -> tuple[DualEncoder, Mapping[str
     return encoder, {"model": model.name, "files": model.files, "revision": model.revision}
 
 
+def like(
+    connection: duckdb.DuckDBPyConnection, kind: Kind, video_id: str, at_ms: int, **options: Any
+) -> dict[str, Any]:
+    """What is like that which is to be seen, or heard, at a moment of a video, without any model: by the vector that the lake has.
+
+    `options` are `limit`, `offset` and `moments` of a `NearQuery`.
+
+    Raises:
+        NotFound: the video has nothing of the kind.
+    """
+    found = connection.execute(
+        f"SELECT f.{kind.number}, c.recipe FROM {kind.table} f JOIN current_{kind.table} c USING (video_id) "
+        "WHERE f.video_id = $1 ORDER BY f.start_ms <= $2 DESC, abs(f.start_ms - $2) LIMIT 1",
+        [video_id, at_ms],
+    ).fetchall()
+    if not found:
+        raise NotFound(f"Video {video_id} has no {kind.table} that others could be like.")
+    [(number, recipe)] = found
+    [(vector, scale)] = connection.execute(
+        f"SELECT vector, scale FROM {kind.table} WHERE video_id = $1 AND {kind.number} = $2 AND vector IS NOT NULL LIMIT 1",
+        [video_id, number],
+    ).fetchall()
+    wished = unpacked(pa.array([vector], pa.binary()), pa.array([scale], pa.float32()))[0]
+    return search(connection, kind, NearQuery(wished, itself=(video_id, number), **options), [recipe])
+
+
 def search(
     connection: duckdb.DuckDBPyConnection,
     kind: Kind,
     query: NearQuery,
-    encoder: DualEncoder,
-    made_by: Mapping[str, Any],
+    recipes: Sequence[str],
+    likelihood: Callable[[float], float | None] = lambda similarity: None,
 ) -> dict[str, Any]:
     """The answer as `search --json` prints it (see the docs), but for its `query`: videos by the nearest of what they have, and of
-    each the nearest first.
+    each the nearest first; of vectors that these `recipes` made.
 
     Every vector is compared with, a chunk at a time: what stays in memory is a number for each.
-
-    Raises:
-        Misconfigured: there are vectors, but none by this model.
     """
     ids: list[str] = []
     none = (np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
-    chunks = [none, *_compared(connection, kind, query, _recipes(connection, kind, made_by), ids)]
+    chunks = [none, *_compared(connection, kind, query, recipes, ids)]
     owner, item, near = (np.concatenate(column) for column in zip(*chunks, strict=True))
     best = np.full(len(ids), -np.inf, np.float32)
     np.maximum.at(best, owner, near)
@@ -156,7 +183,7 @@ def search(
         first = own[np.argsort(-near[own], kind="stable")][: query.moments]
         chosen[ids[number]] = [(int(item[at]), float(near[at])) for at in first]
     counts = np.bincount(owner, minlength=len(ids))
-    shown = _shown(connection, kind, chosen, encoder, query.within)
+    shown = _shown(connection, kind, chosen, likelihood, query.within)
     following = query.offset + len(page)
     return {
         "query": "",
@@ -172,8 +199,12 @@ def search(
     }
 
 
-def _recipes(connection: duckdb.DuckDBPyConnection, kind: Kind, made_by: Mapping[str, Any]) -> list[str]:
-    """The recipes that a model made: vectors of another one mean something else."""
+def recipes_of(connection: duckdb.DuckDBPyConnection, kind: Kind, made_by: Mapping[str, Any]) -> list[str]:
+    """The recipes that a model made: vectors of another one mean something else.
+
+    Raises:
+        Misconfigured: there are vectors, but none by this model.
+    """
     rows = connection.execute(
         "SELECT DISTINCT recipe, options FROM stage_runs WHERE stage = $1", [kind.table]
     ).fetchall()
@@ -187,17 +218,20 @@ def _recipes(connection: duckdb.DuckDBPyConnection, kind: Kind, made_by: Mapping
 
 
 def _compared(
-    connection: duckdb.DuckDBPyConnection, kind: Kind, query: NearQuery, recipes: list[str], ids: list[str]
+    connection: duckdb.DuckDBPyConnection, kind: Kind, query: NearQuery, recipes: Sequence[str], ids: list[str]
 ) -> Iterator[tuple[Array, Array, Array]]:
     """Chunks of pictures or sounds: the number of each one's video, its own number in that, and its cosine with what is wished
     for. `ids` grows by their videos."""
-    parameters: list[Any] = [recipes]
+    parameters: list[Any] = [list(recipes)]
 
     def value(given: object) -> str:
         parameters.append(given)
         return f"${len(parameters)}"
 
     conditions = [*query.filters.conditions(value), *([f"v.video_id = {value(query.video)}"] if query.video else [])]
+    if query.itself is not None:
+        video, number = query.itself
+        conditions.append(f"NOT (v.video_id = {value(video)} AND f.{kind.number} = {value(number)})")
     if query.within is not None:
         times = [(video, start, end) for video, spans in query.within.items() for start, end in spans]
         connection.execute(
@@ -233,7 +267,7 @@ def _shown(
     connection: duckdb.DuckDBPyConnection,
     kind: Kind,
     chosen: Mapping[str, Sequence[tuple[int, float]]],
-    encoder: DualEncoder,
+    likely: Callable[[float], float | None],
     within: Times | None,
 ) -> dict[str, dict[str, Any]]:
     """What is printed of each video, with its moments."""
@@ -259,7 +293,7 @@ def _shown(
                 spans = within[video_id]
                 own = [row for row in own if any(row[0] < end and row[1] > start for start, end in spans)]
             start, end, *told = own[0]
-            likelihood = encoder.likelihood(near)
+            likelihood = likely(near)
             moments.append(
                 {
                     "start_ms": start,

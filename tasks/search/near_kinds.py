@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -14,10 +14,12 @@ from PIL import Image, UnidentifiedImageError
 from tasks.arrays import Array
 from tasks.errors import BadQuery, NightscribeError
 from tasks.media import choose_sources, extract_audio, probe
-from tasks.pictures.encoder import PictureEncoder, load_picture_encoder
 from tasks.settings import Settings
-from tasks.sounds.encoder import SoundEncoder, load_sound_encoder
 from tasks.sounds.pieces import Pieces
+
+if TYPE_CHECKING:  # torch takes seconds to import, and what is like a moment is found without a model
+    from tasks.pictures.encoder import PictureEncoder
+    from tasks.sounds.encoder import SoundEncoder
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,18 @@ class Kind:
     def tables(self) -> tuple[str, ...]:
         """Those that a search reads."""
         return ("videos", "stage_runs", "topics", self.table)
+
+
+def load_pictures(name: str, **options: Any) -> PictureEncoder:
+    from tasks.pictures.encoder import load_picture_encoder
+
+    return load_picture_encoder(name, **options)
+
+
+def load_sounds(name: str, **options: Any) -> SoundEncoder:
+    from tasks.sounds.encoder import load_sound_encoder
+
+    return load_sound_encoder(name, **options)
 
 
 def of_picture(encoder: PictureEncoder, path: Path, settings: Settings) -> Array:
@@ -72,7 +86,7 @@ def of_sound(encoder: SoundEncoder, path: Path, settings: Settings) -> Array:
             raise
         except NightscribeError as error:
             raise BadQuery(f"{path} has no sound that can be read: {error}", next="Give another file.") from error
-        pieces = Pieces(audio, encoder.rate, piece_s=encoder.piece_s, every_s=encoder.piece_s)
+        pieces = Pieces(audio, encoder.rate, piece_s=encoder.piece_s, overlap=0)
         if not len(pieces):
             raise BadQuery(f"Nothing is to be heard in {path}.", next="Give another file.")
         total = encoder.sounds(pieces).mean(axis=0)
@@ -91,7 +105,7 @@ KINDS = {
             mode="picture",
             perceived="seen",
             flags="--picture or --image",
-            load=load_picture_encoder,
+            load=load_pictures,
             of_file=of_picture,
         ),
         Kind(
@@ -102,7 +116,7 @@ KINDS = {
             mode="sound",
             perceived="heard",
             flags="--sound or --sound-file",
-            load=load_sound_encoder,
+            load=load_sounds,
             of_file=of_sound,
         ),
     )

@@ -66,6 +66,9 @@ def load_sound_encoder(
     def load() -> SoundEncoder:
         from transformers import AutoFeatureExtractor
 
+        from tasks.models.flap import register
+
+        register()
         found = parts_of(
             name,
             AutoFeatureExtractor,

@@ -11,9 +11,7 @@ import numpy as np
 from scipy.signal import resample_poly
 
 from tasks.arrays import Array
-from tasks.records import Audio
-
-SILENCE = 33  # int16 steps: -60 dB of full scale
+from tasks.records import SILENCE, Audio
 
 
 @dataclass(frozen=True)
@@ -24,9 +22,10 @@ class Piece:
     stop: int
 
 
-def cut(samples: int, rate: int, *, piece_s: float, every_s: float) -> list[Piece]:
-    """Pieces of `piece_s` that begin every `every_s`, the last one at the first place from which it reaches the end."""
-    length, step = round(piece_s * rate), round(every_s * rate)
+def cut(samples: int, rate: int, *, piece_s: float, overlap: float) -> list[Piece]:
+    """Pieces of `piece_s`, of which the next has the share `overlap` as well, the last one at the first place from which it
+    reaches the end."""
+    length, step = round(piece_s * rate), max(1, round(piece_s * (1 - overlap) * rate))
     starts = range(0, max(1, samples - length + step), step) if samples else range(0)
     return [Piece(start, min(start + length, samples)) for start in starts]
 
@@ -35,10 +34,10 @@ class Pieces(Sequence[Array]):
     """The sound of those pieces of a file in which anything is to be heard, read when it is asked for: (samples,) float32 from -1
     to 1 at `rate`. `chosen` are these pieces."""
 
-    def __init__(self, audio: Audio, rate: int, *, piece_s: float, every_s: float) -> None:
+    def __init__(self, audio: Audio, rate: int, *, piece_s: float, overlap: float) -> None:
         self._rates = audio.rate, rate
         self._sound = np.memmap(audio.path, np.int16, mode="r") if audio.samples else np.zeros(0, np.int16)
-        pieces = cut(audio.samples, audio.rate, piece_s=piece_s, every_s=every_s)
+        pieces = cut(audio.samples, audio.rate, piece_s=piece_s, overlap=overlap)
         self.chosen = [piece for piece in pieces if self._is_heard(piece)]
 
     def _is_heard(self, piece: Piece) -> bool:

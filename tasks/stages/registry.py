@@ -11,6 +11,8 @@ from tasks.stages.cues.stage import CUES
 from tasks.stages.emissions.stage import EMISSIONS
 from tasks.stages.frames.stage import FRAMES
 from tasks.stages.passages.stage import PASSAGES
+from tasks.stages.screen.stage import SCREEN
+from tasks.stages.screen_lines.stage import SCREEN_LINES
 from tasks.stages.sound_events.stage import SOUND_EVENTS
 from tasks.stages.sounds.stage import SOUNDS
 from tasks.stages.topics.stage import TOPICS
@@ -87,4 +89,4 @@ class Registry:
         return tuple(name for name in self.names if name in found)
 
 
-STAGES = Registry((EMISSIONS, WORDS, CUES, PASSAGES, TOPICS, FRAMES, SOUNDS, SOUND_EVENTS))
+STAGES = Registry((EMISSIONS, WORDS, CUES, PASSAGES, TOPICS, FRAMES, SOUNDS, SOUND_EVENTS, SCREEN_LINES, SCREEN))

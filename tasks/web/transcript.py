@@ -1,4 +1,4 @@
-"""A video's transcript: words with their times, lines to read, topics in its course, and where a query is said in it."""
+"""A video's transcript: words with their times, lines to read, topics and sounds in its course, and where a query is said in it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Line:
 def transcript(
     view: View, video_id: str, *, from_ms: int = 0, to_ms: int | None = None, most_words: int = 50_000
 ) -> dict[str, Any]:
-    """What the API answers: `words`, `cues` and `topics` between two times, at most `most_words` words.
+    """What the API answers: `words` and `cues` between two times, at most `most_words` words, and all `topics` and `sounds`.
 
     `next_ms` is where the rest begins, null when there is none.
 
@@ -58,7 +58,7 @@ def transcript(
         NotFound: there is no such video.
     """
     row = video_row(view, video_id)
-    of = _of(row)
+    of = of_row(row)
     within = f"{of} AND start_ms >= {int(from_ms)}" + (f" AND start_ms < {int(to_ms)}" if to_ms is not None else "")
     words = view.dicts(
         "SELECT word_no, word, start_ms, end_ms, round(confidence::DOUBLE, 4) AS confidence, cue_no FROM words_and_cues "
@@ -78,13 +78,14 @@ def transcript(
         "words": words[:most_words],
         "cues": cues,
         "topics": topics(view, row),
+        "sounds": sounds(view, row),
         "next_ms": next_ms,
     }
 
 
 def lines(view: View, row: dict[str, Any]) -> list[Line]:
     """The cues of a video's row with their words, in order."""
-    of = _of(row)
+    of = of_row(row)
     spoken: dict[int, list[tuple[int, str, int, int, float]]] = {}
     for cue_no, *word in view.rows(
         f"SELECT cue_no, word_no, word, start_ms, end_ms, confidence FROM words_and_cues WHERE {of} ORDER BY word_no"
@@ -98,7 +99,15 @@ def topics(view: View, row: dict[str, Any]) -> list[dict[str, Any]]:
     """The topics of a video's row: of the whole (`scope` "video") and of its parts ("window"), best first in each."""
     return view.dicts(
         "SELECT scope, start_ms, end_ms, rank, label, round(score::DOUBLE, 4) AS score FROM topics "
-        f"WHERE {_of(row)} ORDER BY scope, start_ms, rank"
+        f"WHERE {of_row(row)} ORDER BY scope, start_ms, rank"
+    )
+
+
+def sounds(view: View, row: dict[str, Any]) -> list[dict[str, Any]]:
+    """What is to be heard in a video beside words, by name, in order."""
+    return view.dicts(
+        "SELECT label, start_ms, end_ms, round(score::DOUBLE, 4) AS score FROM sound_events "
+        f"WHERE {of_row(row)} ORDER BY start_ms"
     )
 
 
@@ -112,7 +121,7 @@ def subtitles(view: View, video_id: str, form: Format) -> str:
     cues = [
         Cue(start, end, text, confidence, 0, 0)
         for start, end, text, confidence in view.rows(
-            f"SELECT start_ms, end_ms, text, confidence FROM cues WHERE {_of(row)} ORDER BY cue_no"
+            f"SELECT start_ms, end_ms, text, confidence FROM cues WHERE {of_row(row)} ORDER BY cue_no"
         )
     ]
     if not cues:
@@ -138,7 +147,7 @@ def hits(
         video=video_id, limit=1, moments=MOST_MOMENTS,
     )  # fmt: skip
     moments = found["videos"][0]["moments"] if found["videos"] else []
-    starts = [at for (at,) in view.rows(f"SELECT start_ms FROM words WHERE {_of(row)} ORDER BY word_no")]
+    starts = [at for (at,) in view.rows(f"SELECT start_ms FROM words WHERE {of_row(row)} ORDER BY word_no")]
     # A word that is carried into the next passage may be a hit of both.
     found_hits = {hit.words: hit for moment in moments for hit in _hits_of(moment, starts)}
     instead = found["instead"] and found["instead"]["text"]
@@ -166,6 +175,7 @@ def _hits_of(moment: dict[str, Any], starts: Sequence[int]) -> list[Hit]:
     return out
 
 
-def _of(row: dict[str, Any]) -> str:
+def of_row(row: dict[str, Any]) -> str:
+    """The condition that rows of a view are of a video's row."""
     # Constants let DuckDB skip row groups; the generation, because a view's join comes after.
     return f"video_id = {quoted(row['video_id'])} AND generation = {int(row['generation'])}"

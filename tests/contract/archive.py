@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cards import card
 from conftest import REPO
 from dual_encoders import saved
 from made_media import make
@@ -45,10 +46,11 @@ class Archive:
 
     def fill(self) -> None:
         self.bucket.mkdir()
+        title = card(self.folder / "title.png", "Harbour at dawn")
         for name, seconds in zip(TALKS, (4.0, 5.0), strict=True):
             sound = self.folder / "sound.wav"
             cut(sound, seconds)
-            film = ("-f", "lavfi", "-i", f"testsrc=s=64x64:r=5:d={seconds}")
+            film = ("-loop", "1", "-r", "5", "-t", str(seconds), "-i", title)
             make("-i", sound, *film, "-c:a", "copy", "-map", "0", "-map", "1", self.bucket / name)
         for name, source in (("tone.wav", "sine=330:d=2"), ("silent.mp4", "testsrc=s=64x64:r=5:d=2")):
             command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, self.bucket / name]
@@ -67,8 +69,9 @@ class Archive:
 
     def session(self, **asked: Any) -> Any:
         return session_on(
-            self.bucket, self.folder, bucket_id="contract", decoders=1, catalog=self.catalog, device="cpu", **asked
-        )
+            self.bucket, self.folder, bucket_id="contract", decoders=1, catalog=self.catalog, device="cpu",
+            **{"screen_lines": {"reader": "rapidocr"}} | asked,
+        )  # fmt: skip
 
     def run(self, **asked: Any) -> RunReport:
         """A whole run."""

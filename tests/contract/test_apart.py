@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+from cards import card
 from contract.archive import Archive
 from made_media import make
 from sessions import cut
@@ -22,7 +23,8 @@ def test_a_faulty_picture_fails_its_stage_and_leaves_the_words(tmp_path, stage):
     archive = Archive(tmp_path)
     archive.bucket.mkdir()
     cut(tmp_path / "sound.wav", 4.0)
-    make("-i", tmp_path / "sound.wav", *FILM, "-c:a", "copy", "-map", "0", "-map", "1", tmp_path / "whole.mkv")
+    title = ("-loop", "1", "-r", "5", "-t", "4", "-i", card(tmp_path / "title.png", "Harbour at dawn"))
+    make("-i", tmp_path / "sound.wav", *title, "-c:a", "copy", "-map", "0", "-map", "1", tmp_path / "whole.mkv")
     make("-i", tmp_path / "whole.mkv", "-map", "0", "-c", "copy", "-bsf:v", "noise=amount=1", archive.bucket / "a.mkv")
     report = archive.run()
     assert report.done["indexed"] == 1

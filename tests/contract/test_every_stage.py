@@ -35,7 +35,7 @@ ALONE = [stage.name for stage in STAGES if stage.load and not stage.together]  #
 BEFORE = ("emissions", "words", "cues", "passages", "topics")
 OF_LAKE_3 = older_set()
 # What is made by itself as topics are goes the same ways: all of them are tried at length.
-RARELY = ("frames", "sounds", "sound_events")
+RARELY = ("frames", "sounds", "sound_events", "screen_lines", "screen")
 
 
 def usual(stages):
@@ -51,6 +51,14 @@ each_alone = pytest.mark.parametrize("stage", usual(ALONE))
 # A whole transcript made again takes as long as all the others; one of it, and one of its stages, stand for the rest.
 each_changed = pytest.mark.parametrize("stage", usual(["emissions", *MADE]))
 each_single = pytest.mark.parametrize("stage", usual(["cues", *ALONE]))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def reading():
+    """With what is off by the settings, not by the set."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("NIGHTSCRIBE_SCREEN_LINES__READER", "rapidocr")
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +100,8 @@ def made_again(stage: str) -> tuple[str, ...]:
 
 def has(stage: str) -> set[str]:
     """The videos that have something of it: what needs words, sound or pictures, where there are any."""
+    if stage in ("screen_lines", "screen"):
+        return set(TALKS)
     if "pictures" in STAGES[stage].needs:
         return {*TALKS, "silent.mp4"}
     if {"words", "emissions"} & set(STAGES[stage].needs):
@@ -307,6 +317,6 @@ def test_of_a_lake_from_before_there_were_stages_it_is_there_or_missing(tmp_path
     [[heard]] = connection.execute("SELECT count(*) FROM videos WHERE status IN ('indexed', 'no_speech')").fetchall()
     [[spoken]] = connection.execute("SELECT count(*) FROM videos WHERE status = 'indexed'").fetchall()
     [[seen]] = connection.execute("SELECT count(*) FROM videos WHERE video_codec IS NOT NULL").fetchall()
-    lacking = {("sound",): heard, ("soundtrack",): heard, ("sounds",): 0, ("pictures",): seen}
+    lacking = {("sound",): heard, ("soundtrack",): heard, ("sounds",): 0, ("screen_lines",): 0, ("pictures",): seen}
     lacking = lacking.get(STAGES[stage].needs, spoken)
     assert counts["missing"] == (0 if stage in BEFORE else lacking)

@@ -9,19 +9,17 @@ import numpy as np
 import pytest
 from conftest import command_environment
 from contract.archive import Archive
-from dual_encoders import saved
 from forked import nightscribe
 from made_media import make
 from PIL import Image, ImageDraw
 from sessions import cut
 
-from tasks.errors import BadQuery, Misconfigured
+from tasks.errors import BadQuery, Misconfigured, NotFound
 from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.models.catalog import find_set
-from tasks.pictures.encoder import load_picture_encoder
-from tasks.search.near import NearQuery, Wish, answer, search
+from tasks.search.near import Wish, answer, like, recipes_of
 from tasks.search.near_kinds import KINDS
 from tasks.settings import Settings
 
@@ -167,13 +165,21 @@ def test_vectors_are_added_and_taken_away(tmp_path):
         Wish(files=(tmp_path / "no.png",)).vector(KINDS["pictures"], encoder, Settings())
 
 
-def test_frames_of_another_model_are_not_compared_with(archive, cards, tmp_path):
-    other = load_picture_encoder(str(saved("siglip", tmp_path / "other")), device="cpu", precision="fp32")
-    query = NearQuery(other.pictures([cards["red circle"]])[0])
+def test_frames_of_another_model_are_not_compared_with(archive):
     with pytest.raises(Misconfigured, match="frames of this archive were made by another model"):
-        search(
-            connect(archive.lake), KINDS["pictures"], query, other, {"model": "other", "files": "0", "revision": None}
-        )
+        recipes_of(connect(archive.lake), KINDS["pictures"], {"model": "other", "files": "0", "revision": None})
+
+
+def test_what_is_like_a_moment_is_found_without_a_model_and_without_itself(archive):
+    connection = connect(archive.lake)
+    [(talk,)] = archive.rows("SELECT video_id FROM videos WHERE key = 'talk.mp4'")
+    found = like(connection, KINDS["pictures"], talk, 7500, limit=2, moments=1)
+    assert moments(found)[0] == ("silent.mp4", 3000, 6000), "the other red circle"
+    assert found["videos"][0]["score"] > 0.99
+    assert ("talk.mp4", 6000, 9000) not in moments(like(connection, KINDS["pictures"], talk, 7500, moments=9))
+    assert like(connection, KINDS["pictures"], talk, 10**9) == like(connection, KINDS["pictures"], talk, 8999)
+    with pytest.raises(NotFound, match="has no frames"):
+        like(connection, KINDS["pictures"], "0" * 20, 0)
 
 
 def test_a_set_without_a_picture_model_says_so(archive, cards, tmp_path):

@@ -39,7 +39,7 @@ def archive(tmp_path_factory) -> Archive:
         "-i", made.folder / "talk.wav", "-i", whistle, "-filter_complex", "concat=n=2:v=0:a=1", "-ar", 48_000,
         made.bucket / "talk.flac",
     )  # fmt: skip
-    made.run(sounds={"every_s": 10.0})
+    made.run(sounds={"overlap": 0.0})
     return made
 
 

@@ -21,6 +21,7 @@ from tasks.lake.views import connect
 
 WRITERS = 8
 KEPT = 2
+STEPS = 5
 HALF = """
     SELECT v.video_id, v.n_words, count(w.word) FROM videos v LEFT JOIN words w USING (video_id, generation)
     GROUP BY ALL HAVING count(w.word) <> v.n_words
@@ -37,9 +38,9 @@ from tasks.stages.registry import STAGES
 from tasks.stages.transcript import outcomes
 
 RECIPES = Recipes(dict.fromkeys(STAGES.names, "r"))
-uri, me, until = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+uri, me, until, steps = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
 lake, step, last = Lake(uri), 0, {}
-while time.time() < until:
+while step < steps or time.time() < until:
     results = []
     for video in [f"shared-{step % 6}", f"own-{me}-{step}"]:
         words = tuple(Word(f"w{me}x{step}x{i}", 100 * i, 100 * i + 90, 0.5) for i in range(20 + step % 7))
@@ -57,18 +58,21 @@ while time.time() < until:
 def test_eight_writers_and_maintenance_lose_nothing_and_keep_nothing_twice(tmp_path: Path, long: bool):
     lake = Lake(str(tmp_path / "lake"))
     create_lake(lake)
-    assert write_and_maintain(lake, tmp_path, seconds=120 if long else 8) > 50
+    assert write_and_maintain(lake, tmp_path, seconds=120 if long else 0) > 50
 
 
 def write_and_maintain(lake: Lake, tmp_path: Path, *, seconds: float, count: int = WRITERS) -> int:
-    """Writers at once, with readers and maintenance beside them; counts and checksums at the end. How many rows were committed."""
+    """Writers at once, with readers and maintenance beside them, each for `STEPS` commits and so long; counts and checksums at the
+    end. How many rows were committed."""
     until = time.time() + seconds
     with contextlib.ExitStack() as files:
         out, err = (
             [files.enter_context((tmp_path / f"{n}.{kind}").open("w")) for n in range(count)] for kind in ("out", "err")
         )
         writers = [
-            subprocess.Popen([sys.executable, "-c", WRITER, lake.uri, str(n), str(until)], stdout=out[n], stderr=err[n])
+            subprocess.Popen(
+                [sys.executable, "-c", WRITER, lake.uri, str(n), str(until), str(STEPS)], stdout=out[n], stderr=err[n]
+            )
             for n in range(count)
         ]
     rounds = 0

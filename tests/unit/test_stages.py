@@ -33,7 +33,18 @@ def stage(name: str, *needs: str, uses: tuple[str, ...] = (), tables: tuple[str,
 
 
 def test_stages_stand_in_the_order_of_need():
-    assert STAGES.names == ("emissions", "words", "cues", "passages", "topics", "frames", "sounds", "sound_events")
+    assert STAGES.names == (
+        "emissions",
+        "words",
+        "cues",
+        "passages",
+        "topics",
+        "frames",
+        "sounds",
+        "sound_events",
+        "screen_lines",
+        "screen",
+    )
     for number, one in enumerate(STAGES):
         assert {before.name for before in STAGES.stages_before(one)} <= set(STAGES.names[:number])
 
@@ -69,7 +80,7 @@ def test_a_name_stands_for_one_thing(stages):
 
 
 def test_what_stands_on_a_stage_follows_from_what_is_needed():
-    assert STAGES.after(["words"]) == ("words", "cues", "passages", "topics")
+    assert STAGES.after(["words"]) == ("words", "cues", "passages", "topics", "screen")
     assert STAGES.after(["passages"]) == ("passages",)
     assert STAGES.after(["metadata"]) == ("topics",)
 

@@ -11,6 +11,7 @@ COMMANDS = {
     "average": "Make one speech model of several: the mean of their weights.",
     "lm": "Make a language model for the beam search from text.",
     "topics": "Train a topic classifier on labelled texts.",
+    "sounds": "Train a model that puts sounds and texts into one space.",
     "corpus": "Make labelled speech from text, with synthetic voices.",
 }
 
@@ -24,4 +25,5 @@ def command() -> None:
       nightscribe train asr clips.tsv --base facebook/wav2vec2-base --out models/ours
       nightscribe train lm books.txt --models models/ours/best --bucket ~/videos
       nightscribe train topics news.csv --base bert-base-uncased --out models/topics
+      nightscribe train sounds sounds.tsv --out models/sounds
     """

@@ -18,7 +18,7 @@ from tasks.runs.pipeline.prepare import read_next
 from tasks.runs.pipeline.run_stages import run_stages
 from tasks.runs.pipeline.state import Batch, Pipeline, PreparedVideo
 from tasks.speech.pool import gather
-from tasks.stages.base import APART, DECODED, Input
+from tasks.stages.base import APART, DECODED, Input, Rows
 from tasks.stages.recipes import beside
 from tasks.stages.registry import STAGES
 from tasks.stages.words.rows import word_rows
@@ -60,6 +60,10 @@ def finish(run: Pipeline, batch: Batch) -> Batch:
         old = known.get(item.work.video_id)
         if old is not None and item.making is not None:
             item.making.there |= old.there - set(item.work.stages)
+            if item.work.is_transcribed:  # what some of its stages are made from beside its new words
+                remade = {table.name for name in item.work.stages for table in STAGES[name].tables}
+                kept: dict[str, Rows] = {name: rows for name, rows in old.rows.items() if name not in remade}
+                item.making.input = replace(item.making.input, rows={**kept, **item.making.input.rows})
     run_stages(run, [item.making for item in batch.items if item.making is not None])
     for item in batch.items:
         discard(item)
@@ -73,7 +77,9 @@ def _known(run: Pipeline, batch: Batch) -> dict[str, KnownVideo]:
     ids = [item.work.video_id for item in batch.items if not item.work.whole]
     if not ids:
         return {}
-    stages = made_from(name for item in batch.items if not item.work.is_transcribed for name in item.work.stages)
+    stages: set[str] = set()
+    for work in (item.work for item in batch.items if not item.work.whole):
+        stages |= made_from(work.stages) - (set(work.stages) if work.is_transcribed else set())
     return run.seen.read(lambda lake: load_current(lake, ids, stages))
 
 

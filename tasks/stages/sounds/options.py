@@ -22,7 +22,7 @@ class SoundsSettings(StageSettings):
     piece_s: Annotated[
         float, Field(ge=1, description="Length of a piece of sound, where the model takes so much at once.")
     ] = 10.0
-    every_s: Annotated[float, Field(ge=0.5, description="A piece begins so often; what is between is in two.")] = 5.0
+    overlap: Annotated[float, Field(ge=0, le=0.9, description="Share of a piece that the next one has as well.")] = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class SoundsOptions:
 
     model: ModelRef
     piece_s: float
-    every_s: float
+    overlap: float
     track: int | None
     channels: tuple[int, ...]
     precision: str
@@ -42,7 +42,7 @@ class SoundsOptions:
             "files": self.model.files,
             "revision": self.model.revision,
             "piece_s": self.piece_s,
-            "every_s": self.every_s,
+            "overlap": self.overlap,
             "track": self.track,
             "channels": list(self.channels),
             "version": 1,
@@ -57,7 +57,7 @@ def options(models: ModelSet, settings: Settings) -> SoundsOptions | None:
     return SoundsOptions(
         model=model,
         piece_s=own.piece_s,
-        every_s=min(own.every_s, own.piece_s),
+        overlap=own.overlap,
         track=settings.audio_track,
         channels=settings.audio_channels,
         precision=settings.precision,

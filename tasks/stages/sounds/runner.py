@@ -29,7 +29,7 @@ class SoundsRunner:
             return {"sounds": []}
         encoder, rate = self.encoder, video.soundtrack.rate
         piece_s = min(self.options.piece_s, encoder.piece_s)
-        pieces = Pieces(video.soundtrack, encoder.rate, piece_s=piece_s, every_s=min(self.options.every_s, piece_s))
+        pieces = Pieces(video.soundtrack, encoder.rate, piece_s=piece_s, overlap=self.options.overlap)
         vectors, scales = packed(encoder.sounds(pieces))
         rows = [
             {

@@ -1,0 +1,1 @@
+"""Training of models that put sounds and texts into one space."""

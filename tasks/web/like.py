@@ -1,0 +1,34 @@
+"""What looks or sounds like a moment of a video: by the vectors that the lake has, without a model."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from tasks.search import near
+from tasks.search.near_kinds import KINDS
+from tasks.web.snapshots import View
+from tasks.web.transcript import of_row
+from tasks.web.videos import video_row
+
+LikeKind = Literal["pictures", "sounds"]
+
+
+def like(
+    view: View, video_id: str, at_ms: int, *, kind: LikeKind, limit: int = 10, offset: int = 0, moments: int = 3
+) -> dict[str, Any]:
+    """Videos by the nearest of what they have, in the form of a search.
+
+    Raises:
+        NotFound: there is no such video, or it has no frames, or no sounds.
+    """
+    video_row(view, video_id)
+    return near.like(view.connection, KINDS[kind], video_id, at_ms, limit=limit, offset=offset, moments=moments)
+
+
+def has(view: View, row: dict[str, Any]) -> list[LikeKind]:
+    """What of a video's row others could be like."""
+    found: list[LikeKind] = []
+    for name in ("pictures", "sounds"):
+        if view.rows(f"SELECT 1 FROM {KINDS[name].table} WHERE {of_row(row)} LIMIT 1"):
+            found.append("pictures" if name == "pictures" else "sounds")
+    return found
