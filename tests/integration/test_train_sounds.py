@@ -72,8 +72,8 @@ def fitted(manifests, tmp_path_factory) -> Path:
     summary = fit_sounds(
         train, folder, options=OPTIONS, shape=SHAPE, validation=test, caption_columns=("caption", "other")
     )
-    assert summary["kept"]["sound_to_text_1"] == 1.0, "chance is 0.25"
-    assert [row["step"] for row in summary["history"]] == [80, 160, 240]
+    assert summary["kept"]["sound_to_text_1"] > 0.9, "chance is 0.25"
+    assert [row["step"] for row in summary["history"]] == [30, 60, 90]
     return folder
 
 
