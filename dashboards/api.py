@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from dashboards import models
+from dashboards import models, operation_models
 from dashboards.answers import json_answer
 from dashboards.web import Web
 from tasks.runs.status import status_of
@@ -42,13 +42,13 @@ Language = Annotated[str | None, Query(max_length=35, description="Only videos i
 Confidence = Annotated[float, Query(ge=0, le=1, description="Only videos recognised so surely.")]
 
 
-@router.get("/health", response_model=models.Health)
+@router.get("/health", response_model=operation_models.Health)
 async def health() -> Any:
     """Whether the server answers. It does not look at the lake."""
     return {"status": "ok", "version": version("nightscribe")}
 
 
-@router.get("/status", response_model=models.Status)
+@router.get("/status", response_model=operation_models.Status)
 async def status(request: Request) -> Any:
     """What is indexed, failed, due; how far search is behind the lake; the last runs."""
     web = Web.of(request)

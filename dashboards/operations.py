@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from dashboards import models
+from dashboards import operation_models
 from dashboards.answers import json_answer
 from dashboards.api import PROBLEMS
 from dashboards.render import render
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/api/operations", responses=PROBLEMS)
 page_router = APIRouter(include_in_schema=False)
 
 
-@router.get("", response_model=models.Operations)
+@router.get("", response_model=operation_models.Operations)
 async def data(request: Request) -> Response:
     """Runs, speed by stage, failures, what waits, the lake's files, the last syncs."""
     return json_answer(await _found(Web.of(request)))

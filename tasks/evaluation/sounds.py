@@ -13,10 +13,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tasks.arrays import Array
-from tasks.errors import Misconfigured, Permanent, Transient
+from tasks.errors import Misconfigured
 from tasks.evaluation.manifest import Problems, read_manifest, strings
 from tasks.evaluation.retrieval import FIRST, retrieval
-from tasks.media import extract_audio, probe
+from tasks.media import clip_sound
 from tasks.settings import Settings
 from tasks.sounds.encoder import SoundEncoder
 
@@ -65,19 +65,14 @@ def evaluate_sounds(
     heard: Array | None = None
     for done, one in enumerate(sounds, 1):
         target = scratch / "sound.pcm"
-        try:
-            probed = probe(one.path, settings)
-            audio = extract_audio(one.path, probed, target, settings, rate=encoder.rate) if probed.tracks else None
-        except (Permanent, Transient) as error:
-            problems.add(error.reason, str(one.path))
+        audio = clip_sound(one.path, target, settings, rate=encoder.rate)
+        if isinstance(audio, str) or not audio.samples:
+            problems.add(audio if isinstance(audio, str) else "no sound", str(one.path))
         else:
-            if audio is None or not audio.samples:
-                problems.add("no sound", str(one.path))
-            else:
-                pcm = np.fromfile(target, np.int16, count=int(encoder.piece_s * encoder.rate))
-                heard = pcm.astype(np.float32) / np.float32(32768)
-                vectors.append(encoder.sounds([heard])[0])
-                captions.append(one.caption)
+            pcm = np.fromfile(target, np.int16, count=int(encoder.piece_s * encoder.rate))
+            heard = pcm.astype(np.float32) / np.float32(32768)
+            vectors.append(encoder.sounds([heard])[0])
+            captions.append(one.caption)
         on_sound(done)
     if heard is None:
         raise Misconfigured("None of the sounds can be read.", next="See that the paths of the manifest are right.")

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from tasks.errors import Permanent, ScratchFull, Transient
 from tasks.media.audio import extract_audio
+from tasks.media.pcm import SAMPLE_RATE
 from tasks.media.probe import probe
 from tasks.records import Audio
 from tasks.settings import Settings
 
 
-def clip_sound(path: Path, target: Path, settings: Settings) -> Audio | str:
-    """The speech of a clip in the file `target`, or why it cannot be used: its text would not be what is heard.
+def clip_sound(path: Path, target: Path, settings: Settings, *, rate: int = SAMPLE_RATE) -> Audio | str:
+    """The sound of a clip in the file `target`, or why it cannot be used: its text would not be what is heard.
 
     Raises:
         MissingTool: there is no ffmpeg. ScratchFull: which no other clip would fare better by.
@@ -21,7 +22,7 @@ def clip_sound(path: Path, target: Path, settings: Settings) -> Audio | str:
         probed = probe(path, settings)
         if not probed.tracks:
             return "no sound"
-        sound = extract_audio(path, probed, target, settings)
+        sound = extract_audio(path, probed, target, settings, rate=rate)
     except ScratchFull:
         raise
     except (Permanent, Transient) as error:

@@ -25,9 +25,9 @@ from transformers import (
     PreTrainedModel,
     SequenceFeatureExtractor,
 )
-from transformers.audio_utils import mel_filter_bank
 
 from tasks.arrays import Array
+from tasks.models.whisper_ctc import hann, mel_filters
 
 MODEL_TYPE = "flap"
 DARKEST = 1e-8  # of a mel spectrum's power, before the logarithm
@@ -86,12 +86,6 @@ class FlapExtractor(SequenceFeatureExtractor):  # type: ignore[misc]
     ) -> None:
         self.max_length_s, self.mean, self.deviation = max_length_s, mean, deviation
         super().__init__(feature_size=feature_size, sampling_rate=sampling_rate, padding_value=padding_value, **rest)
-        self.hop, self.window = sampling_rate // 100, sampling_rate // 40
-        self.n_fft = 1 << (self.window - 1).bit_length()
-
-    def to_dict(self) -> dict[str, Any]:
-        known: dict[str, Any] = super().to_dict()
-        return {name: value for name, value in known.items() if name not in ("hop", "window", "n_fft")}
 
     def __call__(
         self, raw_speech: Array | Sequence[Array], *, sampling_rate: int, return_tensors: str | None = None
@@ -104,20 +98,11 @@ class FlapExtractor(SequenceFeatureExtractor):  # type: ignore[misc]
         return BatchFeature({"input_features": made}, tensor_type=return_tensors)
 
     def _features(self, sound: Array) -> Array:
-        frames = round(self.max_length_s * 100)
-        sound = np.resize(sound, frames * self.hop)
-        spectrum = torch.stft(
-            torch.from_numpy(sound),
-            self.n_fft,
-            self.hop,
-            self.window,
-            window=torch.hann_window(self.window),
-            return_complex=True,
-        )[:, :frames]
-        bank = mel_filter_bank(
-            1 + self.n_fft // 2, self.feature_size, 0.0, self.sampling_rate / 2, self.sampling_rate, norm="slaney"
-        )
-        power = torch.from_numpy(bank.T.astype(np.float32)) @ spectrum.abs().square() / self.window
+        frames, hop, window = round(self.max_length_s * 100), self.sampling_rate // 100, self.sampling_rate // 40
+        n_fft = 1 << (window - 1).bit_length()
+        wave = torch.from_numpy(np.resize(sound, frames * hop))
+        spectrum = torch.stft(wave, n_fft, hop, window, window=hann(window), return_complex=True)[:, :frames]
+        power = mel_filters(self.feature_size, n_fft, self.sampling_rate) @ spectrum.abs().square() / window
         made: Array = ((power.clamp(min=DARKEST).log10().T - self.mean) / self.deviation).contiguous().numpy()
         return made
 

@@ -115,9 +115,9 @@ class LogMelExtractor(SequenceFeatureExtractor):  # type: ignore[misc]
         """
         sound = torch.from_numpy(np.ascontiguousarray(wave, np.float32))
         spectrum = torch.stft(
-            sound, self.n_fft, self.hop_length, window=_window(self.n_fft), center=whole, return_complex=True
+            sound, self.n_fft, self.hop_length, window=hann(self.n_fft), center=whole, return_complex=True
         )[:, :-1]
-        mel = _filters(self.feature_size, self.n_fft, self.sampling_rate) @ spectrum.abs().square()
+        mel = mel_filters(self.feature_size, self.n_fft, self.sampling_rate) @ spectrum.abs().square()
         made: Array = mel.clamp(min=DARKEST).log10().T.contiguous().numpy()
         return made
 
@@ -128,13 +128,13 @@ class LogMelExtractor(SequenceFeatureExtractor):  # type: ignore[misc]
 
 
 @functools.cache
-def _window(size: int) -> torch.Tensor:
+def hann(size: int) -> torch.Tensor:
     return torch.hann_window(size)
 
 
 @functools.cache
-def _filters(bins: int, n_fft: int, rate: int) -> torch.Tensor:
-    """(bins, frequencies)"""
+def mel_filters(bins: int, n_fft: int, rate: int) -> torch.Tensor:
+    """Slaney's filters from 0 to half the rate, (bins, frequencies)."""
     bank = mel_filter_bank(1 + n_fft // 2, bins, 0.0, rate / 2, rate, norm="slaney", mel_scale="slaney")
     return torch.from_numpy(bank.T.astype(np.float32))
 

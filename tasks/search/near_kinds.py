@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from tasks.arrays import Array
-from tasks.errors import BadQuery, NightscribeError
-from tasks.media import choose_sources, extract_audio, probe
+from tasks.errors import BadQuery
+from tasks.media import clip_sound
 from tasks.settings import Settings
 from tasks.sounds.pieces import Pieces
 
@@ -76,16 +76,9 @@ def of_sound(encoder: SoundEncoder, path: Path, settings: Settings) -> Array:
     """
     settings.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.scratch) as scratch:
-        try:
-            probed = probe(path, settings)
-            source = choose_sources(path, probed, settings).sources[0] if probed.tracks else None
-            if source is None:
-                raise BadQuery(f"{path} has no sound.", next="Give a file with sound.")
-            audio = extract_audio(path, probed, Path(scratch, "sound.pcm"), settings, source, rate=encoder.rate)
-        except BadQuery:
-            raise
-        except NightscribeError as error:
-            raise BadQuery(f"{path} has no sound that can be read: {error}", next="Give another file.") from error
+        audio = clip_sound(path, Path(scratch, "sound.pcm"), settings, rate=encoder.rate)
+        if isinstance(audio, str):
+            raise BadQuery(f"{path} cannot be used as a sound: {audio}.", next="Give another file.")
         pieces = Pieces(audio, encoder.rate, piece_s=encoder.piece_s, overlap=0)
         if not len(pieces):
             raise BadQuery(f"Nothing is to be heard in {path}.", next="Give another file.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd
 from typing import overload
@@ -55,9 +55,6 @@ class Pieces(Sequence[Array]):
         if isinstance(at, slice):
             return [self._read(piece) for piece in self.chosen[at]]
         return self._read(self.chosen[at])
-
-    def __iter__(self) -> Iterator[Array]:
-        return map(self._read, self.chosen)
 
     def _read(self, piece: Piece) -> Array:
         return resampled(self._sound[piece.start : piece.stop].astype(np.float32) / np.float32(32768), *self._rates)

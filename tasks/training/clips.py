@@ -98,7 +98,7 @@ def open_store(
     rows = list(zip(strings(table, source.path_column), strings(table, source.text_column), strict=True))
     base = source.manifest.parent
     paths = [base / name for name, _ in rows]
-    states = [_state(path) for path in paths]
+    states = [file_state(path) for path in paths]
     asked = [alphabet, source.language, source.max_clip_s, rows]
     content = Content(_hashed([*asked, [state and state[0] for state in states]]), paths)
     folder = cache / f"clips-{_hashed([*asked, states])}"
@@ -163,7 +163,7 @@ def _hashed(value: object) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
-def _state(path: Path) -> tuple[int, int] | None:
+def file_state(path: Path) -> tuple[int, int] | None:
     """Size and time of a file; none while it is missing."""
     try:
         info = path.stat()

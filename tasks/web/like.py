@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from tasks.search import near
 from tasks.search.near_kinds import KINDS
@@ -27,8 +27,5 @@ def like(
 
 def has(view: View, row: dict[str, Any]) -> list[LikeKind]:
     """What of a video's row others could be like."""
-    found: list[LikeKind] = []
-    for name in ("pictures", "sounds"):
-        if view.rows(f"SELECT 1 FROM {KINDS[name].table} WHERE {of_row(row)} LIMIT 1"):
-            found.append("pictures" if name == "pictures" else "sounds")
-    return found
+    kinds: tuple[LikeKind, ...] = get_args(LikeKind)
+    return [kind for kind in kinds if view.rows(f"SELECT 1 FROM {KINDS[kind].table} WHERE {of_row(row)} LIMIT 1")]

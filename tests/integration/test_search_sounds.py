@@ -90,9 +90,9 @@ def test_a_file_without_sound_says_so(archive, tmp_path):
     make("-f", "lavfi", "-i", "anullsrc=d=2", tmp_path / "silence.wav")
     (tmp_path / "text.wav").write_text("no sound")
     for name, message in (
-        ("film.mp4", "has no sound"),
+        ("film.mp4", "as a sound: no sound"),
         ("silence.wav", "Nothing is to be heard"),
-        ("text.wav", "can be read"),
+        ("text.wav", "as a sound: not_media"),
     ):
         with pytest.raises(BadQuery, match=message):
             ask(archive, Wish(files=(tmp_path / name,)))

@@ -181,6 +181,7 @@ def _apart(
     assert item.probe is not None
     started = time.monotonic()
     item.faults.pop(source, None)
+    item.notes.pop(source, None)
     try:
         with translate_errors():
             may_be_read(path, item.probe, run.settings)

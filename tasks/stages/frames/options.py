@@ -18,6 +18,7 @@ class FramesOptions:
     every_s: float
     most_a_minute: int
     track: int | None
+    language: str | None
     precision: str
 
     def described(self) -> dict[str, Any]:
@@ -28,7 +29,8 @@ class FramesOptions:
             "every_s": self.every_s,
             "most_a_minute": self.most_a_minute,
             "track": self.track,
-            "version": 1,
+            "language": self.language,
+            "version": 2,
         }
 
 
@@ -41,5 +43,6 @@ def options(models: ModelSet, settings: Settings) -> FramesOptions | None:
         every_s=settings.frame_every_s,
         most_a_minute=settings.frames_max,
         track=settings.audio_track,
+        language=models.spoken_tag,
         precision=settings.precision,
     )

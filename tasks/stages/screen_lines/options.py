@@ -35,6 +35,7 @@ class ScreenLinesOptions:
     every_s: float
     most_a_minute: int
     track: int | None
+    language: str | None
 
     def described(self) -> dict[str, Any]:
         return {
@@ -43,6 +44,7 @@ class ScreenLinesOptions:
             "every_s": self.every_s,
             "most_a_minute": self.most_a_minute,
             "track": self.track,
+            "language": self.language,
             "version": 1,
         }
 
@@ -57,4 +59,5 @@ def options(models: ModelSet, settings: Settings) -> ScreenLinesOptions | None:
         every_s=settings.frame_every_s,
         most_a_minute=settings.frames_max,
         track=settings.audio_track,
+        language=models.spoken_tag,
     )

@@ -33,6 +33,7 @@ class SoundsOptions:
     piece_s: float
     overlap: float
     track: int | None
+    language: str | None
     channels: tuple[int, ...]
     precision: str
 
@@ -44,6 +45,7 @@ class SoundsOptions:
             "piece_s": self.piece_s,
             "overlap": self.overlap,
             "track": self.track,
+            "language": self.language,
             "channels": list(self.channels),
             "version": 1,
         }
@@ -59,6 +61,7 @@ def options(models: ModelSet, settings: Settings) -> SoundsOptions | None:
         piece_s=own.piece_s,
         overlap=own.overlap,
         track=settings.audio_track,
+        language=models.spoken_tag,
         channels=settings.audio_channels,
         precision=settings.precision,
     )

@@ -105,7 +105,9 @@ def fit_sounds(
     torch.manual_seed(options.seed)
     model, processor = _loaded(base) if base else _made(shape, whole)
     trainer = SoundTrainer(model, processor, train, judged, folder, options)
-    problems = [*whole.problems.lines(), *(f"validation, {x}" for x in judged.problems.lines() if judged is not whole)]
+    problems = whole.problems.lines()
+    if validation:
+        problems += [f"validation, {line}" for line in judged.problems.lines()]
 
     def noted(progress: SoundProgress) -> None:
         if progress.recall is not None:

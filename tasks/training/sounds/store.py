@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from tasks.arrays import Array
-from tasks.errors import Misconfigured, Permanent, Transient
+from tasks.errors import Misconfigured
 from tasks.evaluation.manifest import Problems, read_manifest, strings
 from tasks.machine.folders import replacing
-from tasks.media import extract_audio, probe
+from tasks.media import clip_sound
 from tasks.settings import Settings
+from tasks.training.clips import file_state
 
 SHORTEST_S = 0.1
 
@@ -84,10 +85,7 @@ def open_store(
 
 def _digest(manifest: Path, captions: Mapping[str, object], rate: int) -> str:
     """Of the files as they are now; other captions need no other sounds."""
-    states = []
-    for name in captions:
-        path = manifest.parent / name
-        states.append([name, path.stat().st_size if path.is_file() else None])
+    states = [[name, file_state(manifest.parent / name)] for name in captions]
     text = json.dumps([str(manifest.parent.resolve()), states, rate])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -102,18 +100,15 @@ def _decode(
     with replacing(folder) as part, tempfile.TemporaryDirectory() as scratch, (part / "sounds.pcm").open("wb") as out:
         for done, name in enumerate(names, 1):
             target = Path(scratch, "sound.pcm")
-            try:
-                probed = probe(base / name, settings)
-                audio = extract_audio(base / name, probed, target, settings, rate=rate) if probed.tracks else None
-            except (Permanent, Transient) as error:
-                left_out.append((name, error.reason))
+            audio = clip_sound(base / name, target, settings, rate=rate)
+            if isinstance(audio, str):
+                left_out.append((name, audio))
+            elif audio.samples < SHORTEST_S * rate:
+                left_out.append((name, "no sound"))
             else:
-                if audio is None or audio.samples < SHORTEST_S * rate:
-                    left_out.append((name, "no sound"))
-                else:
-                    out.write(target.read_bytes())
-                    sizes.append(audio.samples)
-                    kept.append(name)
+                out.write(target.read_bytes())
+                sizes.append(audio.samples)
+                kept.append(name)
             on_sound(done, len(names))
         text = json.dumps({"names": kept, "sizes": sizes, "left_out": left_out})
         (part / "sounds.json").write_text(text, encoding="utf-8")

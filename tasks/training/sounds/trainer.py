@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ class SoundTrainer:
                 scores = self.validate()
                 self.record(float(np.mean(losses)), scores)
                 losses = []
-                told = SoundProgress(told.step, told.loss, told.contrast, told.reconstruction, scores.text_to_sound[10])
+                told = replace(told, recall=scores.text_to_sound[10])
             on_progress(told)
         return self.summary()
 
