@@ -15,8 +15,10 @@ from dashboards.answers import json_answer
 from dashboards.web import Web
 from tasks.runs.status import status_of
 from tasks.search.filters import Filters
-from tasks.web import searching, transcript, videos
+from tasks.search.places import USUAL, places_of
+from tasks.web import screen, searching, transcript, videos
 from tasks.web.like import LikeKind, like
+from tasks.web.snapshots import View
 
 LONGEST_TEXT = 500  # characters of a query
 FURTHEST = 9_000  # offset of a page; Elasticsearch goes no further
@@ -69,6 +71,9 @@ async def search(
     language: Language = None,
     min_confidence: Confidence = 0.0,
     video: Annotated[str | None, Query(max_length=100, description="Only in this video.")] = None,
+    places: Annotated[
+        str, Query(alias="in", max_length=50, description="Where: `speech`, `screen`, `title`, several with commas.")
+    ] = ",".join(USUAL),
     limit: Limit = 10,
     offset: Offset = 0,
     moments: Annotated[int, Query(ge=1, le=100, description="Moments of each video.")] = 3,
@@ -76,9 +81,10 @@ async def search(
     """Find words in what was said; docs/search.md tells what is found."""
     web = Web.of(request)
     filters = Filters(topic, since, until, language, min_confidence)
+    within = places_of(places)
     return await web.read(
         lambda view: searching.search(
-            view, web.engines, q, filters, mode=mode, exact=exact, typos=typos, video=video,
+            view, web.engines, q, filters, mode=mode, exact=exact, typos=typos, video=video, places=within,
             limit=limit, offset=offset, moments=moments,
         )
     )  # fmt: skip
@@ -137,14 +143,29 @@ async def one_transcript(
     )
 
 
+@router.get("/videos/{video_id}/screen", response_model=models.Screen)
+async def on_screen(
+    request: Request,
+    video_id: VideoId,
+    from_ms: Annotated[int, Query(ge=0, le=10**12)] = 0,
+    to_ms: Annotated[int | None, Query(ge=0, le=10**12)] = None,
+) -> Any:
+    """What is to be read on the screen: texts with their times, and the lines of every frame with their places."""
+    return await Web.of(request).read(lambda view: screen.layer(view, video_id, from_ms=from_ms, to_ms=to_ms))
+
+
 @router.get("/videos/{video_id}/hits", response_model=models.Hits)
 async def hits_in_video(request: Request, video_id: VideoId, q: Text, mode: searching.Mode = "words") -> Any:
-    """Where words are said in one video."""
+    """Where words are said in one video, and where they stand on its screen."""
     web = Web.of(request)
-    found = await web.read(
-        lambda view: transcript.hits(view, web.settings, video_id, q, phrase=mode == "phrase", any_word=mode == "any")
-    )
-    return {"query": q, **asdict(found)}
+    how = {"phrase": mode == "phrase", "any_word": mode == "any"}
+
+    def found(view: View) -> dict[str, Any]:
+        said = transcript.hits(view, web.settings, video_id, q, **how)
+        shown = screen.hits(view, web.settings, videos.video_row(view, video_id), q, **how)
+        return {"query": q, **asdict(said), "screen": [{"start_ms": at, "text": text} for at, text in sorted(shown)]}
+
+    return await web.read(found)
 
 
 @router.get("/videos/{video_id}/like", response_model=models.Like)

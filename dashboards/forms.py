@@ -10,6 +10,7 @@ from typing import Any, cast, get_args
 from dashboards.api import FURTHEST, LONGEST_TEXT
 from tasks.errors import BadQuery
 from tasks.search.filters import Filters
+from tasks.search.places import PLACES, USUAL, Place, places_of
 from tasks.web.analytics import ChartParams, Grain
 from tasks.web.searching import Mode
 
@@ -24,8 +25,13 @@ class SearchForm:
     mode: Mode
     exact: bool
     typos: bool
+    places: str
     filters: Filters
     page: int
+
+    @property
+    def within(self) -> tuple[Place, ...]:
+        return places_of(self.places) if self.places else USUAL
 
     @property
     def offset(self) -> int:
@@ -38,6 +44,7 @@ class SearchForm:
             "mode": "" if self.mode == "words" else self.mode,
             "exact": "1" if self.exact else "",
             "typos": "1" if self.typos else "",
+            "in": self.places,
             **filter_values(self.filters),
         }
 
@@ -53,6 +60,7 @@ def search_form(params: Mapping[str, str]) -> SearchForm:
         cast(Mode, choice(params, "mode", get_args(Mode), "words")),
         bool(params.get("exact")),
         bool(params.get("typos")),
+        choice(params, "in", ("", *PLACES), ""),
         filters_of(params),
         whole(params, "page", 1, 1, FURTHEST // PAGE + 1),
     )

@@ -20,8 +20,9 @@ class Problem(BaseModel):
 
 
 class Moment(BaseModel):
-    """A passage that matches."""
+    """A passage that matches, or what is to be read on the screen or in the title."""
 
+    place: Literal["speech", "screen", "title"]
     start_ms: int
     end_ms: int
     times: list[int] = Field(description="Starts of every word or phrase that matched.")
@@ -207,15 +208,48 @@ class Transcript(BaseModel):
     next_ms: int | None = Field(description="`from_ms` of the rest; null when this is all.")
 
 
+class ScreenText(BaseModel):
+    start_ms: int
+    end_ms: int
+    text: str
+    score: float = Field(description="How surely it was read, 0 to 1.")
+    spoken: float = Field(description="The share of its words that are said at about that time.")
+
+
+class ScreenLine(BaseModel):
+    """A line of one frame; its place and size are shares of the picture's."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class Screen(BaseModel):
+    video_id: str
+    texts: list[ScreenText]
+    lines: list[ScreenLine]
+    next_ms: int | None = Field(description="`from_ms` of the rest; null when this is all.")
+
+
 class Hit(BaseModel):
     start_ms: int
     words: list[int] = Field(description="Numbers of the words that matched.")
+
+
+class ScreenHit(BaseModel):
+    start_ms: int
+    text: str
 
 
 class Hits(BaseModel):
     query: str
     instead: str | None = Field(description="How the query is written, where only that is said here.")
     hits: list[Hit]
+    screen: list[ScreenHit] = Field(description="Texts on the screen that have something of the query.")
 
 
 class CopyState(BaseModel):

@@ -14,7 +14,7 @@ from dashboards.render import render
 from dashboards.svg import bands, topic_bands
 from dashboards.web import Web
 from tasks.errors import BadQuery, Misconfigured
-from tasks.web import media, searching, transcript, videos
+from tasks.web import media, screen, searching, transcript, videos
 from tasks.web.filters import choices
 from tasks.web.like import LikeKind, has, like
 from tasks.web.snapshots import View
@@ -50,7 +50,7 @@ async def search_page(request: Request) -> Response:
 def _found(view: View, web: Web, form: SearchForm) -> str:
     if form.q:
         found = searching.search(
-            view, web.engines, form.q, form.filters, mode=form.mode, exact=form.exact, typos=form.typos,
+            view, web.engines, form.q, form.filters, mode=form.mode, exact=form.exact, typos=form.typos, places=form.within,
             limit=PAGE, offset=form.offset,
         )  # fmt: skip
     else:
@@ -83,7 +83,7 @@ def _search_page(
     )
 
 
-_FIELDS = ("q", "mode", "exact", "typos", "topic", "since", "until", "language", "min_confidence")
+_FIELDS = ("q", "mode", "exact", "typos", "in", "topic", "since", "until", "language", "min_confidence")
 
 
 @page_router.get("/watch/{video_id}")
@@ -101,20 +101,25 @@ async def watch_page(request: Request, video_id: str) -> Response:
         about = videos.video(view, video_id)
         problem = ""
         found = transcript.Hits([])
+        on_screen: set[tuple[int, str]] = set()
+        how = {"phrase": mode == "phrase", "any_word": mode == "any"}
         if asked:
             try:
-                found = transcript.hits(
-                    view, web.settings, video_id, asked, phrase=mode == "phrase", any_word=mode == "any"
-                )
+                found = transcript.hits(view, web.settings, video_id, asked, **how)
+                on_screen = screen.hits(view, web.settings, row, asked, **how)
             except BadQuery as error:
                 problem = str(error)
         lines = transcript.lines(view, row)
+        shown = screen.texts(view, row, repeated=False)
         topics = [topic for topic in transcript.topics(view, row) if topic["scope"] == "window" and topic["rank"] == 1]
         return render(
             "watch.html",
             title=about["title"] or about["key"],
             video=about,
             lines=lines,
+            shown=shown,
+            beside=screen.beside(lines, shown),
+            on_screen=on_screen,
             hit_words={number for hit in found.hits for number in hit.words},
             hits=[asdict(hit) for hit in found.hits],
             instead=found.instead,

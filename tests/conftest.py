@@ -25,7 +25,9 @@ from tasks.lake.create import create_lake
 from tasks.lake.store import MARKER, Lake
 from tasks.models.catalog import ModelSet, model_set
 from tasks.records import Cue, Metadata, Outcome, Recipes, Result, Topic, VideoTask, Word
+from tasks.screen.texts import Shown, texts
 from tasks.stages.registry import STAGES
+from tasks.stages.screen.runner import screen_rows
 from tasks.stages.transcript import outcomes
 
 REPO = Path(__file__).resolve().parent.parent
@@ -209,6 +211,18 @@ def with_rows(made: Result, **tables: Sequence[Mapping[str, Any]]) -> Result:
     """The same video with other rows of some stages: `topics=rows`."""
     others = {STAGES.tables[name][0].name: Outcome({name: rows}, 0.0) for name, rows in tables.items()}
     return replace(made, outcomes={**made.outcomes, **others})
+
+
+def on_screen(made: Result, *shown: tuple[int, int, str]) -> Result:
+    """The same video with writing on the screen: (start_ms, end_ms, lines), from top to bottom."""
+    frames = [Shown(start, end, tuple((line, 0.9) for line in lines.split("\n"))) for start, end, lines in shown]
+    rows = [
+        {"start_ms": f.start_ms, "end_ms": f.end_ms, "line": number, "text": text, "score": score}
+        | dict.fromkeys(("x", "y", "width", "height"), 0.1)
+        for f in frames
+        for number, (text, score) in enumerate(f.lines)
+    ]
+    return with_rows(made, screen_lines=rows, screen=screen_rows(texts(frames, made.words)))
 
 
 def with_seconds(made: Result, **seconds: float) -> Result:

@@ -8,6 +8,7 @@ export class Hits {
     this.spansOf = spansOf;
     this.go = go;
     this.found = [];
+    this.shown = "";
     this.at = -1;
     this.form = document.querySelector(".within");
     this.box = document.getElementById("within");
@@ -42,17 +43,28 @@ export class Hits {
       if (text !== this.asked) return;
       this.found = answer.hits;
       this.instead = answer.instead ? ` for “${answer.instead}”` : "";
+      this.read(answer.screen);
     } catch (error) {
       return this.tell(error.message);
     }
     for (const hit of this.found) for (const span of this.spans(hit)) span.classList.add("hit");
     for (const button of this.buttons) button.hidden = !this.found.length;
-    if (!this.found.length) return this.tell("Not said here");
+    if (!this.found.length) return this.tell(`Not said here${this.shown}`);
     const at = Number(this.stage.dataset.at ?? -1);
     const near = this.found.findIndex((hit) => hit.start_ms >= at);
     this.at = (near < 0 ? 0 : near);
     if (jump) this.at = 0;
     this.choose(jump);
+  }
+
+  // Texts on the screen that have something of the query stand in the margin.
+  read(texts) {
+    const found = new Set(texts.map((one) => `${one.start_ms} ${one.text}`));
+    for (const element of document.querySelectorAll(".shown li")) {
+      const key = `${element.querySelector("[data-seek]").dataset.seek} ${element.querySelector("span").textContent}`;
+      element.classList.toggle("found", found.has(key));
+    }
+    this.shown = texts.length ? `, ${texts.length} on the screen` : "";
   }
 
   step(by) {
@@ -65,7 +77,7 @@ export class Hits {
     for (const span of document.querySelectorAll(".hit.chosen")) span.classList.remove("chosen");
     const hit = this.found[this.at];
     for (const span of this.spans(hit)) span.classList.add("chosen");
-    this.tell(`${this.at + 1} of ${this.found.length}${this.instead}`);
+    this.tell(`${this.at + 1} of ${this.found.length}${this.instead}${this.shown}`);
     if (jump) this.go(this.lineOf(hit.words[0]), hit.start_ms);
   }
 

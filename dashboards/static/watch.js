@@ -1,5 +1,6 @@
 // The watch page: the transcript follows the speech, a word plays from where it is said.
 import { Hits } from "./hits.js";
+import { Layer } from "./layer.js";
 import { Player } from "./player.js";
 import { arrowsThrough, copyText, slashTo, typing } from "./common.js";
 
@@ -104,6 +105,7 @@ if (box) {
   }
   resume.addEventListener("click", () => { follow(true); video.focus(); });
   box.addEventListener("click", (event) => {
+    if (event.target.closest(".shown")) return;
     const element = event.target.closest(".line");
     if (!element || String(getSelection())) return;
     event.preventDefault();
@@ -153,6 +155,16 @@ document.addEventListener("keydown", (event) => {
     video.currentTime = Math.max(0, video.currentTime + (event.key === "ArrowLeft" ? -5 : 5));
   }
 });
+
+// What is to be read on the screen, in the margin of the transcript.
+document.querySelector(".said").addEventListener("click", (event) => {
+  const text = event.target.closest(".shown [data-seek]");
+  if (!text) return;
+  event.preventDefault();
+  player.playFrom(Number(text.dataset.seek));
+});
+const writing = document.getElementById("writing");
+if (writing) new Layer(video, stage, document.getElementById("layer"), writing);
 
 slashTo(document.getElementById("within"));
 new Hits(stage, lines, spansOf, (line, ms) => {

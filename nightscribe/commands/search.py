@@ -12,6 +12,8 @@ import click
 from nightscribe.cli import print_json
 from nightscribe.common import clock, console, json_option, lake_option, open_lake, settings_from
 
+SHOWN = {"screen": "on the screen", "title": "in the title"}  # of a moment that is not said
+
 
 @click.command("search")
 @click.argument("words", nargs=-1)
@@ -36,6 +38,12 @@ from nightscribe.common import clock, console, json_option, lake_option, open_la
 @click.option("--any", "any_word", is_flag=True, help="One of the words is enough; the more, the better.")
 @click.option("--exact", is_flag=True, help="Words as typed only, not others of the same stem.")
 @click.option("--typos", is_flag=True, help="Forgive one typo in words of four letters or more.")
+@click.option(
+    "--in",
+    "places",
+    metavar="PLACES",
+    help="Where to look: speech, screen (what is to be read there), title; several with commas.  [default: speech,screen]",
+)
 @click.option("--topic", help="Only videos whose first topic is this.")
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Published on this day or later.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Published on this day or before.")
@@ -75,6 +83,7 @@ def command(
     any_word: bool,
     exact: bool,
     typos: bool,
+    places: str | None,
     topic: str | None,
     since: datetime | None,
     until: datetime | None,
@@ -88,8 +97,8 @@ def command(
     engine: Literal["auto", "duckdb", "elasticsearch"],
     as_json: bool,
 ) -> int:
-    """Find WORDS in what was said: all of them within a passage, or with --phrase one after the other. Or find what was to be
-    seen, or heard.
+    """Find WORDS in what was said, or stood on the screen: all of them within a passage, or with --phrase one after the other. Or
+    find what was to be seen, or heard.
 
     A passage is 15 to 30 seconds with the 31 words before it. A word that ends in * stands for all that begin so; numbers
     are also looked for as they are read aloud. Where nothing is found, words are tried together, apart and written out.
@@ -99,11 +108,13 @@ def command(
       nightscribe search interest rates --since 2024-01-01
       nightscribe search --phrase once upon a time
       nightscribe search "elect*" --video 0a9c7e5b3d1f8a6c4e2b
+      nightscribe search --in screen,title "chapter one"
       nightscribe search --picture "a red car on a bridge"
       nightscribe search --image street.jpg --plus night --minus car
       nightscribe search --sound "a dog barking"
     """
     from tasks.search.answer import answer
+    from tasks.search.places import places_of
 
     settings = settings_from(lake=lake)
     seen, heard = bool(picture or image), bool(sound or sound_file)
@@ -142,6 +153,7 @@ def command(
         limit=limit,
         offset=offset,
         moments=moments,
+        **({"places": places_of(places)} if places else {}),
     )
     if as_json:
         print_json(found)
@@ -185,6 +197,8 @@ def show(answer: dict[str, Any], out: Any) -> None:
                 out.print(line)
                 continue
             line = Text(f"  {clock(moment['start_ms']):>9}  ", style="green")
+            if moment["place"] != "speech":
+                line.append(f"{SHOWN[moment['place']]}  ", style="cyan")
             snippet = Text(moment["snippet"], style="default")
             for start, end in moment["marks"]:
                 snippet.stylize("bold yellow", start, end)

@@ -16,6 +16,7 @@ from tasks.lake.rewrite import among, each, rewrite
 from tasks.lake.store import Lake
 from tasks.lake.vocabulary import add_words
 from tasks.search.trial import unquoted
+from tasks.stages.registry import STAGES
 from tasks.text.stemming import stem_language
 
 REPORTS = {"runs": "run_id", "syncs": "sync_id", "evaluations": "evaluation_id"}
@@ -92,13 +93,16 @@ def _mentions(text: str, mark: str) -> bool:
 # -- vocabulary --------------------------------------------------------------------------------------------------------
 
 
-# Words of all passages but those of some videos, in a language, or by videos whose language is not known yet.
-_OTHERS = """
+_TEXTS = " UNION ALL ".join(
+    f"SELECT video_id, {table.terms} AS text FROM _{name} UNION ALL SELECT s.video_id, t.{table.terms} FROM _{name} t "
+    f"JOIN shared_runs s ON s.stage = '{stage.name}' AND t.video_id = s.taken_from AND t.generation = s.taken_generation"
+    for name, (stage, table) in STAGES.tables.items()
+    if table.terms
+)
+# Words of all texts but those of some videos, in a language, or by videos whose language is not known yet.
+_OTHERS = f"""
 SELECT DISTINCT word FROM (
-    SELECT unnest(string_split(trim(p.text), ' ')) AS word FROM (
-        SELECT video_id, text FROM _passages
-        UNION ALL SELECT s.video_id, t.text FROM _passages t JOIN shared_runs s
-        ON s.stage = 'passages' AND t.video_id = s.taken_from AND t.generation = s.taken_generation) p
+    SELECT unnest(string_split(trim(p.text), ' ')) AS word FROM ({_TEXTS}) p
     LEFT JOIN (SELECT DISTINCT video_id, language FROM _videos WHERE language IS NOT NULL) v USING (video_id)
     WHERE p.video_id NOT IN (SELECT unnest($ids)) AND (v.language IS NULL OR v.language IN (SELECT unnest($raw::VARCHAR[])))
 )

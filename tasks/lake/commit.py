@@ -50,13 +50,8 @@ def commit(
             content[name].extend(rows)
     for name, rows in content.items():
         lake.append(name, rows, batch_id=batch_id)
-    # After the passages: who takes a word out of the vocabulary looks whether a passage has it.
-    said = [
-        (r.language, {part for w in r.words for part in fold_word(w.word).split()})
-        for r in results
-        if "words" in r.outcomes
-    ]
-    add_words(lake, said, batch_id=batch_id)
+    # After the rows: who takes a word out of the vocabulary looks whether a row has it.
+    add_words(lake, [(r.language, _terms(r)) for r in results], batch_id=batch_id)
     lake.append("stage_runs", runs, batch_id=batch_id)
     visited = [r for r in results if r.beside is None or r.beside.new_metadata or r.beside.new_transcript]
     lake.append("videos", [video_row(r, run_id=run_id, now=now) for r in visited], batch_id=batch_id)
@@ -125,6 +120,17 @@ def content_rows(result: Result) -> dict[str, list[dict[str, Any]]]:
         for outcome in result.outcomes.values()
         for name, rows in outcome.rows.items()
     }
+
+
+def _terms(result: Result) -> set[str]:
+    """All that was made of a video and is searched by words. The words are there where their rows are those of another."""
+    texts = [w.word for w in result.words] if "words" in result.outcomes else []
+    found = {part for word in texts for part in fold_word(word).split()}
+    for outcome in result.outcomes.values():
+        for name, rows in outcome.rows.items():
+            if column := STAGES.tables[name][1].terms:
+                found.update(*(row[column].split() for row in rows))
+    return found
 
 
 def run_rows(result: Result) -> list[dict[str, Any]]:

@@ -73,6 +73,14 @@ def said_words(connection: duckdb.DuckDBPyConnection, words: Collection[str]) ->
     return {row[0] for row in rows}
 
 
+def title_words(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The words of all titles, sorted: the vocabulary has those that are said or written."""
+    rows = connection.execute(
+        "SELECT DISTINCT unnest(string_split(title_words, ' ')) AS word FROM videos WHERE title_words <> '' ORDER BY 1"
+    ).fetchall()
+    return [word for (word,) in rows]
+
+
 def near_words(connection: duckdb.DuckDBPyConnection, word: str) -> list[str]:
     """Words of the archive that one typo leads to or from, sorted; `word` itself too, if it is said."""
     # Letters are compared one by one here: DuckDB's own distances are of bytes.

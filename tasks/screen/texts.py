@@ -1,11 +1,16 @@
-"""What was to be read on the screen, from when to when, and whether it only repeats what is said."""
+"""What was to be read on the screen, from when to when, and whether it only repeats what is said.
+
+A text carries the others that stand with it, as a passage carries the words before it: of two that stand together one carries the
+other, so that a search for words of both finds them, and once.
+"""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from tasks.records import Word
 
@@ -24,14 +29,16 @@ class Shown:
 
 @dataclass(frozen=True)
 class ScreenText:
-    """A text that stands from `start_ms` to `end_ms`; `score` is that of its least sure line, `spoken` the share of its words that
-    are said at about that time."""
+    """A text that stands from `start_ms` to `end_ms`; `score` is that of its surest reading, `spoken` the share of its words that
+    are said at about that time. `carried` is what stands with it that does not carry it: what was there before, and what came with
+    it and stands above; the line above comes last, so that a sentence goes on over lines."""
 
     text: str
     start_ms: int
     end_ms: int
     score: float
     spoken: float
+    carried: str = ""
 
 
 def texts(frames: Iterable[Shown], words: Sequence[Word]) -> list[ScreenText]:
@@ -42,23 +49,25 @@ def texts(frames: Iterable[Shown], words: Sequence[Word]) -> list[ScreenText]:
     for frame in frames:
         if before is None or frame.start_ms > before.end_ms:
             open_ = {}
+        lines: dict[str, tuple[str, float]] = {}
+        for line in frame.lines:
+            if letters := _key(line[0]):
+                lines.setdefault(letters, line)
         now: dict[str, int] = {}
-        for text, score in frame.lines:
-            letters = _key(text)
-            if not letters or letters in now:
-                continue
+        for at, (letters, (text, score)) in enumerate(lines.items()):
             if letters in open_:
-                number = open_[letters]
+                now[letters] = number = open_[letters]
                 old = found[number]
                 better = text if score > old.score else old.text
-                found[number] = ScreenText(better, old.start_ms, frame.end_ms, max(score, old.score), 0.0)
-            else:
-                number = len(found)
-                found.append(ScreenText(text, frame.start_ms, frame.end_ms, score, 0.0))
-            now[letters] = number
+                found[number] = replace(old, text=better, end_ms=frame.end_ms, score=max(score, old.score))
+                continue
+            below = [line for key, (line, _) in islice(lines.items(), at + 1, None) if key in open_]
+            above = [line for line, _ in islice(lines.values(), at)]
+            now[letters] = len(found)
+            found.append(ScreenText(text, frame.start_ms, frame.end_ms, score, 0.0, " ".join([*below, *above])))
         open_, before = now, frame
     starts = [word.start_ms for word in words]
-    return [ScreenText(one.text, one.start_ms, one.end_ms, one.score, _spoken(one, words, starts)) for one in found]
+    return [replace(one, spoken=_spoken(one, words, starts)) for one in found]
 
 
 def _key(text: str) -> str:

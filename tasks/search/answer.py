@@ -48,7 +48,10 @@ def answer(
 
     def ask(engine: Engine) -> dict[str, Any]:
         languages = (options["language"],) if options.get("language") else engine.languages or ("en",)
-        query = make_query(text, phrase=phrase, any_word=any_word, languages=languages, synonyms=synonyms, **options)
+        query = make_query(
+            text, phrase=phrase, any_word=any_word, languages=languages, synonyms=synonyms,
+            screen_weight=settings.screen_weight, **options,
+        )  # fmt: skip
         found = engine.search(query)
         if found["total_videos"] or query.status != "indexed":
             return {**found, "instead": None, "suggestions": []}
@@ -128,7 +131,8 @@ def suggestions(query: Query, engine: Engine) -> list[dict[str, Any]]:
 
 def _bare(query: Query) -> Query:
     """A query without filters."""
-    return Query(query.text, query.slots, query.mode, stems=query.stems, typos=query.typos, languages=query.languages)
+    kept = ("stems", "typos", "languages", "places", "screen_weight")
+    return Query(query.text, query.slots, query.mode, **{name: getattr(query, name) for name in kept})
 
 
 def _corrected(slot: Term, query: Query, engine: Engine) -> Term:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import duckdb
 
-from tasks.lake.vocabulary import languages_of, near_words, said_words, spoken_languages, stem_mates
+from tasks.lake.vocabulary import languages_of, near_words, said_words, spoken_languages, stem_mates, title_words
 from tasks.search.filters import LANGUAGE, Filters
-from tasks.search.moments import PassageWords, moment_of
+from tasks.search.moments import PassageWords, in_time, moment_of, written
+from tasks.search.places import USUAL, texts_of
 from tasks.search.query import Query, Term, Variant
 from tasks.search.shown import iso, topics_of
-from tasks.text.folding import words_of
-from tasks.text.stemming import forgives
+from tasks.text.folding import spaced, words_of
+from tasks.text.stemming import forgives, one_typo, stem
 
 _TITLE_WORDS = "string_split(coalesce(v.title_words, ''), ' ')"
 TABLES = (
@@ -23,6 +24,7 @@ TABLES = (
     "topics",
     "passages",
     "words",
+    "screen",
     "vocabulary",
 )  # that a search reads; no other is opened
 FEW = 3  # words that are looked for one by one; of more, a regular expression is faster
@@ -36,25 +38,25 @@ def search(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, Any
     """
     conditions = Conditions(connection, query)
     if query.status == "indexed":
-        source = "passages p JOIN videos v USING (video_id)"
-        columns = (
-            f"p.passage_no, p.start_ms, p.first_carried, p.first_word, p.last_word, {conditions.matched()} AS matched"
-        )
-    else:  # no words, so no passages
+        source = f"{texts_of(query.places)} p JOIN videos v USING (video_id)"
+        columns = f"p.* EXCLUDE (video_id, text, carried), {conditions.matched()} AS matched"
+    else:  # no words, so no texts
         source = "videos v"
-        columns = "NULL AS passage_no, 0 AS start_ms, 0 AS first_carried, 0 AS first_word, 0 AS last_word, 0 AS matched"
+        columns = "NULL AS no, NULL AS place, 0 AS matched"
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE matching AS SELECT video_id, {columns} FROM {source} WHERE {conditions.sql()}",
         conditions.parameters,
     )
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE found AS SELECT video_id, count(passage_no) AS moments, max(matched) AS matched "
-        "FROM matching GROUP BY video_id"
+        "CREATE OR REPLACE TEMP TABLE found AS SELECT video_id, count(no) AS moments, max(matched) AS matched, "
+        "count(no) FILTER (place <> 'screen') + $weight * count(no) FILTER (place = 'screen') AS weight "
+        "FROM matching GROUP BY video_id",
+        {"weight": query.screen_weight},
     )
     ranked = connection.execute(
         f"""
         SELECT f.video_id, v.key, v.title, v.published_at, v.duration_ms, f.moments,
-               f.matched, ln(1 + f.moments) + list_has_all({_TITLE_WORDS}, $words)::INT AS score
+               f.matched, ln(1 + f.weight) + list_has_all({_TITLE_WORDS}, $words)::INT AS score
         FROM found f JOIN videos v USING (video_id)
         ORDER BY f.matched DESC, score DESC, v.published_at DESC NULLS LAST, v.key, v.video_id LIMIT $limit OFFSET $offset
         """,
@@ -68,7 +70,7 @@ def search(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, Any
     total_videos, total_moments = (total[0], int(total[1])) if total else (0, 0)
     ids = [row[0] for row in ranked]
     topics = topics_of(connection, ids)
-    moments = _moments(connection, query, ids)
+    moments = _moments(connection, query, ids) if query.status == "indexed" else {}
     following = query.offset + len(ranked)
     return {
         "query": query.text,
@@ -112,7 +114,7 @@ class LakeSearcher:
         if not near:
             return []
         rows = self._connection.execute(
-            "SELECT term FROM (SELECT unnest(string_split(trim(text), ' ')) AS term FROM passages) "
+            f"SELECT term FROM (SELECT unnest(string_split(trim(text), ' ')) AS term FROM {texts_of(USUAL)}) "
             "WHERE list_contains($near, term) GROUP BY term ORDER BY count(*) DESC, term",
             {"near": near},
         ).fetchall()
@@ -144,6 +146,8 @@ class Conditions:
     def __init__(self, connection: duckdb.DuckDBPyConnection, query: Query) -> None:
         self._connection = connection
         self._query = query
+        # Words of titles alone are not in the vocabulary.
+        self._titled = title_words(connection) if "title" in query.places else []
         self._near: dict[Term, tuple[list[str], dict[str, list[str]]]] = {}
         self.parameters: dict[str, Any] = {}
 
@@ -182,7 +186,7 @@ class Conditions:
         for saying in slot.said:
             if len(saying) > 1:
                 ways.append(
-                    self._ends_here(saying) if text == "p.text" else f"contains({text}, {self._value(_spaced(saying))})"
+                    self._ends_here(saying) if text == "p.text" else f"contains({text}, {self._value(spaced(saying))})"
                 )
         if words:
             ways.append(self._any_word(text, words))
@@ -198,10 +202,14 @@ class Conditions:
         words = [saying[0] for saying in slot.said if len(saying) == 1]
         mates: dict[str, list[str]] = {}
         if slot.word and self._query.typos and forgives(slot.word):
-            words = list(dict.fromkeys([*words, *near_words(self._connection, slot.word)]))
+            near = [word for word in self._titled if one_typo(slot.word, word)]
+            words = list(dict.fromkeys([*words, *near_words(self._connection, slot.word), *near]))
         if slot.word and self._query.stems:
             for language in languages_of(self._connection):
-                others = [word for word in stem_mates(self._connection, slot.word, language) if word not in words]
+                stemmed = stem(slot.word, language)
+                alike = {word for word in self._titled if stem(word, language) == stemmed}
+                alike |= set(stem_mates(self._connection, slot.word, language))
+                others = sorted(alike - set(words))
                 if others:
                     mates[language] = others
         self._near[slot] = words, mates
@@ -215,7 +223,7 @@ class Conditions:
 
     def _ends_here(self, saying: Variant) -> str:
         """That the words are said one after the other, the last of them in the passage."""
-        needle = self._value(_spaced(saying))
+        needle = self._value(spaced(saying))
         if len(saying) == 1:
             return f"contains(p.text, {needle})"
         reach = len(" ".join(saying[:-1])) + 2
@@ -238,10 +246,6 @@ class Conditions:
         return f"${name}"
 
 
-def _spaced(saying: Variant) -> str:
-    return f" {' '.join(saying)} "
-
-
 def _moments(connection: duckdb.DuckDBPyConnection, query: Query, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
     """The first moments of each video, or the first of each part of it (`spread`), with what matched in them."""
     if not ids:
@@ -249,28 +253,49 @@ def _moments(connection: duckdb.DuckDBPyConnection, query: Query, ids: list[str]
     # By a join: of a long IN list DuckDB makes no filter for single rows.
     connection.execute("CREATE OR REPLACE TEMP TABLE shown AS SELECT unnest($ids::VARCHAR[]) AS video_id", {"ids": ids})
     part = "least(m.start_ms * $most // greatest(v.duration_ms, 1), $most - 1)"
+    order = "ORDER BY m.start_ms, m.place, m.no"
     first = {
-        False: "QUALIFY row_number() OVER (PARTITION BY m.video_id ORDER BY passage_no) <= $most",
-        True: f"QUALIFY row_number() OVER (PARTITION BY m.video_id, {part} ORDER BY passage_no) = 1",
+        False: f"QUALIFY row_number() OVER (PARTITION BY m.video_id {order}) <= $most",
+        True: f"QUALIFY row_number() OVER (PARTITION BY m.video_id, {part} {order}) = 1",
     }[query.spread]
     together = f"count(*) OVER (PARTITION BY m.video_id, {part})" if query.spread else "1"
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE chosen AS SELECT m.*, v.language, {together} AS together, "
+        f"row_number() OVER ({order}) AS rank "
+        f"FROM matching m JOIN videos v USING (video_id) SEMI JOIN shown USING (video_id) {first}",
+        {"most": query.moments},
+    )
+    found = [*_heard(connection), *_read(connection)]
+    out: dict[str, list[dict[str, Any]]] = {}
+    for _, video_id, place, count, heard in sorted(found, key=lambda one: one[0]):
+        moment = {"place": place, **moment_of(query, heard)}
+        out.setdefault(video_id, []).append({**moment, "together": count} if query.spread else moment)
+    return {video_id: in_time(moments) for video_id, moments in out.items()}
+
+
+_Chosen = tuple[int, str, str, int, PassageWords]  # rank, video, place, how many are together, and what is there
+
+
+def _heard(connection: duckdb.DuckDBPyConnection) -> Iterator[_Chosen]:
+    """The chosen moments that are said, with their words."""
     rows = connection.execute(
-        f"""
-        WITH chosen AS (
-            SELECT m.*, v.language, {together} AS together
-            FROM matching m JOIN videos v USING (video_id) SEMI JOIN shown USING (video_id) {first}
-        ),
-        said AS (SELECT *, coalesce(folded, word) AS term FROM words SEMI JOIN shown USING (video_id))
-        SELECT c.video_id, any_value(c.together), any_value(c.language), list(w.word ORDER BY w.word_no), list(w.term ORDER BY w.word_no),
-               list(w.start_ms ORDER BY w.word_no), list(w.end_ms ORDER BY w.word_no),
+        """
+        WITH said AS (SELECT *, coalesce(folded, word) AS term FROM words SEMI JOIN shown USING (video_id))
+        SELECT c.rank, c.video_id, any_value(c.together), any_value(c.language), list(w.word ORDER BY w.word_no),
+               list(w.term ORDER BY w.word_no), list(w.start_ms ORDER BY w.word_no), list(w.end_ms ORDER BY w.word_no),
                list(round(w.confidence::DOUBLE, 4) ORDER BY w.word_no), count(*) FILTER (w.word_no < c.first_word)
         FROM chosen c JOIN said w ON w.video_id = c.video_id AND w.word_no BETWEEN c.first_carried AND c.last_word
-        GROUP BY c.video_id, c.passage_no ORDER BY c.video_id, c.passage_no
-        """,
-        {"most": query.moments},
+        WHERE c.place = 'speech' GROUP BY c.rank, c.video_id
+        """
     ).fetchall()
-    out: dict[str, list[dict[str, Any]]] = {}
-    for video_id, together, *heard in rows:
-        moment = moment_of(query, PassageWords(*heard))
-        out.setdefault(video_id, []).append({**moment, "together": together} if query.spread else moment)
-    return out
+    return ((rank, video_id, "speech", together, PassageWords(*heard)) for rank, video_id, together, *heard in rows)
+
+
+def _read(connection: duckdb.DuckDBPyConnection) -> Iterator[_Chosen]:
+    """The chosen moments that are to be read: on the screen, or in the title."""
+    rows = connection.execute(
+        "SELECT rank, video_id, place, together, language, before, written, start_ms, end_ms, score FROM chosen "
+        "WHERE place <> 'speech'"
+    ).fetchall()
+    for rank, video_id, place, together, *text in rows:
+        yield rank, video_id, place, together, written(*text)

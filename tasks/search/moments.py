@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.search.query import Query, Term, Variant
+from tasks.text.folding import words_of
 from tasks.text.stemming import forgives, one_typo, stem, stem_language
 
 BEFORE, AFTER = 8, 14  # words of a snippet around the first and after the last mark
@@ -26,8 +27,17 @@ class PassageWords:
     carried: int
 
 
+def written(language: str | None, before: str, text: str, start_ms: int, end_ms: int, score: float) -> PassageWords:
+    """A text that is to be read from `start_ms` to `end_ms`: every word of it is there all the time."""
+    said = [*before.split(), *text.split()]
+    folded = [" ".join(words_of(word)) for word in said]
+    each = len(said)
+    times, confidences = ([start_ms] * each, [end_ms] * each), [round(score, 4)] * each
+    return PassageWords(language, said, folded, *times, confidences, carried=len(before.split()))
+
+
 def moment_of(query: Query, heard: PassageWords) -> dict[str, Any]:
-    """What `search --json` prints of a moment (see the docs). `times` has the start of every mark."""
+    """What `search --json` prints of a moment beside its place (see the docs). `times` has the start of every mark."""
     runs = _runs(query, heard)
     if not runs:  # an engine that is of another mind than `matches`: show the passage, mark nothing
         runs = [(heard.carried, heard.carried)]
@@ -47,6 +57,11 @@ def moment_of(query: Query, heard: PassageWords) -> dict[str, Any]:
         "marks": marks,
         "confidence": round(sum(heard.confidences[n] for n in counted) / len(counted), 4),
     }
+
+
+def in_time(moments: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The moments of a video in their order: they were chosen by where their texts begin."""
+    return sorted(moments, key=lambda moment: (moment["start_ms"], moment["place"] == "speech"))
 
 
 def _runs(query: Query, heard: PassageWords) -> list[tuple[int, int]]:

@@ -98,7 +98,9 @@ def answer(
     said = None
     if text:
         most = {"limit": MOST_SAID, "offset": 0, "moments": MOST_MOMENTS}
-        said = words_answered(settings, lake, text, engine="duckdb", **(options | most))
+        # "While that is said": what is to be read counts where it is asked for.
+        places = {"places": ("speech",)}
+        said = words_answered(settings, lake, text, engine="duckdb", **(places | options | most))
     wished = wish.vector(chosen, encoder, settings)
     query = NearQuery(wished, Filters(**filters), **of_near, within=_times(said))
     connection = connect(lake, Snapshot.of(lake, chosen.tables), lean=True, history=False)

@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any, Literal
 
 from tasks.errors import BadQuery, Misconfigured
+from tasks.search.places import USUAL, Place
 from tasks.settings import Settings
 from tasks.text.folding import fold, typed_words, words_of
 from tasks.text.passages import CARRIED_WORDS
@@ -48,7 +49,8 @@ class Query:
     itself; in mode "any", one of them is enough, and passages with more of them come first; in mode "phrase", the slots
     follow each other, and neither `stems` nor `typos` count. Videos of another `status` than "indexed" have no words: they
     are found by those of their titles. `moments` are the first of a video or, with `spread` and from the lake alone, the
-    first in each of so many equal parts of it. Numbers are read in `languages`.
+    first in each of so many equal parts of it. Numbers are read in `languages`. It looks in `places`; a moment on the screen
+    counts `screen_weight` where one that is said counts 1.
     """
 
     text: str
@@ -68,6 +70,8 @@ class Query:
     moments: int = 3
     spread: bool = False
     languages: tuple[str, ...] = ("en",)
+    places: tuple[Place, ...] = USUAL
+    screen_weight: float = 0.5
 
     @property
     def phrases(self) -> tuple[Variant, ...]:

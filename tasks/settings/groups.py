@@ -185,6 +185,9 @@ class Search(BaseModel):
     synonyms: Annotated[
         Path | None, Field(description="File of synonyms for search, a group in each line, with commas between.")
     ] = None
+    screen_weight: Annotated[
+        float, Field(ge=0, le=100, description="How much a moment on the screen counts beside one that is said.")
+    ] = 0.5
     golden_queries: Annotated[
         Path | None,
         Field(description="File of queries, one a line, that a rebuilt index must answer as the lake does."),

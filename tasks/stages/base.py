@@ -66,13 +66,15 @@ class Runner(Protocol):
 class Table:
     """A table of a stage. Every row has `video_id` and `generation` before these columns, with DuckDB's types.
 
-    `order` sorts the rows of one video. `faults` are queries that must find nothing, over the view `{rows}`: `video_id` and
+    `order` sorts the rows of one video; `terms` is the column with its words as search compares them, which the archive's vocabulary
+    has. `faults` are queries that must find nothing, over the view `{rows}`: `video_id` and
     `generation` of what is wrong, by what is said of it.
     """
 
     name: str
     columns: Mapping[str, str]
     order: tuple[str, ...]
+    terms: str | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
     read_whole: bool = False  # by most searches: compressed for speed and not for space
 

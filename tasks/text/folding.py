@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
 
 FOLDING_VERSION = 2
@@ -54,6 +55,11 @@ def fold_word(word: str) -> str:
     if word.isascii() and word.isalnum():
         return word.lower()
     return " ".join(words_of(word)) or fold(word) or word
+
+
+def spaced(words: Sequence[str]) -> str:
+    """Words as a text with one space at each end: ` word ` then finds whole words without a regular expression."""
+    return f" {' '.join(words)} " if words else " "
 
 
 def _plain(text: str) -> str:

@@ -12,6 +12,7 @@ from tasks.search.answer import answer, duck, elastic
 from tasks.search.engine import EngineName
 from tasks.search.filters import Filters
 from tasks.search.lag import SearchIndex, search_index
+from tasks.search.places import USUAL, Place
 from tasks.settings import Settings
 from tasks.web.filters import choices
 from tasks.web.snapshots import View
@@ -73,6 +74,7 @@ def search(
     exact: bool = False,
     typos: bool = False,
     video: str | None = None,
+    places: tuple[Place, ...] = USUAL,
     limit: int = 10,
     offset: int = 0,
     moments: int = 3,
@@ -84,7 +86,7 @@ def search(
     """
     found = answer(
         engines.settings, view.lake, text, engine=engines.engine, connection=view.connection,
-        phrase=mode == "phrase", any_word=mode == "any", stems=not exact, typos=typos, video=video,
+        phrase=mode == "phrase", any_word=mode == "any", stems=not exact, typos=typos, video=video, places=places,
         limit=limit, offset=offset, moments=max(moments, STRIP_MOMENTS), **filters.options(),
     )  # fmt: skip
     reason = engines.heard(found["fallback_reason"])
@@ -92,7 +94,14 @@ def search(
         marked = video_found["moments"]
         if video_found["moments_total"] > len(marked):  # a long one: the lake knows where all of them are
             all_over = spread(
-                view, engines.settings, text, video_found["video_id"], mode=mode, exact=exact, typos=typos
+                view,
+                engines.settings,
+                text,
+                video_found["video_id"],
+                mode=mode,
+                exact=exact,
+                typos=typos,
+                places=places,
             )
             marked = all_over or marked  # nothing where Elasticsearch knows a video that this snapshot has not
         video_found["strip"] = strip_of(marked, video_found["duration_ms"])
@@ -103,12 +112,21 @@ def search(
 
 
 def spread(
-    view: View, settings: Settings, text: str, video_id: str, *, mode: Mode, exact: bool, typos: bool
+    view: View,
+    settings: Settings,
+    text: str,
+    video_id: str,
+    *,
+    mode: Mode,
+    exact: bool,
+    typos: bool,
+    places: tuple[Place, ...] = USUAL,
 ) -> list[dict[str, Any]]:
     """Moments all over a video: the first in each part of it, with the number of those `together` in that part."""
     found = answer(
         settings, view.lake, text, engine="duckdb", connection=view.connection, phrase=mode == "phrase",
-        any_word=mode == "any", stems=not exact, typos=typos, video=video_id, limit=1, moments=STRIP_MARKS, spread=True,
+        any_word=mode == "any", stems=not exact, typos=typos, video=video_id, places=places, limit=1, moments=STRIP_MARKS,
+        spread=True,
     )  # fmt: skip
     return [moment for video in found["videos"] for moment in video["moments"]]
 

@@ -144,7 +144,7 @@ def hits(
     row = video_row(view, video_id)
     found = answer(
         settings, view.lake, text, engine="duckdb", connection=view.connection, phrase=phrase, any_word=any_word,
-        video=video_id, limit=1, moments=MOST_MOMENTS,
+        video=video_id, limit=1, moments=MOST_MOMENTS, places=("speech",),
     )  # fmt: skip
     moments = found["videos"][0]["moments"] if found["videos"] else []
     starts = [at for (at,) in view.rows(f"SELECT start_ms FROM words WHERE {of_row(row)} ORDER BY word_no")]

@@ -89,6 +89,7 @@ def test_search_as_json_is_the_documented_document(run, filled):
                 "moments_total": 1,
                 "moments": [
                     {
+                        "place": "speech",
                         "start_ms": 0,
                         "end_ms": 700,
                         "times": [0, 400],

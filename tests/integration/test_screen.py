@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from cards import card
 from contract.archive import Archive
-from made_media import make
-from sessions import cut
+from titled import titled
 
 from tasks.errors import ModelNotAvailable
 from tasks.screen import reader
@@ -17,28 +16,7 @@ from tasks.screen.reader import load_reader
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory) -> Archive:
-    """A talk under two title cards, the second of which repeats what is said; and one under a card without writing."""
-    made = Archive(tmp_path_factory.mktemp("archive"))
-    made.bucket.mkdir()
-    cut(made.folder / "talk.wav", 8.0)
-    make("-i", made.folder / "talk.wav", "-c:a", "copy", made.bucket / "alone.wav")
-    made.run()
-    words = [word for (word,) in made.rows("SELECT word FROM words WHERE start_ms > 4000 ORDER BY start_ms")]
-    film(made, "titled.mp4", ("Harbour at dawn", "Part 2"), (" ".join(words[:3]),))
-    film(made, "bare.mp4", (), ())
-    made.run()
-    return made
-
-
-def film(archive: Archive, name: str, *cards: tuple[str, ...]) -> None:
-    """Each card for four seconds, above the talk."""
-    files = [card(archive.folder / f"{name}-{n}.png", *lines, points=32) for n, lines in enumerate(cards)]
-    slides = [part for file in files for part in ("-loop", "1", "-r", "5", "-t", "4", "-i", file)]
-    graph = "".join(f"[{n}:v]" for n in range(len(files))) + f"concat=n={len(files)}[v]"
-    sound = archive.folder / "talk.wav"
-    make(
-        *slides, "-i", sound, "-filter_complex", graph, "-map", "[v]", "-map", f"{len(files)}:a", archive.bucket / name
-    )
+    return titled(tmp_path_factory.mktemp("archive"))
 
 
 def test_titles_are_read_with_their_times_and_places(archive):

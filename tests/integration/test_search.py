@@ -135,6 +135,7 @@ def test_a_phrase_is_found_across_the_border_of_two_cues(lake, result):
     answer = find(lake, "interest rates", phrase=True)
     assert answer["videos"][0]["moments"] == [
         {
+            "place": "speech",
             "start_ms": 0,
             "end_ms": 4300,
             "times": [0],
@@ -242,6 +243,7 @@ def test_a_hit_has_the_exact_times_of_its_words(lake, result):
     commit(lake, [retold(result("x"), words, cues)], run_id="r", device="cpu")
     moment = find(lake, "exactly here", phrase=True)["videos"][0]["moments"][0]
     assert moment == {
+        "place": "speech",
         "start_ms": 61_237,
         "end_ms": 62_001,
         "times": [61_237],

@@ -113,7 +113,7 @@ def test_a_rebuild_swaps_both_aliases_and_the_old_index_goes_after_its_time(lake
 def test_an_index_made_by_chance_under_the_name_of_a_guard_is_removed(lake, say, settings, syncer):
     say("hello")
     sync(lake, settings)
-    chance = f"{settings.elasticsearch_prefix}-passages-m1-lost-guard"
+    chance = f"{settings.elasticsearch_prefix}-passages-m2-lost-guard"
     syncer.client.indices.create(index=chance)
     assert remove_old(syncer.client, syncer.names, keep_h=1000) == []
     assert list(syncer.client.indices.get(index=syncer.names.pattern)) == [index_of(syncer)]
@@ -242,7 +242,7 @@ def test_the_names_have_the_prefix_of_the_settings(syncer, lake, say, settings):
     names = Names("x")
     assert (names.read, names.write) == ("x", "x-write")
     found = syncer.client.indices.get(index=f"{settings.elasticsearch_prefix}*")
-    assert all(name.startswith(f"{settings.elasticsearch_prefix}-passages-m1-") for name in found)
+    assert all(name.startswith(f"{settings.elasticsearch_prefix}-passages-m2-") for name in found)
     meta = found[index_of(syncer)]["mappings"]["_meta"]
     assert {"mapping", "builder", "passages", "stems", "lake_id", "created_at"} <= meta.keys()
     assert found[index_of(syncer)]["mappings"]["dynamic"] == "strict"

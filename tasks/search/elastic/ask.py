@@ -11,7 +11,7 @@ from tasks.errors import SearchUnavailable
 from tasks.search.elastic.connection import WHERE, Connection, reason_of, refused
 from tasks.search.elastic.mapping import ANNOUNCED, LONGEST_BEGINNING, REBUILD, STATE_ID, recipe
 from tasks.search.elastic.request import filters_of, request_of
-from tasks.search.moments import PassageWords, moment_of
+from tasks.search.moments import PassageWords, in_time, moment_of, written
 from tasks.search.query import Query
 from tasks.text.folding import fold_word, words_of
 
@@ -161,7 +161,7 @@ class Searcher:
             "score": round(hit["_score"] or 0.0, 4),
             "topics": about.get("topics", []),
             "moments_total": int(inner["total"]["value"]),
-            "moments": [moment_of(query, heard_of(moment["_source"])) for moment in inner["hits"]],
+            "moments": in_time([_moment(query, moment["_source"]) for moment in inner["hits"]]),
         }
 
     def _videos(self, ids: list[str]) -> dict[str, dict[str, Any]]:
@@ -227,9 +227,17 @@ def _head(query: Query, total_videos: int, total_moments: int, following: int | 
     }
 
 
+def _moment(query: Query, source: dict[str, Any]) -> dict[str, Any]:
+    return {"place": source["place"], **moment_of(query, heard_of(source))}
+
+
 def heard_of(source: dict[str, Any]) -> PassageWords:
-    """The words of a passage as its document has them."""
+    """The words of a passage as its document has them; of a video's own document those of the title."""
+    if source["place"] == "title":
+        return written(source["video"]["language"], "", source["video"]["title"], 0, 0, 1.0)
     heard = source["heard"]
+    if source["place"] == "screen":
+        return written(**heard)
     said = heard["words"]
     return PassageWords(
         language=heard["language"],

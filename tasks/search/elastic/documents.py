@@ -1,4 +1,4 @@
-"""The documents of a video, made from the lake: one for each passage, and one for the video itself."""
+"""The documents of a video, made from the lake: one for each passage, then one for each text on the screen, and one for the video."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from tasks.arrays import Array
 from tasks.search.duck import TABLES as SEARCHED
 from tasks.search.elastic.mapping import BORDER
+from tasks.search.places import REPEATED
 from tasks.search.shown import SHOWN_TOPICS, iso
 from tasks.text.folding import words_of
 from tasks.text.stemming import language_code, stem, stem_language
@@ -23,7 +24,8 @@ CHUNK_WORDS = 100_000  # in memory at one time, unless one video has more
 
 @dataclass(frozen=True)
 class PendingVideo:
-    """A video to send: the newest generation of anything in its documents, and how much of it there is."""
+    """A video to send: the newest generation of anything in its documents, and how much of it there is. Texts on the screen are
+    passages too."""
 
     video_id: str
     generation: int
@@ -36,8 +38,9 @@ def current(connection: duckdb.DuckDBPyConnection, only: Sequence[str] | None = 
     cursor = connection.cursor()
     which = "" if only is None else "SEMI JOIN (SELECT unnest($only::VARCHAR[]) AS video_id) USING (video_id)"
     cursor.execute(
-        "SELECT video_id, version, coalesce(p.rows, 0), coalesce(n_words, 0) FROM video_facts JOIN video_versions USING (video_id) "
-        f"LEFT JOIN current_passages p USING (video_id) {which} ORDER BY video_id",
+        f"SELECT video_id, version, coalesce(p.rows, 0) + coalesce(s.rows, 0), coalesce(n_words, 0) FROM video_facts "
+        "JOIN video_versions USING (video_id) LEFT JOIN current_passages p USING (video_id) "
+        f"LEFT JOIN current_screen s USING (video_id) {which} ORDER BY video_id",
         {} if only is None else {"only": list(only)},
     )
     while rows := cursor.fetchmany(10_000):
@@ -83,24 +86,30 @@ def documents(
         parameters,
     ):
         topics.setdefault(row["video_id"], []).append(row["label"])
-    passages: dict[str, list[dict[str, Any]]] = {}
-    for row in _rows(connection, f"SELECT * EXCLUDE (generation, said) FROM passages {those}, passage_no", parameters):
-        passages.setdefault(row["video_id"], []).append(row)
+    passages = _by_video(
+        connection, f"SELECT * EXCLUDE (generation, said) FROM passages {those}, passage_no", parameters
+    )
+    screen = _by_video(connection, f"SELECT *, score::DOUBLE AS sure FROM screen {those}, text_no", parameters)
     words = _Words(connection, those, parameters)
     by_id = {video.video_id: video for video in videos}
     for row in videos_rows:
         video = by_id[row["video_id"]]
-        mine = passages.get(video.video_id, [])
-        if len(mine) != video.n_passages or (mine and not words.has(video.video_id, mine[-1]["last_word"])):
+        mine, shown = passages.get(video.video_id, []), screen.get(video.video_id, [])
+        n_passages = len(mine) + len(shown)
+        if n_passages != video.n_passages or (mine and not words.has(video.video_id, mine[-1]["last_word"])):
             continue
         shared = _shared(row | {"generation": video.generation}, topics.get(video.video_id, []))
         whole = {
             **shared,
             "kind": "video",
-            "n_passages": len(mine),
+            "place": "title",
+            "start_ms": 0,
+            "title_stems": _stems(words_of(row["title"] or ""), stem_language(row["language"])),
+            "n_passages": n_passages,
             "video": {
                 "key": row["key"],
                 "bucket": row["bucket"],
+                "language": row["language"],
                 "title": row["title"],
                 "published_at": iso(row["published_at"]),
                 "duration_ms": row["duration_ms"],
@@ -109,7 +118,7 @@ def documents(
             },
         }
         said = words.of(video.video_id) if mine else None
-        yield video, whole, _Passages(shared, row["language"], mine, said) if said else ()
+        yield video, whole, _Passages(shared, row["language"], mine, said, shown)
 
 
 def _languages(language: str | None) -> list[str]:
@@ -147,30 +156,61 @@ class _Passages(Collection[Document]):
     shared: Document
     language: str | None
     rows: Sequence[dict[str, Any]]
-    said: _Said
+    said: _Said | None
+    shown: Sequence[dict[str, Any]]
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.rows) + len(self.shown)
 
     def __iter__(self) -> Iterator[Document]:
-        return (_passage(self.shared, self.language, row, self.said) for row in self.rows)
+        for row in self.rows:
+            assert self.said is not None, "a passage has words"
+            yield _passage(self.shared, self.language, row, self.said)
+        for number, row in enumerate(self.shown, len(self.rows)):
+            yield _screen(self.shared, self.language, row, number)
 
     def __contains__(self, document: object) -> bool:
         return any(document == one for one in self)
 
 
-def _passage(shared: Document, language_of_video: str | None, passage: dict[str, Any], said: _Said) -> Document:
-    first, last = passage["first_carried"], passage["last_word"] + 1
+def _text(shared: Document, language_of_video: str | None, text: Sequence[str], carried: Sequence[str]) -> Document:
+    """What a passage of any place is searched by."""
     language = stem_language(language_of_video)
-    text, carried = passage["text"].split(), passage["carried"].split()
     return {
         **shared,
         "kind": "passage",
-        "passage_no": passage["passage_no"],
         "text": f"{BORDER} {' '.join(text)}",
         "carried": f"{' '.join(carried)} {BORDER}",
         "stems": _stems(text, language),
         "carried_stems": _stems(carried, language),
+    }
+
+
+def _screen(shared: Document, language_of_video: str | None, row: dict[str, Any], number: int) -> Document:
+    return {
+        **_text(shared, language_of_video, row["terms"].split(), row["carried_terms"].split()),
+        "place": "screen",
+        "passage_no": number,
+        "start_ms": row["start_ms"],
+        "repeated": row["spoken"] >= REPEATED,
+        "heard": {
+            "language": language_of_video,
+            "before": row["carried"],
+            "text": row["text"],
+            "start_ms": row["start_ms"],
+            "end_ms": row["end_ms"],
+            "score": row["sure"],
+        },
+    }
+
+
+def _passage(shared: Document, language_of_video: str | None, passage: dict[str, Any], said: _Said) -> Document:
+    first, last = passage["first_carried"], passage["last_word"] + 1
+    return {
+        **_text(shared, language_of_video, passage["text"].split(), passage["carried"].split()),
+        "place": "speech",
+        "passage_no": passage["passage_no"],
+        "start_ms": passage["start_ms"],
         "heard": {
             "language": language_of_video,
             "words": said.word[first:last],
@@ -213,6 +253,15 @@ class _Words:
     def of(self, video_id: str) -> _Said:
         where = self._where[video_id]
         return _Said(self._word[where], self._start[where], self._end[where], self._confidence[where])
+
+
+def _by_video(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, Any]
+) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in _rows(connection, sql, parameters):
+        found.setdefault(row["video_id"], []).append(row)
+    return found
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:

@@ -15,8 +15,8 @@ from typing import Any
 from tasks.text.folding import FOLDING_VERSION
 from tasks.text.passages import PASSAGES
 
-MAPPING_VERSION = 1
-BUILDER_VERSION = 1  # of documents.py
+MAPPING_VERSION = 2
+BUILDER_VERSION = 2  # of documents.py
 BORDER = "\ue000"  # stands where a passage begins and where its carried words end; no word has this character
 STATE_ID = "state"
 GUARD = "-guard"
@@ -104,13 +104,17 @@ def mappings(meta: dict[str, Any]) -> dict[str, Any]:
             "topic": keyword,  # the first, in lower case
             "published_at": {"type": "date"},
             "confidence": {"type": "double"},
+            "title_stems": {"type": "text", "analyzer": "words", "norms": False, "index_options": "freqs"},
             "title": {
                 "type": "text",
                 "analyzer": "words",
                 "norms": False,
                 "fields": {"begins": {"type": "text", "analyzer": "beginnings", "search_analyzer": "words"}},
             },
-            # -- passages
+            # -- passages, of what is said and after these of what is to be read
+            "place": keyword,
+            "start_ms": {"type": "long"},
+            "repeated": {"type": "boolean"},  # a text on the screen that is also said
             "passage_no": count,
             "text": {"type": "text", "analyzer": "words"},
             "carried": {"type": "text", "analyzer": "words", "norms": False},

@@ -92,7 +92,8 @@ def gate(syncer: Syncer, connection: duckdb.DuckDBPyConnection, index: str, gold
 
 def _counts(syncer: Syncer, connection: duckdb.DuckDBPyConnection, index: str) -> list[str]:
     row = connection.execute(
-        "SELECT (SELECT count(*) FROM video_facts), (SELECT coalesce(sum(rows), 0) FROM current_passages)"
+        "SELECT (SELECT count(*) FROM video_facts), "
+        "(SELECT coalesce(sum(rows), 0) FROM (FROM current_passages UNION ALL FROM current_screen))"
     ).fetchone()
     assert row is not None
     problems = []

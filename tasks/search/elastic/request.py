@@ -1,11 +1,13 @@
 """A query as Elasticsearch is asked it.
 
 A phrase that crosses the border of a passage is looked for in two parts, one at the end of the carried words and one at the
-beginning of the passage, where a border stands as a word: so it is found once, in the passage where it ends.
+beginning of the passage, where a border stands as a word: so it is found once, in the passage where it ends. Texts on the screen are
+passages too, with what stands beside them carried; titles are in the videos' own documents.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from tasks.search.elastic.mapping import BORDER
@@ -16,36 +18,37 @@ Clause = dict[str, Any]
 EACH_WORD = 1000.0  # above every sum of scores by how rare and frequent words are
 
 
+@dataclass(frozen=True)
+class _Fields:
+    """Where the words of a place are, with their stems; a title carries nothing."""
+
+    text: str = "text"
+    stems: str = "stems"
+    carried: str | None = "carried"
+    carried_stems: str = "carried_stems"
+
+
+_PASSAGE, _TITLE = _Fields(), _Fields("title", "title_stems", None)
+
+
 def request_of(query: Query, languages: tuple[str, ...]) -> dict[str, Any]:
     """The body of a search: passages that match, collapsed by video, counted exactly."""
-    found: Clause = {}
-    own: Clause | None = None
-    if query.mode == "phrase":
-        found = _any([_ends_here(saying) for saying in query.phrases])
-    elif query.mode == "words":
-        slots = [_slot(query, slot, languages) for slot in query.slots]
-        found = _all([_any([here, before]) if len(slots) > 1 else here for here, before in slots])
-        own = _any([here for here, _ in slots])
-    elif query.mode == "any":
-        # How many words a passage has comes before how well they fit.
-        slots = [_slot(query, slot, languages) for slot in query.slots]
-        counted = [{"constant_score": {"filter": here, "boost": EACH_WORD}} for here, _ in slots]
-        found = {"bool": {"should": [*counted, *(here for here, _ in slots)], "minimum_should_match": 1}}
-    filters = [{"term": {"kind": "passage"}}, {"term": {"status": "indexed"}}, *filters_of(query)]
-    if own is not None:
-        filters.append(own)
     title = {"match": {"title": {"query": " ".join(dict.fromkeys(query.typed)), "operator": "and"}}}
     return {
         "query": {
-            "bool": {"must": [found], "filter": filters, "should": [{"constant_score": {"filter": title, "boost": 3}}]}
+            "bool": {
+                "must": [_any([*_passages(query, languages), *_titles(query, languages)])],
+                "filter": [{"term": {"status": "indexed"}}, *filters_of(query)],
+                "should": [{"constant_score": {"filter": title, "boost": 3}}],
+            }
         },
         "collapse": {
             "field": "video_id",
             "inner_hits": {
                 "name": "moments",
                 "size": query.moments,
-                "sort": [{"passage_no": "asc"}],
-                "_source": ["heard"],
+                "sort": [{"start_ms": "asc"}, {"place": "asc"}, {"passage_no": "asc"}],
+                "_source": ["heard", "place", "video.title", "video.language"],
             },
         },
         "sort": ["_score", {"published_at": {"order": "desc", "missing": "_last"}}, {"video_id": "asc"}],
@@ -58,38 +61,75 @@ def request_of(query: Query, languages: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _slot(query: Query, slot: Term, languages: tuple[str, ...]) -> tuple[Clause, Clause]:
+def _passages(query: Query, languages: tuple[str, ...]) -> list[Clause]:
+    """What is said and what stands on the screen, as far as it is asked for: one clause for both, of which there may be many."""
+    places = [place for place in query.places if place != "title"]
+    if not places:
+        return []
+    filters: list[Clause] = [{"term": {"kind": "passage"}}, {"terms": {"place": places}}]
+    without = [{"term": {"repeated": True}}] if len(places) > 1 else []
+    found = {"bool": {**_found(query, languages, _PASSAGE, filters), "must_not": without}}
+    if "screen" not in places or query.mode == "any":  # there the number of words decides
+        return [found]
+    less = {"filter": {"term": {"place": "screen"}}, "weight": query.screen_weight}
+    return [{"function_score": {"query": found, "functions": [less]}}]
+
+
+def _titles(query: Query, languages: tuple[str, ...]) -> list[Clause]:
+    filters: list[Clause] = [{"term": {"kind": "video"}}]
+    return [{"bool": _found(query, languages, _TITLE, filters)}] if "title" in query.places else []
+
+
+def _found(query: Query, languages: tuple[str, ...], fields: _Fields, filters: list[Clause]) -> Clause:
+    """The parts of a `bool` that the words of a query are looked for with."""
+    if query.mode == "phrase":
+        return {"must": [_any([_ends_here(saying, fields) for saying in query.phrases])], "filter": filters}
+    slots = [_slot(query, slot, languages, fields) for slot in query.slots]
+    own = [here for here, _ in slots]
+    if query.mode == "any":
+        # How many words a passage has comes before how well they fit.
+        counted = [{"constant_score": {"filter": here, "boost": EACH_WORD}} for here in own]
+        return {"should": [*counted, *own], "minimum_should_match": 1, "filter": filters}
+    both = [_any([here, *before]) if len(slots) > 1 else here for here, before in slots]
+    return {"must": [_all(both)], "filter": [*filters, _any(own)]}
+
+
+def _slot(query: Query, slot: Term, languages: tuple[str, ...], fields: _Fields) -> tuple[Clause, list[Clause]]:
     """What a slot must have in the passage, and in the words it carries. Only the first has a say in the score."""
     here: list[Clause] = []
     before: list[Clause] = []
+    text, carried = fields.text, fields.carried or fields.text
     for saying in slot.said:
         if slot.prefix:
-            here.append({"prefix": {"text": {"value": saying[0]}}})
-            before.append({"prefix": {"carried": {"value": saying[0]}}})
+            here.append({"prefix": {text: {"value": saying[0]}}})
+            before.append({"prefix": {carried: {"value": saying[0]}}})
         elif len(saying) == 1:
-            here.append({"term": {"text": {"value": saying[0], "boost": 2}}})
-            before.append({"term": {"carried": saying[0]}})
+            here.append({"term": {text: {"value": saying[0], "boost": 2}}})
+            before.append({"term": {carried: saying[0]}})
         else:
-            here.append(_ends_here(saying))
-            before.append(_said("carried", saying))
+            here.append(_ends_here(saying, fields))
+            before.append(_said(carried, saying))
     word = slot.word
     if word and query.stems:
         stems = [f"{language}:{stem(word, language)}" for language in languages if stem_language(language)]
-        here += [{"term": {"stems": one}} for one in stems]
-        before += [{"term": {"carried_stems": one}} for one in stems]
+        here += [{"term": {fields.stems: one}} for one in stems]
+        before += [{"term": {fields.carried_stems: one}} for one in stems]
     if word and query.typos and forgives(word):
         # Not the default rewriting, which would look for the fifty nearest words only.
         fuzzy = {"value": word, "fuzziness": 1, "transpositions": True, "rewrite": "constant_score"}
-        here.append({"fuzzy": {"text": {**fuzzy, "boost": 0.5}}})
-        before.append({"fuzzy": {"carried": fuzzy}})
-    return {"dis_max": {"queries": here}}, {"constant_score": {"filter": _any(before), "boost": 0.1}}
+        here.append({"fuzzy": {text: {**fuzzy, "boost": 0.5}}})
+        before.append({"fuzzy": {carried: fuzzy}})
+    carrying = [{"constant_score": {"filter": _any(before), "boost": 0.1}}] if fields.carried else []
+    return {"dis_max": {"queries": here}}, carrying
 
 
-def _ends_here(saying: Variant) -> Clause:
+def _ends_here(saying: Variant, fields: _Fields) -> Clause:
     """Words one after the other, the last of them in the passage."""
-    whole = _said("text", saying)
+    whole = _said(fields.text, saying)
+    if fields.carried is None:
+        return whole
     crossing = [
-        _all([_said("carried", (*saying[:at], BORDER)), _said("text", (BORDER, *saying[at:]))])
+        _all([_said(fields.carried, (*saying[:at], BORDER)), _said(fields.text, (BORDER, *saying[at:]))])
         for at in range(1, len(saying))
     ]
     return _any([whole, *crossing])

@@ -8,7 +8,7 @@ from typing import Any
 
 from tasks.records import Word
 from tasks.stages.base import Input, Rows
-from tasks.text.folding import fold_word
+from tasks.text.folding import fold_word, spaced
 from tasks.text.passages import cut_passages
 
 
@@ -29,14 +29,9 @@ def passage_rows(words: Sequence[Word]) -> list[dict[str, Any]]:
             "first_carried": p.carried,
             "first_word": p.first,
             "last_word": p.last,
-            "text": (text := _spaced(folded[p.first : p.last + 1])),
-            "carried": _spaced(folded[p.carried : p.first]),
-            "said": None if (said := _spaced([w.word for w in words[p.first : p.last + 1]])) == text else said,
+            "text": (text := spaced(folded[p.first : p.last + 1])),
+            "carried": spaced(folded[p.carried : p.first]),
+            "said": None if (said := spaced([w.word for w in words[p.first : p.last + 1]])) == text else said,
         }
         for n, p in enumerate(cut_passages(words))
     ]
-
-
-def _spaced(words: Sequence[str]) -> str:
-    """Words as a text with one space at each end: ` word ` then finds whole words without a regular expression."""
-    return f" {' '.join(words)} " if words else " "

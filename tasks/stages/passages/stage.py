@@ -39,6 +39,7 @@ PASSAGES = Stage(
                 "said": "VARCHAR",
             },
             order=("passage_no",),
+            terms="text",
             read_whole=True,
             faults={
                 "has passages that are not its words": "SELECT video_id, generation FROM (SELECT video_id, generation, "

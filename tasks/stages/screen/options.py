@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.stages.screen_lines.options import options as of_lines
+from tasks.text.folding import FOLDING_VERSION
+from tasks.text.passages import CARRIED_WORDS
 
 if TYPE_CHECKING:
     from tasks.models.catalog import ModelSet
@@ -17,7 +19,7 @@ class ScreenOptions:
     """On where screen lines are."""
 
     def described(self) -> dict[str, Any]:
-        return {"version": 1}
+        return {"version": 2, "folding": FOLDING_VERSION, "carried": CARRIED_WORDS}
 
 
 def options(models: ModelSet, settings: Settings) -> ScreenOptions | None:

@@ -23,14 +23,20 @@ SCREEN = Stage(
     tables=(
         Table(
             name="screen",
+            # `carried` is what stands with it, `terms` and `carried_terms` are both as search compares them, as in `passages`.
             columns={
+                "text_no": "INTEGER",
                 "start_ms": "BIGINT",
                 "end_ms": "BIGINT",
                 "text": "VARCHAR",
                 "score": "FLOAT",
                 "spoken": "FLOAT",
+                "carried": "VARCHAR",
+                "terms": "VARCHAR",
+                "carried_terms": "VARCHAR",
             },
-            order=("start_ms",),
+            order=("text_no",),
+            terms="terms",
             faults={
                 "has a text that ends before it begins": "SELECT video_id, generation FROM {rows} WHERE end_ms <= start_ms"
             },
