@@ -74,6 +74,19 @@ def counting(what: str, *, timed: bool = True) -> Iterator[Callable[..., None]]:
             bar.stop()
 
 
+def recalled(show: Callable[..., None], kind: str, total: int) -> Callable[[Any], None]:
+    """Tells how far the training of a model of pairs is, by `show` of `counting`, and each validation in a line of its own."""
+
+    def told(progress: Any) -> None:
+        said = f"loss {progress.loss:.3f}"
+        if progress.recall is not None:
+            found = f"{progress.recall:.1%} of texts find their {kind} among ten"
+            print(f"step {progress.step}: {said}, {found}", file=sys.stderr, flush=True)
+        show(progress.step, total, said)
+
+    return told
+
+
 def _bar(*, timed: bool = True) -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn

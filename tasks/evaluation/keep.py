@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.evaluation.cards import with_evaluation
+from tasks.evaluation.pictures import table as pictures_table
+from tasks.evaluation.retrieval import names_of
 from tasks.evaluation.sounds import table as sounds_table
 from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
@@ -26,7 +28,9 @@ def rows(kind: str, report: Mapping[str, Any], manifest: Path) -> list[dict[str,
         "evaluated_at": datetime.now(UTC),
         "manifest": str(manifest),
         "manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest(),
-        "model": models.get("acoustic") or models.get("topics") or models.get("sounds"),
+        "model": next(
+            (models[role] for role in ("acoustic", "topics", "sounds", "pictures") if models.get(role)), None
+        ),
         "language_model": models.get("lm"),
         "recipe": report.get("recipe"),
     }
@@ -68,7 +72,14 @@ def record(lake: Lake, kind: str, report: Mapping[str, Any], manifest: Path) -> 
 
 def markdown(kind: str, report: Mapping[str, Any]) -> str:
     """The report as a table."""
-    return {"asr": _asr_table, "topics": _topics_table, "search": _search_table, "sounds": sounds_table}[kind](report)
+    tables = {
+        "asr": _asr_table,
+        "topics": _topics_table,
+        "search": _search_table,
+        "sounds": sounds_table,
+        "pictures": pictures_table,
+    }
+    return tables[kind](report)
 
 
 def _entries(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
@@ -136,8 +147,10 @@ def draw(kind: str, report: Mapping[str, Any], target: Path) -> None:
     elif kind == "search":
         ways = {**report["ways"], "with both, of the true texts": report["of_true_texts"]}
         _draw_shares(axes, ways, "questions whose recording is found, %")
-    elif kind == "sounds":
-        ways = {"a sound for a text": report["text_to_sound"], "a text for a sound": report["sound_to_text"]}
+    elif kind in ("sounds", "pictures"):
+        one = kind.removesuffix("s")
+        forth, back = names_of(one)
+        ways = {f"a {one} for a text": report[forth], f"a text for a {one}": report[back]}
         named = {name: {f"first {k}": share for k, share in shares.items()} for name, shares in ways.items()}
         _draw_shares(axes, named, "found, %")
     else:

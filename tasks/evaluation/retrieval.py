@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,49 +16,70 @@ DRAWS = 1000
 
 @dataclass(frozen=True)
 class Retrieval:
-    """R@k in both directions, as shares; `low` and `high` are the bounds of 95 % by the bootstrap over what asks; `chance` is what
-    a ranking by lot would reach."""
+    """R@k in both directions, as shares: `text_to_sound` and `sound_to_text`, where the others are sounds. `bounds` are those of
+    95 % by the bootstrap over what asks; `chance` is what a ranking by lot would reach."""
 
-    sounds: int
-    texts: int
-    text_to_sound: Mapping[int, float]
-    sound_to_text: Mapping[int, float]
+    shares: Mapping[str, Mapping[int, float]]
     bounds: Mapping[str, tuple[float, float]]
     chance: Mapping[str, float]
 
     def row(self) -> dict[str, float]:
         """Flat, for a table."""
-        named = {"text_to_sound": self.text_to_sound, "sound_to_text": self.sound_to_text}
-        return {f"{name}_{k}": round(value, 4) for name, found in named.items() for k, value in found.items()}
+        return {f"{name}_{k}": round(value, 4) for name, found in self.shares.items() for k, value in found.items()}
+
+    def report(self) -> dict[str, object]:
+        """As a report has it."""
+        return {**self.shares, "bounds": self.bounds, "chance": self.chance}
 
 
-def retrieval(sounds: Array, texts: Array, own: Sequence[int], *, seed: int = 0) -> Retrieval:
-    """Of vectors (sounds, size) and (texts, size), none of which need be of unit length.
+def retrieval(others: Array, texts: Array, own: Sequence[int], *, kind: str, seed: int = 0) -> Retrieval:
+    """Of vectors (others, size) and (texts, size), none of which need be of unit length.
 
-    A text finds one of its sounds, a sound its text, among the first k by the cosine.
+    A text finds one of its others, one of them its text, among the first k by the cosine.
 
     Args:
-        own: the number of each sound's text.
+        own: the number of each other's text.
+        kind: what the others are: "sound".
     """
-    sounds = sounds / np.linalg.norm(sounds, axis=1, keepdims=True)
+    others = others / np.linalg.norm(others, axis=1, keepdims=True)
     texts = texts / np.linalg.norm(texts, axis=1, keepdims=True)
-    near = sounds @ texts.T
+    near = others @ texts.T
     mine = np.arange(len(texts))[None] == np.asarray(own)[:, None]
-    ranks = {"text_to_sound": _rank(near.T, mine.T), "sound_to_text": _rank(near, mine)}
+    forth, back = names_of(kind)
+    ranks = {forth: _rank(near.T, mine.T), back: _rank(near, mine)}
     drawn = np.random.default_rng(seed)
     shares: dict[str, dict[int, float]] = {}
     bounds, chance = {}, {}
     for name, found in ranks.items():
-        among, fitting = (
-            (near.shape[0], mine.sum(axis=0)) if name == "text_to_sound" else (near.shape[1], mine.sum(axis=1))
-        )
+        among, fitting = (near.shape[0], mine.sum(axis=0)) if name == forth else (near.shape[1], mine.sum(axis=1))
         shares[name] = {k: float((found < k).mean()) for k in FIRST}
         picks = found[drawn.integers(0, len(found), (DRAWS, len(found)))]
         for k in FIRST:
             low, high = np.quantile((picks < k).mean(axis=1), (0.025, 0.975))
             bounds[f"{name}_{k}"] = (float(low), float(high))
             chance[f"{name}_{k}"] = float(np.mean([_by_lot(among, int(n), k) for n in fitting]))
-    return Retrieval(len(sounds), len(texts), shares["text_to_sound"], shares["sound_to_text"], bounds, chance)
+    return Retrieval(shares, bounds, chance)
+
+
+def names_of(kind: str) -> tuple[str, str]:
+    """What both directions are called."""
+    return f"text_to_{kind}", f"{kind}_to_text"
+
+
+def table(report: Mapping[str, Any], kind: str) -> list[str]:
+    """The figures of a report as lines of Markdown."""
+    lines = [
+        f"| {report['n']} {kind}s, {report['texts']} texts | {' | '.join(f'R@{k}' for k in FIRST)} | chance, R@10 |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for name, label in zip(names_of(kind), (f"a {kind} for a text", f"a text for a {kind}"), strict=True):
+        shares = {int(k): share for k, share in report[name].items()}
+        cells = []
+        for k in FIRST:
+            low, high = report["bounds"][f"{name}_{k}"]
+            cells.append(f"{shares[k]:.1%} ({low:.0%} to {high:.0%})")
+        lines.append(f"| {label} | {' | '.join(cells)} | {report['chance'][f'{name}_10']:.1%} |")
+    return lines
 
 
 def _rank(near: Array, mine: Array) -> Array:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,37 +13,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tasks.arrays import Array
 from tasks.errors import Misconfigured
-from tasks.evaluation.manifest import Problems, read_manifest, strings
-from tasks.evaluation.retrieval import FIRST, retrieval
+from tasks.evaluation.captions import Captioned
+from tasks.evaluation.manifest import Problems
+from tasks.evaluation.retrieval import retrieval
+from tasks.evaluation.retrieval import table as figures
 from tasks.media import clip_sound
 from tasks.settings import Settings
 from tasks.sounds.encoder import SoundEncoder
 
 TIMED = 8  # sounds
-
-
-@dataclass(frozen=True)
-class Captioned:
-    """A sound in a file, and what is to be heard."""
-
-    path: Path
-    caption: str
-
-
-def read_sounds(manifest: Path, problems: Problems, *, path_column: str, text_column: str) -> list[Captioned]:
-    """The rows of a manifest.
-
-    Raises:
-        Misconfigured: it cannot be read.
-    """
-    table = read_manifest(manifest, path_column, text_column, problems=problems)
-    found = []
-    for name, text in zip(strings(table, path_column), strings(table, text_column), strict=True):
-        if text:
-            found.append(Captioned(manifest.parent / name, text))
-        else:
-            problems.add("without a caption", name)
-    return found
 
 
 def evaluate_sounds(
@@ -77,12 +54,13 @@ def evaluate_sounds(
     if heard is None:
         raise Misconfigured("None of the sounds can be read.", next="See that the paths of the manifest are right.")
     texts = list(dict.fromkeys(captions))
-    found = retrieval(np.stack(vectors), encoder.texts(texts), [texts.index(text) for text in captions])
+    own = [texts.index(text) for text in captions]
+    found = retrieval(np.stack(vectors), encoder.texts(texts), own, kind="sound")
     return {
         "n": len(captions),
         "texts": len(texts),
         "groups": {},
-        **{name: value for name, value in asdict(found).items() if name not in ("sounds", "texts")},
+        **found.report(),
         "gflops": flops(encoder, heard) / 1e9,
         "seconds": seconds(encoder, heard),
         "of_sound_s": encoder.piece_s,
@@ -110,16 +88,5 @@ def seconds(encoder: SoundEncoder, sound: Array) -> float:
 
 def table(report: Mapping[str, Any]) -> str:
     """The figures as Markdown."""
-    lines = [
-        f"| {report['n']} sounds, {report['texts']} texts | {' | '.join(f'R@{k}' for k in FIRST)} | chance, R@10 |",
-        "| --- | ---: | ---: | ---: | ---: |",
-    ]
-    for name, label in (("text_to_sound", "a sound for a text"), ("sound_to_text", "a text for a sound")):
-        shares = {int(k): share for k, share in report[name].items()}
-        cells = []
-        for k in FIRST:
-            low, high = report["bounds"][f"{name}_{k}"]
-            cells.append(f"{shares[k]:.1%} ({low:.0%} to {high:.0%})")
-        lines.append(f"| {label} | {' | '.join(cells)} | {report['chance'][f'{name}_10']:.1%} |")
-    lines += ["", f"A pass over {report['of_sound_s']:g} s: {report['gflops']:.2f} GFLOPs."]
-    return "\n".join(lines)
+    cost = f"A pass over {report['of_sound_s']:g} s: {report['gflops']:.2f} GFLOPs."
+    return "\n".join([*figures(report, "sound"), "", cost])

@@ -16,8 +16,9 @@ from scipy.io import wavfile
 from tasks.errors import Misconfigured
 from tasks.models.flap import FlapConfig, FlapExtractor, FlapModel
 from tasks.sounds.encoder import load_sound_encoder
+from tasks.training.pairs.losses import contrast
 from tasks.training.sounds.fit import SoundShape, fit_sounds
-from tasks.training.sounds.losses import Reconstruction, contrast
+from tasks.training.sounds.losses import Reconstruction
 from tasks.training.sounds.masks import crossed, scattered
 from tasks.training.sounds.options import SoundTraining
 

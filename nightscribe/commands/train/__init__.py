@@ -12,6 +12,7 @@ COMMANDS = {
     "lm": "Make a language model for the beam search from text.",
     "topics": "Train a topic classifier on labelled texts.",
     "sounds": "Train a model that puts sounds and texts into one space.",
+    "pictures": "Train a model that puts pictures and texts into one space.",
     "corpus": "Make labelled speech from text, with synthetic voices.",
 }
 
@@ -26,4 +27,5 @@ def command() -> None:
       nightscribe train lm books.txt --models models/ours/best --bucket ~/videos
       nightscribe train topics news.csv --base bert-base-uncased --out models/topics
       nightscribe train sounds sounds.tsv --out models/sounds
+      nightscribe train pictures frames.tsv --base openai/clip-vit-base-patch32 --out models/frames
     """

@@ -5,16 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
 from nightscribe.cli import print_json
 from nightscribe.common import json_option
-from nightscribe.progress import counting
-
-if TYPE_CHECKING:
-    from tasks.training.sounds.trainer import SoundProgress
+from nightscribe.progress import counting, recalled
 
 
 @click.command("sounds")
@@ -127,14 +124,6 @@ def command(
         seed=seed,
     )
     with counting("sounds") as decoding, counting("training") as training:
-
-        def show(progress: SoundProgress) -> None:
-            said = f"loss {progress.loss:.3f}"
-            if progress.recall is not None:
-                recall = f"of texts {progress.recall:.1%} find their sound among ten"
-                print(f"step {progress.step}: {said}, {recall}", file=sys.stderr, flush=True)
-            training(progress.step, max_steps, said)
-
         summary = fit_sounds(
             manifest,
             out,
@@ -146,7 +135,7 @@ def command(
             caption_columns=caption_columns,
             command=shlex.join(["nightscribe", *sys.argv[1:]]),
             on_sound=lambda done, total: decoding(done, total),
-            on_progress=show,
+            on_progress=recalled(training, "sound", max_steps),
         )
     for problem in summary["problems"]:
         print(f"Left out: {problem}", file=sys.stderr)

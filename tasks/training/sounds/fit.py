@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +12,22 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig
 
 from tasks.errors import Misconfigured, first_line
-from tasks.evaluation.cards import card, curves, flat_options, history_table
 from tasks.evaluation.manifest import fraction
-from tasks.machine.folders import same_run, write_whole
+from tasks.machine.folders import same_run
 from tasks.models.flap import FlapConfig, FlapExtractor, FlapModel, register
 from tasks.models.load import quiet_transformers
 from tasks.models.pins import from_hub
 from tasks.training.fit import SCRATCH
+from tasks.training.pairs.card import write_card
+from tasks.training.pairs.loop import PairProgress, digest
+from tasks.training.pairs.words import words_tokenizer
 from tasks.training.sounds.options import SoundTraining
 from tasks.training.sounds.store import SoundStore, open_store
-from tasks.training.sounds.trainer import SoundProgress, SoundTrainer
-from tasks.training.sounds.words import words_tokenizer
+from tasks.training.sounds.trainer import SoundTrainer
 
 RATE = 48_000
 VOCABULARY = 4000
 PATCH_S = 0.16  # of 16 frames of 10 ms
-SHOWN = {"text_to_sound_10": "a sound for a text, R@10", "sound_to_text_10": "a text for a sound, R@10"}
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def fit_sounds(
     caption_columns: Sequence[str] = ("caption",),
     command: str = "",
     on_sound: Callable[[int, int], None] = lambda done, total: None,
-    on_progress: Callable[[SoundProgress], None] = lambda progress: None,
+    on_progress: Callable[[PairProgress], None] = lambda progress: None,
 ) -> dict[str, Any]:
     """Train in `folder`, on the pairs of a manifest; a run that was killed goes on. With `base`, a model of this class goes on.
 
@@ -85,8 +83,8 @@ def fit_sounds(
     quiet_transformers()
     register()
     this = {
-        "manifest": _digest(manifest),
-        "validation": _digest(validation) if validation else validation_share,
+        "manifest": digest(manifest),
+        "validation": digest(validation) if validation else validation_share,
         "columns": [path_column, *caption_columns],
         "base": base,
         "shape": None if base else asdict(shape),
@@ -109,17 +107,14 @@ def fit_sounds(
     if validation:
         problems += [f"validation, {line}" for line in judged.problems.lines()]
 
-    def noted(progress: SoundProgress) -> None:
+    def noted(progress: PairProgress) -> None:
         if progress.recall is not None:
-            _write_card(trainer, train, judged, manifest, command, problems)
+            name = f"FLAP, {sum(p.numel() for p in model.parameters()) / 1e6:.1f} million parameters"
+            write_card(trainer, name, manifest, command, problems, trained=len(train), judged=len(judged))
         on_progress(progress)
 
     summary = trainer.fit(noted)
     return {**summary, "sounds": len(train), "problems": problems}
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def _split(store: SoundStore, share: float) -> tuple[SoundStore, SoundStore]:
@@ -209,23 +204,3 @@ def _loaded(base: str) -> tuple[FlapModel, Processor]:
         raise Misconfigured(
             f"{base} is no model that `train sounds` made: {first_line(error)}", next="Name its folder `best`."
         ) from error
-
-
-def _write_card(
-    trainer: SoundTrainer, train: SoundStore, judged: SoundStore, manifest: Path, command: str, problems: Sequence[str]
-) -> None:
-    best, summary = trainer.folder / "best", trainer.summary()
-    write_whole(best / "history.csv", history_table(summary["history"]))
-    write_whole(best / "curves.png", curves(summary["history"], loss="loss", shares=SHOWN, what="found, %"))
-    kept, model = summary["kept"], trainer.both.model
-    rows = {
-        "architecture": f"FLAP, {sum(p.numel() for p in model.parameters()) / 1e6:.1f} million parameters",
-        **({"command": f"`{command}`"} if command else {}),
-        "data": f"{manifest.name}: {len(train)} sounds",
-        "validation": f"{len(judged)} sounds",
-        "steps": f"{summary['steps']}, the best after {kept['step']}",
-        "validation, R@10": f"{kept['text_to_sound_10']:.1%} of texts, {kept['sound_to_text_10']:.1%} of sounds",
-        "made": datetime.now(UTC).strftime("%Y-%m-%d"),
-    }
-    text = card(trainer.folder.name, "A model of sounds and texts.", rows, flat_options(summary["options"]), problems)
-    write_whole(best / "README.md", text)

@@ -1,25 +1,11 @@
-"""What a model of sounds and texts is trained to lessen."""
+"""What a model of sounds and texts is trained to lessen beside the contrast."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from tasks.models.flap import FlapConfig, places
-
-
-def contrast(sounds: torch.Tensor, texts: torch.Tensor, same: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    """InfoNCE in both directions (van den Oord et al. 2018; Radford et al. 2021): each is to find its own among all of a batch.
-
-    Args:
-        sounds: (n, size), and `texts` (n, size); need not be of unit length.
-        same: (n, n), true where a text is as good as the sound's own; which of them is meant is not to be told.
-        scale: what cosines are multiplied by, one over the temperature.
-    """
-    logits = scale * functional.normalize(sounds.float(), dim=-1) @ functional.normalize(texts.float(), dim=-1).T
-    wanted = same.to(logits) / same.sum(dim=1, keepdim=True)
-    return (functional.cross_entropy(logits, wanted) + functional.cross_entropy(logits.T, wanted.T.contiguous())) / 2
 
 
 class Reconstruction(nn.Module):

@@ -1,0 +1,1 @@
+"""Training of models that put texts and something else into one space."""
