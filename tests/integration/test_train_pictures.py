@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 from conftest import command_environment
-from data.recipes.frames_demo import COLOURS, SHAPES, changes, draw
 from dual_encoders import CLASSES, saved
 from forked import nightscribe
 from PIL import Image, ImageDraw
 from transformers import AutoModel
 
+from data.recipes.frames_demo import COLOURS, SHAPES, changes, draw
 from tasks.errors import Misconfigured
 from tasks.pictures.encoder import load_picture_encoder
 from tasks.training.pairs.losses import sigmoid
