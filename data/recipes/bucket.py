@@ -19,9 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from data.recipes.frames_demo import scene_of
 from tasks.training.corpus import SAMPLE_RATE, available_voices, speak
 
 SIZE, RATE = "640x360", 12
+SCENE_S = 3
 PICTURES = {
     "gradients": f"gradients=s={SIZE}:r={RATE}:speed=0.02:seed={{seed}}",
     "testsrc2": f"testsrc2=s={SIZE}:r={RATE},hue=h={{seed}}*20,boxblur=6",
@@ -71,24 +73,31 @@ def make(entry: dict[str, Any], number: int, out: Path) -> None:
             f"drawtext=text='%{{pts\\:hms}}':fontsize=16:fontcolor=white@0.8:x=w-text_w-12:y=h-28"
         )
         whole = folder / f"video{path.suffix}"
-        command = [
-            "ffmpeg",
-            "-v",
-            "error",
-            "-y",
-            "-f",
-            "lavfi",
-            "-t",
-            f"{seconds:.2f}",
-            "-i",
-            f"{picture},{card},format=yuv420p",
-        ]
-        subprocess.run([*command, *sound, *CODECS[path.suffix], "-fflags", "+bitexact", str(whole)], check=True)
+        command = ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-t", f"{seconds:.2f}", "-i"]
+        command += [f"{picture},{card},format=yuv420p", *sound, *scenes(entry, folder, seconds, bool(sound))]
+        subprocess.run([*command, *CODECS[path.suffix], "-fflags", "+bitexact", str(whole)], check=True)
         data = whole.read_bytes()
         path.write_bytes(data[: int(len(data) * entry.get("keep", 1))])
     fields = ("title", "description", "tags", "published_at")
     sidecar = {name: entry[name] for name in fields} | {"language": "en"}
     path.with_suffix(".json").write_text(json.dumps(sidecar, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def scenes(entry: dict[str, Any], folder: Path, seconds: float, sound: bool) -> list[str]:
+    """What puts the scenes of an entry at the end of its picture, one after the other: inputs and a filter."""
+    shown = entry.get("scenes", [])
+    inputs: list[str] = []
+    graph = "[0:v]null[v0];"
+    for number, scene in enumerate(shown):
+        file = folder / f"scene{number}.png"
+        size = tuple(int(side) for side in SIZE.split("x"))
+        scene_of(scene["on"], scene["shapes"], (size[0], size[1])).save(file)
+        inputs += ["-i", str(file)]
+        start = seconds - SCENE_S * (len(shown) - number)
+        graph += f"[v{number}][{number + 1 + sound}:v]overlay=enable='between(t,{start:.2f},{start + SCENE_S:.2f})'[v{number + 1}];"
+    if not shown:
+        return []
+    return [*inputs, "-filter_complex", graph[:-1], "-map", f"[v{len(shown)}]", *(["-map", "1:a"] if sound else [])]
 
 
 def narrate(entry: dict[str, Any], path: Path) -> float:

@@ -17,7 +17,7 @@ import argparse
 import csv
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,6 +110,15 @@ def shapes(chance: random.Random, size: tuple[int, int], count: int) -> Drawn:
     whole = f"{' and '.join(full)}, {on} background"
     bare = chance.choice([caption, *(words for one in said for words in one.split()[1:])])
     return Drawn(ground, caption, whole, bare)
+
+
+def scene_of(on: str, shown: Sequence[tuple[str, str, float]], size: tuple[int, int]) -> Image.Image:
+    """A scene as it is wished for: (colour, shape, place from left to right as a share) on a colour."""
+    ground = Image.new("RGB", size, COLOURS[on])
+    for colour, shape, place in shown:
+        at = size[0] * place, size[1] / 2, min(size) / 4
+        ImageDraw.Draw(ground).polygon(SHAPES[shape](*at), fill=COLOURS[colour])
+    return ground
 
 
 def title_card(chance: random.Random, size: tuple[int, int]) -> Drawn:
