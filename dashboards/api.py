@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
+from pydantic import StringConstraints
 from starlette.responses import Response
 
 from dashboards import models, operation_models
@@ -16,7 +17,7 @@ from dashboards.web import Web
 from tasks.runs.status import status_of
 from tasks.search.filters import Filters
 from tasks.search.places import USUAL, places_of
-from tasks.web import screen, searching, transcript, videos
+from tasks.web import near, screen, searching, transcript, videos
 from tasks.web.like import LikeKind, like
 from tasks.web.snapshots import View
 
@@ -35,6 +36,7 @@ router = APIRouter(prefix="/api", responses=PROBLEMS)
 
 VideoId = Annotated[str, Path(min_length=1, max_length=100, description="A video's id, as search gives it.")]
 Text = Annotated[str, Query(min_length=1, max_length=LONGEST_TEXT, description="Words to look for.")]
+Some = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT)]
 Limit = Annotated[int, Query(ge=1, le=100, description="Videos of a page.")]
 Offset = Annotated[int, Query(ge=0, le=FURTHEST, description="Videos to pass over (`next` of the page before).")]
 Topic = Annotated[str | None, Query(max_length=200, description="Only videos whose first topic is this.")]
@@ -88,6 +90,34 @@ async def search(
             limit=limit, offset=offset, moments=moments,
         )
     )  # fmt: skip
+
+
+@router.get("/near", response_model=models.Near)
+async def near_search(
+    request: Request,
+    q: Annotated[str, Query(min_length=1, max_length=LONGEST_TEXT, description="What is to be seen, or heard.")],
+    sense: near.Sense = "seen",
+    plus: Annotated[list[Some], Query(max_length=10, description="Also to be seen, or heard.")] = [],  # noqa: B006
+    minus: Annotated[list[Some], Query(max_length=10, description="To be taken away from it.")] = [],  # noqa: B006
+    said: Annotated[str, Query(max_length=LONGEST_TEXT, description="Only while this is said.")] = "",
+    topic: Topic = None,
+    since: Since = None,
+    until: Until = None,
+    language: Language = None,
+    min_confidence: Confidence = 0.0,
+    limit: Limit = 10,
+    offset: Offset = 0,
+    moments: Annotated[int, Query(ge=1, le=100, description="Moments of each video.")] = 3,
+) -> Any:
+    """Find what is to be seen, or heard, by a text; the first such question loads a model."""
+    web = Web.of(request)
+    filters = Filters(topic, since, until, language, min_confidence)
+    asked = await web.look(lambda: near.prepare(web.settings, sense, q, tuple(plus), tuple(minus)))
+    return await web.read(
+        lambda view: near.search(
+            view, web.settings, asked, filters, said=said, limit=limit, offset=offset, moments=moments
+        )
+    )
 
 
 @router.get("/suggest", response_model=models.Suggestions)

@@ -12,6 +12,7 @@ from tasks.errors import BadQuery
 from tasks.search.filters import Filters
 from tasks.search.places import PLACES, USUAL, Place, places_of
 from tasks.web.analytics import ChartParams, Grain
+from tasks.web.near import Sense
 from tasks.web.searching import Mode
 
 PAGE = 10
@@ -23,6 +24,10 @@ class SearchForm:
 
     q: str
     mode: Mode
+    sense: Sense | None
+    plus: str
+    minus: str
+    said: str
     exact: bool
     typos: bool
     places: str
@@ -41,7 +46,10 @@ class SearchForm:
         """The fields as an address has them, without the page."""
         return {
             "q": self.q,
-            "mode": "" if self.mode == "words" else self.mode,
+            "mode": self.sense or ("" if self.mode == "words" else self.mode),
+            "plus": self.plus,
+            "minus": self.minus,
+            "said": self.said,
             "exact": "1" if self.exact else "",
             "typos": "1" if self.typos else "",
             "in": self.places,
@@ -55,9 +63,14 @@ def search_form(params: Mapping[str, str]) -> SearchForm:
     Raises:
         BadQuery: a value does not fit.
     """
+    mode = choice(params, "mode", (*get_args(Mode), *get_args(Sense)), "words")
     return SearchForm(
         text(params, "q"),
-        cast(Mode, choice(params, "mode", get_args(Mode), "words")),
+        cast(Mode, mode if mode in get_args(Mode) else "words"),
+        cast(Sense, mode) if mode in get_args(Sense) else None,
+        text(params, "plus"),
+        text(params, "minus"),
+        text(params, "said"),
         bool(params.get("exact")),
         bool(params.get("typos")),
         choice(params, "in", ("", *PLACES), ""),

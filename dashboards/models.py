@@ -174,6 +174,7 @@ class LikeMoment(BaseModel):
     times: list[int] = Field(description="Of all moments at which the same is to be seen.")
     shot: int | None = None
     similarity: float = Field(description="The cosine, at most 1.")
+    likelihood: float | None = Field(None, description="That it fits, by a model that judges each pair alone.")
 
 
 class LikeVideo(BaseModel):
@@ -186,6 +187,25 @@ class LikeVideo(BaseModel):
     score: float
     moments_total: int
     moments: list[LikeMoment]
+
+
+class NearVideo(LikeVideo):
+    strip: list[StripMark]
+
+
+class Near(BaseModel):
+    """What `nightscribe search --picture` prints, or `--sound`, with a strip for each video."""
+
+    query: str
+    mode: Literal["picture", "sound"]
+    engine: Literal["duckdb"]
+    fallback_reason: None
+    total_videos: int
+    total_moments: int
+    next: int | None = Field(description="Offset of the next page.")
+    instead: OtherQuery | None = Field(description="As in a search for words, of those that are said meanwhile.")
+    suggestions: list[OtherQuery]
+    videos: list[NearVideo]
 
 
 class Like(BaseModel):

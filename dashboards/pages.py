@@ -14,7 +14,8 @@ from dashboards.render import render
 from dashboards.svg import bands, topic_bands
 from dashboards.web import Web
 from tasks.errors import BadQuery, Misconfigured
-from tasks.web import media, screen, searching, transcript, videos
+from tasks.search.near import Wished
+from tasks.web import media, near, screen, searching, transcript, videos
 from tasks.web.filters import choices
 from tasks.web.like import LikeKind, has, like
 from tasks.web.snapshots import View
@@ -34,21 +35,29 @@ async def search_page(request: Request) -> Response:
     except BadQuery as error:
         return HTMLResponse(_search_page(None, {}, None, error=error), 400)
     try:
-        page = await web.read(lambda view: _found(view, web, form))
-    except BadQuery as error:
-        problem = error
+        asked = await web.look(lambda: _wished(web, form)) if form.q and form.sense else None
+        return HTMLResponse(await web.read(lambda view: _found(view, web, form, asked)))
     except Misconfigured as error:
-        if web.lake.exists():
+        if not web.lake.exists():
+            return HTMLResponse(_search_page(None, form.values(), None, error=error, empty=True))
+        if not (isinstance(error, BadQuery) or form.sense):
             raise
-        return HTMLResponse(_search_page(None, form.values(), None, error=error, empty=True))
-    else:
-        return HTMLResponse(page)
-    page = await web.read(lambda view: _search_page(choices(view), form.values(), None, error=problem))
+        problem = error
+    page = await web.read(lambda view: _search_page(view, form.values(), None, error=problem))
     return HTMLResponse(page, 400)
 
 
-def _found(view: View, web: Web, form: SearchForm) -> str:
-    if form.q:
+def _wished(web: Web, form: SearchForm) -> Wished | None:
+    """What is to be seen or heard, as the model sees it."""
+    several = [tuple(filter(None, [given])) for given in (form.plus, form.minus)]
+    return near.prepare(web.settings, form.sense, form.q, *several) if form.sense else None
+
+
+def _found(view: View, web: Web, form: SearchForm, asked: Wished | None) -> str:
+    if asked:
+        page: dict[str, Any] = {"said": form.said, "limit": PAGE, "offset": form.offset}
+        found = near.search(view, web.settings, asked, form.filters, **page)
+    elif form.q:
         found = searching.search(
             view, web.engines, form.q, form.filters, mode=form.mode, exact=form.exact, typos=form.typos, places=form.within,
             limit=PAGE, offset=form.offset,
@@ -56,11 +65,11 @@ def _found(view: View, web: Web, form: SearchForm) -> str:
     else:
         found = videos.videos(view, form.filters, limit=PAGE, offset=form.offset)
     empty = not form.q and not found["total"] and form.values() == dict.fromkeys(form.values(), "")
-    return _search_page(choices(view), form.values(), found, page=form.page, empty=empty)
+    return _search_page(view, form.values(), found, page=form.page, empty=empty)
 
 
 def _search_page(
-    known: Any,
+    view: View | None,
     values: dict[str, Any],
     found: Any,
     *,
@@ -72,18 +81,33 @@ def _search_page(
     return render(
         "search.html",
         title=asked["q"] or "Search",
-        choices=known,
+        choices=choices(view) if view else None,
+        senses=near.senses(view) if view else [],
         values=asked,
         found=found,
         page=page,
         per_page=PAGE,
         error=error,
         empty=empty,
-        filtered=any(asked[name] for name in _FIELDS[2:]),
+        filtered=any(asked[name] for name in _FIELDS if name not in ("q", "mode")),
     )
 
 
-_FIELDS = ("q", "mode", "exact", "typos", "in", "topic", "since", "until", "language", "min_confidence")
+_FIELDS = (
+    "q",
+    "mode",
+    "plus",
+    "minus",
+    "said",
+    "exact",
+    "typos",
+    "in",
+    "topic",
+    "since",
+    "until",
+    "language",
+    "min_confidence",
+)
 
 
 @page_router.get("/watch/{video_id}")

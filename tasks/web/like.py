@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
-from tasks.search import near
+from tasks.search import near_scan
 from tasks.search.near_kinds import KINDS
 from tasks.web.snapshots import View
 from tasks.web.transcript import of_row
@@ -22,7 +22,7 @@ def like(
         NotFound: there is no such video, or it has no frames, or no sounds.
     """
     video_row(view, video_id)
-    return near.like(view.connection, KINDS[kind], video_id, at_ms, limit=limit, offset=offset, moments=moments)
+    return near_scan.like(view.connection, KINDS[kind], video_id, at_ms, limit=limit, offset=offset, moments=moments)
 
 
 def has(view: View, row: dict[str, Any]) -> list[LikeKind]:

@@ -19,8 +19,9 @@ from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.models.catalog import find_set
-from tasks.search.near import Wish, answer, like, recipes_of
+from tasks.search.near import Wish, answer
 from tasks.search.near_kinds import KINDS
+from tasks.search.near_scan import like, recipes_of
 from tasks.settings import Settings
 
 COLOURS = {"red": (220, 20, 20), "green": (20, 180, 20), "blue": (30, 30, 220), "white": (240, 240, 240)}

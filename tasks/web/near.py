@@ -1,0 +1,62 @@
+"""A search by what is to be seen or heard, as the web app asks and shows it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from tasks.search.filters import Filters
+from tasks.search.near import Wish, Wished, found, wished
+from tasks.search.near_kinds import KINDS
+from tasks.settings import Settings
+from tasks.web.searching import strip_of
+from tasks.web.snapshots import View
+
+Sense = Literal["seen", "heard"]
+OF_SENSES: dict[Sense, str] = {"seen": "pictures", "heard": "sounds"}
+STRIP_MOMENTS = 100
+
+
+def senses(view: View) -> list[Sense]:
+    """What of the archive there are vectors of."""
+    return [
+        sense
+        for sense, kind in OF_SENSES.items()
+        if view.rows(f"SELECT 1 FROM current_{KINDS[kind].table} WHERE rows > 0 LIMIT 1")
+    ]
+
+
+def prepare(settings: Settings, sense: Sense, text: str, plus: tuple[str, ...], minus: tuple[str, ...]) -> Wished:
+    """What is wished for, as the model sees it; the first time that is loaded.
+
+    Raises:
+        BadQuery. Misconfigured: the set has no such model. ModelNotAvailable.
+    """
+    return wished(settings, Wish((text, *plus), (), minus), OF_SENSES[sense])
+
+
+def search(
+    view: View,
+    settings: Settings,
+    asked: Wished,
+    filters: Filters,
+    *,
+    said: str = "",
+    limit: int,
+    offset: int,
+    moments: int = 3,
+) -> dict[str, Any]:
+    """What `search --json` prints; each video also has a `strip`, of the nearest moments.
+
+    Raises:
+        BadQuery: see `make_query`. Misconfigured: what the lake has is of another model.
+    """
+    answered = found(
+        settings, view.lake, asked, text=said, connection=view.connection, limit=limit, offset=offset,
+        moments=max(moments, STRIP_MOMENTS), **filters.options(),
+    )  # fmt: skip
+    for video in answered["videos"]:
+        nearest = sorted(video["moments"], key=lambda moment: -moment["similarity"])[:moments]
+        marks = [{**moment, "snippet": f"similarity {moment['similarity']:.2f}", "marks": []} for moment in nearest]
+        video["strip"] = strip_of(sorted(marks, key=lambda moment: moment["start_ms"]), video["duration_ms"])
+        video["moments"] = video["moments"][:moments]
+    return answered
