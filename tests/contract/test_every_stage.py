@@ -52,7 +52,9 @@ each_made = pytest.mark.parametrize("stage", usual(MADE))
 each_alone = pytest.mark.parametrize("stage", usual(ALONE))
 # A whole transcript made again takes as long as all the others; one of it, and one of its stages, stand for the rest.
 each_changed = pytest.mark.parametrize("stage", usual(["emissions", *MADE]))
-each_single = pytest.mark.parametrize("stage", usual(["cues", *ALONE]))
+# What fails with one stage, or is killed in it, does so with the others: they are tried at length.
+each_failing = pytest.mark.parametrize("stage", [*usual(ALONE), *rarely("cues")])
+each_killed = pytest.mark.parametrize("stage", ["cues", *rarely(*ALONE)])
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -172,7 +174,7 @@ def test_what_was_off_is_missing_until_it_is_asked_for(indexed, tmp_path, change
     assert check(archive.lake) == []
 
 
-@each_single
+@each_failing
 def test_one_that_fails_leaves_the_others_and_is_tried_again_alone(indexed, tmp_path, monkeypatch, stage):
     real = Pipeline.runner
 
@@ -209,7 +211,7 @@ def test_one_that_fails_leaves_the_others_and_is_tried_again_alone(indexed, tmp_
     assert check(archive.lake) == []
 
 
-@each_single
+@each_killed
 def test_killed_before_any_of_its_writes_it_is_made_by_the_next_run(archive, changed, monkeypatch, stage):
     class Killed(BaseException):
         pass

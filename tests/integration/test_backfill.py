@@ -49,6 +49,7 @@ def clips(folder: Path, n: int) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_a_backfill_survives_a_killed_worker_a_restarted_server_and_its_own_end(prefect, tmp_path, long):
     # Whoever looks more often takes the machine from the workers.
     n, slices, batch, look_s = (2000, 25, 8, 10.0) if long else (16, 3, 2, 0.2)

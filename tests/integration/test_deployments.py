@@ -178,6 +178,7 @@ def test_a_worker_that_died_does_not_cost_the_next_night(prefect, bucket, tmp_pa
     kill(worker)
 
 
+@pytest.mark.long
 def test_a_worker_runs_the_deployment_that_syncs(prefect, lake, say, settings, syncer):
     say("hello there")
     worker = prefect.worker(

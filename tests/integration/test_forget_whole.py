@@ -118,6 +118,7 @@ def test_every_byte_is_read_for_the_words_of_a_forgotten_video(filled, settings,
     assert not any(secret in certificate.text().lower() for secret in SECRETS), "it can be kept"
 
 
+@pytest.mark.long
 def test_killed_before_any_step_it_is_run_again(filled, settings, tmp_path, monkeypatch):
     """The first try dies before its first step, the next before its third, and so on until one has none left."""
     left = 0

@@ -57,6 +57,7 @@ def test_a_server_that_dies_is_started_again_and_who_asked_meanwhile_is_answered
     assert not answers(server.url, timeout=1)
 
 
+@pytest.mark.long
 def test_a_server_that_dies_again_and_again_is_given_up(environment, monkeypatch, caplog):
     monkeypatch.setattr("nightscribe.temporary_server.RESTARTS", 1)
     with TemporaryServer() as server:

@@ -71,6 +71,7 @@ def test_the_temporary_server_ends_when_its_parent_is_killed(environment):
     assert not answers(url, timeout=1)
 
 
+@pytest.mark.long
 def test_servers_that_start_at_the_same_moment_make_the_database_once(environment):
     Path(environment["PREFECT_HOME"], "prefect.db").unlink()
     with contextlib.ExitStack() as stack:
@@ -81,6 +82,7 @@ def test_servers_that_start_at_the_same_moment_make_the_database_once(environmen
     assert len({server.url for server in servers}) == 2
 
 
+@pytest.mark.long
 def test_a_server_that_cannot_start_is_a_sentence_and_nothing_is_begun(tmp_path, environment):
     (tmp_path / "a-file").write_text("not a folder")
     done = subprocess.run(

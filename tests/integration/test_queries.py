@@ -188,6 +188,7 @@ def test_every_query_of_the_page_gives_these_rows(filled):
         assert found == EXPECTED[heading], heading
 
 
+@pytest.mark.long
 def test_no_query_of_the_page_fails_on_an_empty_lake(lake):
     for heading, [sql] in QUERIES.items():
         assert run_query(lake, sql, seconds=30, memory_mb=1024, rows=1000).rows.num_rows == 0, heading

@@ -97,6 +97,7 @@ def test_a_run_brings_elasticsearch_up_and_both_engines_agree(archive, tmp_path)
     assert archive.run("search", "central bank")["videos"][0]["key"] == "business/rates-again.mp4"
 
 
+@pytest.mark.long
 def test_a_run_that_is_not_to_sync_says_so_and_a_later_sync_brings_what_it_left(archive, search_server, index_prefix):
     archive.bucket.mkdir()
     cut(archive.bucket / "one.wav", 4)

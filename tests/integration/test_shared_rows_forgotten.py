@@ -41,6 +41,7 @@ def test_what_is_forgotten_hands_its_rows_over_to_those_who_share_them(archive):
     assert archive.rows("SELECT count(*) FROM vocabulary") == [(0,)]
 
 
+@pytest.mark.long
 def test_all_who_share_may_be_forgotten_together_and_one_of_them_alone(archive):
     archive.copy("first.mp4", "second.mp4")
     archive.copy("first.mp4", "third.mp4")

@@ -88,6 +88,7 @@ def test_every_frame_of_a_file_is_there_once(audios, by_four):
         assert len(log_probs) == frames(audio.samples)
 
 
+@pytest.mark.long
 def test_windows_hear_as_well_as_what_they_are_cut_from(audios):
     """A window sees two seconds of context or more, a whole clip sees all: 9 % of frames, one word in eleven at most."""
     import jiwer

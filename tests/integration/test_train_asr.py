@@ -99,6 +99,7 @@ def test_a_run_that_is_broken_off_again_and_again_ends_as_an_unbroken_one(corpus
             assert torch.allclose(one[name], two[name], atol=1e-6), (kept, name)
 
 
+@pytest.mark.long
 def test_a_killed_command_goes_on_and_its_model_indexes(corpus, base, tmp_path):
     command = [sys.executable, "-m", "nightscribe", "train", "asr", corpus, "--base", base, "--out", tmp_path / "run"]
     command += ["--validation", corpus, "--max-steps", 12, "--validate-every", 2, "--batch-size", 2, "--json"]

@@ -226,6 +226,7 @@ def test_clips_to_tune_on_are_heard_slower_and_faster(tmp_path):
     assert np.array_equal(np.fromfile(audio.path, np.int16), samples)
 
 
+@pytest.mark.long
 def test_sentences_to_tune_on_are_not_counted(models, tmp_path):
     command = ["train", "lm", "text.txt", "--models", models, "--min-count", 1, "--prune", "0", "--json"]
     every = json.loads(nightscribe(tmp_path, *command).stdout)["sentences"]

@@ -95,6 +95,7 @@ def test_a_fitted_model_finds_sounds_that_it_never_heard(fitted, manifests):
     assert (fitted / "best" / "curves.png").stat().st_size > 1000
 
 
+@pytest.mark.long
 def test_a_killed_run_goes_on_as_an_unbroken_one(manifests, tmp_path):
     train, test = manifests
     short = replace(OPTIONS, max_steps=6, validate_every=2)
@@ -131,6 +132,7 @@ def test_every_masking_learns(manifests, tmp_path, masking):
     assert summary["kept"]["sound_to_text_1"] >= 0.75, "chance is 0.25"
 
 
+@pytest.mark.long
 def test_the_command_trains_and_says_what_it_left_out(manifests, tmp_path):
     train, _ = manifests
     manifest = tmp_path / "sounds.csv"

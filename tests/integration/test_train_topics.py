@@ -89,6 +89,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_end(base, tmp_path):
     assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
 
 
+@pytest.mark.long
 def test_from_nothing_too_a_killed_run_goes_on_with_the_same_words(tmp_path):
     options = {
         "manifest": Path("m.csv"),
