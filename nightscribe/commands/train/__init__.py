@@ -12,6 +12,7 @@ COMMANDS = {
     "lm": "Make a language model for the beam search from text.",
     "topics": "Train a topic classifier on labelled texts.",
     "sounds": "Train a model that puts sounds and texts into one space.",
+    "captions": "Make captions of sounds richer, in a column of their own.",
     "pictures": "Train a model that puts pictures and texts into one space.",
     "corpus": "Make labelled speech from text, with synthetic voices.",
 }
