@@ -27,6 +27,7 @@ BENCHES = {
     "scan": ("scan", "bench"),
     "stages": ("stages", "bench"),
     "screen": ("screen", "bench"),
+    "frames": ("frames", "bench"),
     "expiry": ("expiry", "bench"),
     "search": ("search", "bench"),
     "web": ("web", "bench"),
@@ -41,7 +42,7 @@ BENCHES = {
 @json_option
 def command(names: tuple[str, ...], full: bool, write: bool, as_json: bool) -> int:
     """Measure this machine: all benches, or those named (start, decoder, speech, asr, models, overhead,
-    memory, lake, scan, stages, screen, expiry, search, web, training).
+    memory, lake, scan, stages, screen, frames, expiry, search, web, training).
 
     Let nothing else run beside it. The bench search is left out where no Elasticsearch is set, unless it is named.
 
