@@ -11,7 +11,7 @@ import duckdb
 from tasks.lake.vocabulary import languages_of, near_words, said_words, spoken_languages, stem_mates, title_words
 from tasks.search.filters import LANGUAGE, Filters
 from tasks.search.moments import PassageWords, in_time, moment_of, written
-from tasks.search.places import USUAL, texts_of
+from tasks.search.places import FOUND, USUAL, texts_of
 from tasks.search.query import Query, Term, Variant
 from tasks.search.shown import iso, topics_of
 from tasks.text.folding import spaced, words_of
@@ -157,7 +157,8 @@ class Conditions:
             found = f"list_has_all({_TITLE_WORDS}, {self._value(list(self._query.typed))})"
         else:
             found = self._phrase() if self._query.mode == "phrase" else self._words()
-        return " AND ".join([f"v.status = {self._value(self._query.status)}", *self._filters(), f"({found})"])
+        statuses = FOUND if self._query.status == "indexed" else (self._query.status,)
+        return " AND ".join([f"list_contains({self._value(list(statuses))}, v.status)", *self._filters(), f"({found})"])
 
     def matched(self) -> str:
         """How many slots a passage has, as SQL, where that differs between those that are found."""

@@ -14,6 +14,7 @@ from tasks.errors import BadQuery
 Place = Literal["speech", "screen", "title"]
 PLACES: tuple[Place, ...] = get_args(Place)
 USUAL: tuple[Place, ...] = ("speech", "screen")
+FOUND = ("indexed", "no_speech", "no_audio")  # statuses of videos that have such texts
 REPEATED = 0.5  # of its words that are also said: from there on a text is a subtitle, and what is said is found already
 
 # `no` tells the texts of one place and video apart, in order. Of what is said the words are in a table of their own.

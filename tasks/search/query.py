@@ -47,7 +47,7 @@ class Query:
 
     In mode "words", every slot must be heard in one passage or the words it carries along, and one of them in the passage
     itself; in mode "any", one of them is enough, and passages with more of them come first; in mode "phrase", the slots
-    follow each other, and neither `stems` nor `typos` count. Videos of another `status` than "indexed" have no words: they
+    follow each other, and neither `stems` nor `typos` count. Videos of another `status` than "indexed" have no words: asked for, they
     are found by those of their titles. `moments` are the first of a video or, with `spread` and from the lake alone, the
     first in each of so many equal parts of it. Numbers are read in `languages`. It looks in `places`; a moment on the screen
     counts `screen_weight` where one that is said counts 1.

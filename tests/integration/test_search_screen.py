@@ -57,10 +57,12 @@ def test_a_word_is_found_where_it_is_said_and_where_it_stands(archive, lake):
         "slides.mp4": [("screen", 0, "Harbour")],
         "said.mp4": [("speech", 400, "harbour")],
         "subtitled.mp4": [("speech", 2000, "harbour")],
+        "mute.mp4": [("screen", 0, "Harbour")],
     }
-    assert answer["total_moments"] == 3
+    assert answer["total_moments"] == 4
     only = find(lake, "harbour", places=("screen",))
-    assert found(only) == {"slides.mp4": [("screen", 0, "Harbour")], "subtitled.mp4": [("screen", 0, "harbour")]}
+    names = ("slides.mp4", "subtitled.mp4", "mute.mp4")
+    assert {key: place for key, [(place, _, _)] in found(only).items()} == dict.fromkeys(names, "screen")
     assert found(find(lake, "harbour", places=("title",))) == {"said.mp4": [("title", 0, "harbour,")]}
 
 
@@ -74,7 +76,7 @@ QUESTIONS: list[tuple[str, dict[str, Any], dict[str, list[tuple[str, int, str]]]
     ("1984", {}, {"slides.mp4": [("screen", 5000, "1984")]}),
     ("harbor", {"typos": True, "places": ("screen", "title")}, {
         "slides.mp4": [("screen", 0, "Harbour")], "subtitled.mp4": [("screen", 0, "harbour")],
-        "said.mp4": [("title", 0, "harbour,")],
+        "said.mp4": [("title", 0, "harbour,")], "mute.mp4": [("screen", 0, "Harbour")],
     }),
     ("elections", {"places": ("title",)}, {"said.mp4": [("title", 0, "election")]}),
     ("elect*", {"places": ("speech", "title")}, {"said.mp4": [("title", 0, "election"), ("speech", 3600, "election")]}),
@@ -83,7 +85,8 @@ QUESTIONS: list[tuple[str, dict[str, Any], dict[str, list[tuple[str, int, str]]]
     }),
     ("harbour election", {"phrase": True, "places": ("title",)}, {}),
     ("harbour an election", {"phrase": True, "places": ("title",)}, {"said.mp4": [("title", 0, "harbour, an election")]}),
-    ("lights", {}, {}),
+    ("lights", {}, {"mute.mp4": [("screen", 0, "lights")]}),
+    ("lights", {"places": ("speech",)}, {}),
 ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.search.elastic.mapping import BORDER
+from tasks.search.places import FOUND
 from tasks.search.query import Query, Term, Variant
 from tasks.text.stemming import forgives, language_code, stem, stem_language
 
@@ -38,7 +39,7 @@ def request_of(query: Query, languages: tuple[str, ...]) -> dict[str, Any]:
         "query": {
             "bool": {
                 "must": [_any([*_passages(query, languages), *_titles(query, languages)])],
-                "filter": [{"term": {"status": "indexed"}}, *filters_of(query)],
+                "filter": [{"terms": {"status": list(FOUND)}}, *filters_of(query)],
                 "should": [{"constant_score": {"filter": title, "boost": 3}}],
             }
         },
