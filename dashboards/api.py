@@ -112,7 +112,7 @@ async def near_search(
     """Find what is to be seen, or heard, by a text; the first such question loads a model."""
     web = Web.of(request)
     filters = Filters(topic, since, until, language, min_confidence)
-    asked = await web.look(lambda: near.prepare(web.settings, sense, q, tuple(plus), tuple(minus)))
+    asked = await web.model(lambda: near.prepare(web.settings, sense, q, tuple(plus), tuple(minus)))
     return await web.read(
         lambda view: near.search(
             view, web.settings, asked, filters, said=said, limit=limit, offset=offset, moments=moments

@@ -64,13 +64,15 @@ def search_form(params: Mapping[str, str]) -> SearchForm:
         BadQuery: a value does not fit.
     """
     mode = choice(params, "mode", (*get_args(Mode), *get_args(Sense)), "words")
+    sense = cast(Sense, mode) if mode in get_args(Sense) else None
+    of_sense = params if sense else {}  # a form sends these fields also where they are not shown
     return SearchForm(
         text(params, "q"),
         cast(Mode, mode if mode in get_args(Mode) else "words"),
-        cast(Sense, mode) if mode in get_args(Sense) else None,
-        text(params, "plus"),
-        text(params, "minus"),
-        text(params, "said"),
+        sense,
+        text(of_sense, "plus"),
+        text(of_sense, "minus"),
+        text(of_sense, "said"),
         bool(params.get("exact")),
         bool(params.get("typos")),
         choice(params, "in", ("", *PLACES), ""),

@@ -33,17 +33,17 @@ async def search_page(request: Request) -> Response:
     try:
         form = search_form(request.query_params)
     except BadQuery as error:
-        return HTMLResponse(_search_page(None, {}, None, error=error), 400)
+        return HTMLResponse(_search_page(web, None, {}, None, error=error), 400)
     try:
-        asked = await web.look(lambda: _wished(web, form)) if form.q and form.sense else None
+        asked = await web.model(lambda: _wished(web, form)) if form.q and form.sense else None
         return HTMLResponse(await web.read(lambda view: _found(view, web, form, asked)))
     except Misconfigured as error:
         if not web.lake.exists():
-            return HTMLResponse(_search_page(None, form.values(), None, error=error, empty=True))
+            return HTMLResponse(_search_page(web, None, form.values(), None, error=error, empty=True))
         if not (isinstance(error, BadQuery) or form.sense):
             raise
         problem = error
-    page = await web.read(lambda view: _search_page(view, form.values(), None, error=problem))
+    page = await web.read(lambda view: _search_page(web, view, form.values(), None, error=problem))
     return HTMLResponse(page, 400)
 
 
@@ -65,10 +65,11 @@ def _found(view: View, web: Web, form: SearchForm, asked: Wished | None) -> str:
     else:
         found = videos.videos(view, form.filters, limit=PAGE, offset=form.offset)
     empty = not form.q and not found["total"] and form.values() == dict.fromkeys(form.values(), "")
-    return _search_page(view, form.values(), found, page=form.page, empty=empty)
+    return _search_page(web, view, form.values(), found, page=form.page, empty=empty)
 
 
 def _search_page(
+    web: Web,
     view: View | None,
     values: dict[str, Any],
     found: Any,
@@ -82,7 +83,7 @@ def _search_page(
         "search.html",
         title=asked["q"] or "Search",
         choices=choices(view) if view else None,
-        senses=near.senses(view) if view else [],
+        senses=[sense for sense in near.senses(view) if sense in web.senses] if view else [],
         values=asked,
         found=found,
         page=page,

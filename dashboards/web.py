@@ -17,6 +17,7 @@ from tasks.settings import Settings
 from tasks.web.cache import FolderCache
 from tasks.web.copies import Copies
 from tasks.web.media import Original, Originals
+from tasks.web.near import possible
 from tasks.web.retry import Retrier
 from tasks.web.searching import Engines
 from tasks.web.snapshots import Snapshots, View
@@ -25,6 +26,7 @@ from tasks.web.videos import video_row
 _T = TypeVar("_T")
 PICTURES_AT_ONCE = 2
 QUERIES_AT_ONCE = 2  # of the SQL page, each a process of its own
+MODELS_AT_ONCE = 1
 LOOKS_AT_ONCE = 8  # for objects in buckets, and at Elasticsearch: mostly waiting
 ROWS_KEPT, ROWS_FRESH_S = 1000, 15.0  # of videos whose media are asked for in many parts
 
@@ -78,10 +80,12 @@ class Web:
         self.fetched = FolderCache(cache / "fetched", most_mb=settings.web_cache_mb // 2)
         self.copies = Copies(self.cache, self.fetched, settings)
         self.retrier = Retrier(settings)
+        self.senses = possible(settings)
         line: dict[str, Any] = {"waiting": settings.web_waiting, "patience_s": settings.web_seconds}
         self._reads = Lane(settings.web_reads, **line)
         self._pictures = Lane(PICTURES_AT_ONCE, **line)
         self._queries = Lane(QUERIES_AT_ONCE, **line)
+        self._models = Lane(MODELS_AT_ONCE, **line)
         self._looks = Lane(LOOKS_AT_ONCE, **line)
         self._rows: OrderedDict[str, tuple[float, dict[str, Any]]] = OrderedDict()
 
@@ -101,6 +105,10 @@ class Web:
     async def query(self, work: Callable[[], _T]) -> _T:
         """What a query in the sandbox answers."""
         return await self._queries.run(work)
+
+    async def model(self, work: Callable[[], _T]) -> _T:
+        """What a model makes of a text; the first time it is loaded, which takes seconds."""
+        return await self._models.run(work)
 
     async def look(self, work: Callable[[], _T]) -> _T:
         """What a bucket or Elasticsearch says."""

@@ -11,7 +11,8 @@ from sessions import cut
 
 
 def titled(folder: Path) -> Archive:
-    """A talk under two title cards, the second of which repeats what is said; and one under a card without writing."""
+    """A talk under two title cards, the second of which repeats what is said; one under a card without writing; and a title without
+    sound."""
     made = Archive(folder)
     made.bucket.mkdir()
     cut(made.folder / "talk.wav", 8.0)
@@ -20,6 +21,8 @@ def titled(folder: Path) -> Archive:
     words = [word for (word,) in made.rows("SELECT word FROM words WHERE start_ms > 4000 ORDER BY start_ms")]
     film(made, "titled.mp4", ("Harbour at dawn", "Part 2"), (" ".join(words[:3]),))
     film(made, "bare.mp4", (), ())
+    silent = card(made.folder / "silent.png", "Silence please", points=32)
+    make("-loop", "1", "-r", "5", "-t", "4", "-i", silent, made.bucket / "silent.mp4")
     made.run()
     return made
 

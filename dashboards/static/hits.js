@@ -98,6 +98,7 @@ export class Hits {
 
   clear() {
     for (const span of document.querySelectorAll(".line .hit")) span.classList.remove("hit", "chosen");
+    this.read([]);
     this.found = [];
     this.at = -1;
     for (const button of this.buttons) button.hidden = true;

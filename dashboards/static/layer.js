@@ -2,6 +2,7 @@
 import { fetchJson } from "./common.js";
 
 const AHEAD_MS = 120000; // that is fetched at a time
+const REST_MS = 5000;
 
 export class Layer {
   constructor(video, stage, layer, button) {
@@ -36,7 +37,7 @@ export class Layer {
     this.layer.replaceChildren(...standing.map((line) => this.element(line)));
   }
 
-  // Fetched once for some minutes; what does not answer is asked again at the next turn.
+  // Fetched once for some minutes; a server that does not answer is left alone for a while.
   async fetch(ms) {
     if (this.asking) return;
     this.asking = true;
@@ -46,6 +47,10 @@ export class Layer {
       this.lines = found.lines;
       this.from = from;
       this.until = found.next_ms ?? from + AHEAD_MS;
+    } catch {
+      this.lines = [];
+      this.from = Math.floor(ms);
+      this.until = this.from + REST_MS;
     } finally {
       this.asking = false;
     }

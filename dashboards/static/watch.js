@@ -80,7 +80,7 @@ function scrollTo(element) {
 
 function follow(yes) {
   following = yes;
-  resume.hidden = yes;
+  if (resume) resume.hidden = yes; // nobody speaks: there is nothing to follow
   if (yes && current >= 0) scrollTo(lines[current].element);
 }
 

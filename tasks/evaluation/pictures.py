@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from tasks.arrays import Array
 from tasks.errors import Misconfigured
-from tasks.evaluation.captions import Captioned
+from tasks.evaluation.captions import Captioned, numbered, opens
 from tasks.evaluation.manifest import Problems, read_manifest, strings
 from tasks.evaluation.retrieval import retrieval
 from tasks.evaluation.retrieval import table as figures
@@ -59,28 +58,18 @@ def evaluate_pictures(
     kept: list[Captioned] = []
     rows: list[Array] = []
     for start in range(0, len(pictures), TOGETHER):
-        some = [one for one in pictures[start : start + TOGETHER] if _opens(one.path, problems)]
+        some = [one for one in pictures[start : start + TOGETHER] if opens(one.path, problems)]
         if some:
             rows.append(encoder.pictures([one.path for one in some]))
             kept += some
         on_picture(min(start + TOGETHER, len(pictures)))
     if not kept:
         raise Misconfigured("None of the pictures can be read.", next="See that the paths of the manifest are right.")
-    vectors, captions = np.concatenate(rows), [one.caption for one in kept]
-    numbers = {text: number for number, text in enumerate(dict.fromkeys(captions))}
-    found = retrieval(vectors, encoder.texts(list(numbers)), [numbers[one] for one in captions], kind="picture")
-    report = {"n": len(kept), "texts": len(numbers), "groups": {}, **found.report()}
+    vectors = np.concatenate(rows)
+    texts, own = numbered(kept)
+    found = retrieval(vectors, encoder.texts(texts), own, kind="picture")
+    report = {"n": len(kept), "texts": len(texts), "groups": {}, **found.report()}
     return report | ({"changes": _changed(encoder, vectors, kept, changes, problems)} if changes else {})
-
-
-def _opens(path: Path, problems: Problems) -> bool:
-    try:
-        with Image.open(path) as opened:
-            opened.convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        problems.add(f"no picture ({type(error).__name__})", str(path))
-        return False
-    return True
 
 
 def _changed(
@@ -88,7 +77,6 @@ def _changed(
 ) -> dict[str, Any]:
     """By the arithmetic of vectors, as a search does it (`tasks/search/near.py`)."""
     where = {one.path: number for number, one in enumerate(kept)}
-    captions = np.array([one.caption for one in kept])
     asked = [one for one in changes if one.path in where]
     for one in changes:
         if one.path not in where:
@@ -100,9 +88,9 @@ def _changed(
     for one in asked:
         near = vectors @ (vectors[where[one.path]] + texts[one.plus] - texts[one.minus])
         near[where[one.path]] = -np.inf
-        fitting = captions == one.wanted
+        fitting = np.array([one.wanted in other.captions for other in kept])
         right.append(bool(fitting[int(near.argmax())]))
-        chance.append(float(fitting.sum() / (len(kept) - 1)))
+        chance.append(float(fitting.sum() / max(1, len(kept) - 1)))
     return {
         "n": len(asked),
         "first": sum(right) / len(asked) if asked else 0.0,

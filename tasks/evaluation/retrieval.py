@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,19 +32,21 @@ class Retrieval:
         return {**self.shares, "bounds": self.bounds, "chance": self.chance}
 
 
-def retrieval(others: Array, texts: Array, own: Sequence[int], *, kind: str, seed: int = 0) -> Retrieval:
+def retrieval(others: Array, texts: Array, own: Sequence[Collection[int]], *, kind: str, seed: int = 0) -> Retrieval:
     """Of vectors (others, size) and (texts, size), none of which need be of unit length.
 
-    A text finds one of its others, one of them its text, among the first k by the cosine.
+    A text finds one of its others, one of them one of its texts, among the first k by the cosine.
 
     Args:
-        own: the number of each other's text.
+        own: the numbers of each other's texts.
         kind: what the others are: "sound".
     """
     others = others / np.linalg.norm(others, axis=1, keepdims=True)
     texts = texts / np.linalg.norm(texts, axis=1, keepdims=True)
     near = others @ texts.T
-    mine = np.arange(len(texts))[None] == np.asarray(own)[:, None]
+    mine = np.zeros(near.shape, bool)
+    for number, fitting in enumerate(own):
+        mine[number, list(fitting)] = True
     forth, back = names_of(kind)
     ranks = {forth: _rank(near.T, mine.T), back: _rank(near, mine)}
     drawn = np.random.default_rng(seed)

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tasks.arrays import Array
 from tasks.errors import Misconfigured
-from tasks.evaluation.captions import Captioned
+from tasks.evaluation.captions import Captioned, numbered
 from tasks.evaluation.manifest import Problems
 from tasks.evaluation.retrieval import retrieval
 from tasks.evaluation.retrieval import table as figures
@@ -38,7 +38,8 @@ def evaluate_sounds(
     Raises:
         Misconfigured: none of the sounds can be read.
     """
-    vectors, captions = [], []
+    vectors: list[Array] = []
+    kept: list[Captioned] = []
     heard: Array | None = None
     for done, one in enumerate(sounds, 1):
         target = scratch / "sound.pcm"
@@ -49,15 +50,14 @@ def evaluate_sounds(
             pcm = np.fromfile(target, np.int16, count=int(encoder.piece_s * encoder.rate))
             heard = pcm.astype(np.float32) / np.float32(32768)
             vectors.append(encoder.sounds([heard])[0])
-            captions.append(one.caption)
+            kept.append(one)
         on_sound(done)
     if heard is None:
         raise Misconfigured("None of the sounds can be read.", next="See that the paths of the manifest are right.")
-    texts = list(dict.fromkeys(captions))
-    own = [texts.index(text) for text in captions]
+    texts, own = numbered(kept)
     found = retrieval(np.stack(vectors), encoder.texts(texts), own, kind="sound")
     return {
-        "n": len(captions),
+        "n": len(kept),
         "texts": len(texts),
         "groups": {},
         **found.report(),

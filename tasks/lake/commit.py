@@ -129,7 +129,7 @@ def _terms(result: Result) -> set[str]:
     for outcome in result.outcomes.values():
         for name, rows in outcome.rows.items():
             if column := STAGES.tables[name][1].terms:
-                found.update(*(row[column].split() for row in rows))
+                found.update(*((row[column] or "").split() for row in rows))
     return found
 
 

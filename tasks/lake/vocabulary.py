@@ -48,9 +48,9 @@ def languages_of(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def spoken_languages(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """The languages of the archive's videos, without region; those without stems too."""
+    """The languages of the archive's videos that may have words, said or shown, without region; those without stems too."""
     rows = connection.execute(
-        "SELECT DISTINCT language FROM videos WHERE n_words > 0 AND language IS NOT NULL"
+        "SELECT DISTINCT language FROM videos WHERE language IS NOT NULL AND status IN ('indexed', 'no_speech', 'no_audio')"
     ).fetchall()
     return sorted({language_code(row[0]).split("-")[0] for row in rows} - {""})
 
@@ -73,10 +73,13 @@ def said_words(connection: duckdb.DuckDBPyConnection, words: Collection[str]) ->
     return {row[0] for row in rows}
 
 
-def title_words(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """The words of all titles, sorted: the vocabulary has those that are said or written."""
+def title_words(connection: duckdb.DuckDBPyConnection, near: str) -> list[str]:
+    """Words of titles that may have the stem of a word, or be it but for a typo: they begin alike, or are of about its length. The
+    vocabulary has those alone that are said or stand on the screen."""
     rows = connection.execute(
-        "SELECT DISTINCT unnest(string_split(title_words, ' ')) AS word FROM videos WHERE title_words <> '' ORDER BY 1"
+        "SELECT DISTINCT word FROM (SELECT unnest(string_split(title_words, ' ')) AS word FROM videos WHERE title_words <> '') "
+        "WHERE word[1] = $near[1] OR abs(length(word) - length($near)) <= 1 ORDER BY 1",
+        {"near": near},
     ).fetchall()
     return [word for (word,) in rows]
 

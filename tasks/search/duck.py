@@ -146,8 +146,6 @@ class Conditions:
     def __init__(self, connection: duckdb.DuckDBPyConnection, query: Query) -> None:
         self._connection = connection
         self._query = query
-        # Words of titles alone are not in the vocabulary.
-        self._titled = title_words(connection) if "title" in query.places else []
         self._near: dict[Term, tuple[list[str], dict[str, list[str]]]] = {}
         self.parameters: dict[str, Any] = {}
 
@@ -202,13 +200,14 @@ class Conditions:
             return self._near[slot]
         words = [saying[0] for saying in slot.said if len(saying) == 1]
         mates: dict[str, list[str]] = {}
+        titled = title_words(self._connection, slot.word) if slot.word and "title" in self._query.places else []
         if slot.word and self._query.typos and forgives(slot.word):
-            near = [word for word in self._titled if one_typo(slot.word, word)]
+            near = [word for word in titled if one_typo(slot.word, word)]
             words = list(dict.fromkeys([*words, *near_words(self._connection, slot.word), *near]))
         if slot.word and self._query.stems:
             for language in languages_of(self._connection):
                 stemmed = stem(slot.word, language)
-                alike = {word for word in self._titled if stem(word, language) == stemmed}
+                alike = {word for word in titled if word[:1] == slot.word[:1] and stem(word, language) == stemmed}
                 alike |= set(stem_mates(self._connection, slot.word, language))
                 others = sorted(alike - set(words))
                 if others:

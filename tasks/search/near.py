@@ -117,6 +117,8 @@ def found(
     filters = {one.name: options[one.name] for one in fields(Filters) if one.name in options}
     said = None
     if text:
+        if "title" in options.get("places", ()):
+            raise BadQuery("A title stands at no time of a video.", next="Leave title out of --in.")
         most = {"limit": MOST_SAID, "offset": 0, "moments": MOST_MOMENTS, "connection": connection}
         # "While that is said": what is to be read counts where it is asked for.
         places = {"places": ("speech",)}

@@ -26,7 +26,7 @@ _TEXTS: dict[Place, str] = {
     "carried, NULL::VARCHAR AS written, NULL::VARCHAR AS before, NULL::DOUBLE AS score FROM passages",
     "screen": "SELECT video_id, 'screen', text_no, start_ms, end_ms, NULL, NULL, NULL, terms, carried_terms, text, carried, "
     "score::DOUBLE FROM screen",
-    "title": "SELECT video_id, 'title', 0, 0, 0, NULL, NULL, NULL, ' ' || title_words || ' ', ' ', title, '', 1.0 FROM videos "
+    "title": "SELECT video_id, 'title', 0, 0, 0, NULL, NULL, NULL, ' ' || title_words || ' ', ' ', title, '', 1.0::DOUBLE FROM videos "
     "WHERE title_words <> ''",
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 
 from tasks.errors import Misconfigured, NightscribeError
+from tasks.search.places import USUAL, texts_of
 from tasks.search.query import Query, make_query, synonyms_of
 from tasks.settings import Settings
 
@@ -33,10 +34,16 @@ def differing(query: Query, expected: dict[str, Any], found: dict[str, Any]) -> 
 
 
 def drawn_queries(connection: duckdb.DuckDBPyConnection) -> list[Query]:
-    """Phrases of four words from passages of the archive, the same ones for the same lake, and single words of them."""
-    rows = connection.execute(
-        "SELECT text FROM passages ORDER BY hash(video_id || passage_no) LIMIT $n", {"n": DRAWN}
-    ).fetchall()
+    """Phrases of four words from what is said in the archive and what stands on its screens, the same ones for the same lake, and
+    single words of them."""
+    rows = [
+        row
+        for place in USUAL
+        for row in connection.execute(
+            f"SELECT text FROM {texts_of((place,))} WHERE text IS NOT NULL ORDER BY hash(video_id || no) LIMIT $n",
+            {"n": DRAWN},
+        ).fetchall()
+    ]
     chance = random.Random(0)
     queries = []
     for (text,) in rows:

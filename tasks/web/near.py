@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from tasks.errors import NightscribeError
+from tasks.models.catalog import find_set
 from tasks.search.filters import Filters
 from tasks.search.near import Wish, Wished, found, wished
 from tasks.search.near_kinds import KINDS
@@ -14,6 +16,15 @@ from tasks.web.snapshots import View
 Sense = Literal["seen", "heard"]
 OF_SENSES: dict[Sense, str] = {"seen": "pictures", "heard": "sounds"}
 STRIP_MOMENTS = 100
+
+
+def possible(settings: Settings) -> tuple[Sense, ...]:
+    """What the set of the settings has models of; none where there is no such set."""
+    try:
+        chosen = find_set(settings)
+    except NightscribeError:
+        return ()
+    return tuple(sense for sense, kind in OF_SENSES.items() if chosen.ref(kind))
 
 
 def senses(view: View) -> list[Sense]:

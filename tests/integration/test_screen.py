@@ -39,7 +39,7 @@ def test_what_is_only_said_again_is_known(archive):
 
 
 def test_where_nothing_is_written_nothing_is_read(archive):
-    assert archive.having("screen_lines") == {"titled.mp4"}
+    assert archive.having("screen_lines") == {"titled.mp4", "silent.mp4"}
     assert archive.due(stages=["screen_lines", "screen"]) == {}, "nothing is a result as well"
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import on_screen
 from finding import find, marked
@@ -16,6 +19,10 @@ from tasks.lake.commit import commit
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.lake.vocabulary import said_words
+from tasks.records import Outcome
+from tasks.search.near import Wished
+from tasks.search.near import found as seen
+from tasks.search.near_kinds import KINDS
 from tasks.search.places import places_of
 from tasks.settings import Settings
 
@@ -111,6 +118,44 @@ def test_a_moment_on_the_screen_counts_less_than_one_that_is_said(put, lake):
         put(key, "sunrise" if key == "zsaid.mp4" else "nothing", *shown)
     assert list(found(find(lake, "sunrise"))) == ["zsaid.mp4", "shown.mp4"]
     assert list(found(find(lake, "sunrise", screen_weight=2.0))) == ["shown.mp4", "zsaid.mp4"]
+
+
+def test_where_nothing_is_said_stems_are_of_the_language_of_what_stands_there(put, engines):
+    put("mute.mp4", "", (0, 1000, "Harbour lights"), status="no_speech", language="en")
+    put("stumm.mp4", "", (0, 1000, "alte Häuser"), status="no_audio", language="de")
+    ready = engines()
+    assert found(both(ready, "light", languages=("en", "de"))) == {"mute.mp4": [("screen", 0, "lights")]}
+    assert found(both(ready, "haus", languages=("en", "de"))) == {"stumm.mp4": [("screen", 0, "Häuser")]}
+
+
+def test_titles_are_told_with_numbers_and_stand_at_no_time(archive, lake, tmp_path):
+    [video] = find(lake, "harbour", places=("title",))["videos"]
+    assert json.dumps(video["moments"][0]["confidence"]) == "1.0"
+    settings = Settings(lake=lake.uri, scratch=tmp_path / "scratch")
+    with pytest.raises(BadQuery, match="at no time"):
+        seen(
+            settings,
+            lake,
+            Wished("a car", KINDS["pictures"], np.ones(4), {}, lambda near: None),
+            text="harbour",
+            places=("title",),
+        )
+
+
+def test_rows_from_before_there_were_terms_are_no_error(put, lake, result, engines):
+    made = result("a talk", key="old.mp4", video_id="0" * 20)
+    shown = on_screen(made, (0, 1000, "Harbour"))
+    rows = [
+        row | dict.fromkeys(("text_no", "carried", "terms", "carried_terms"))
+        for row in shown.outcomes["screen"].rows["screen"]
+    ]
+    commit(
+        lake,
+        [replace(shown, outcomes=shown.outcomes | {"screen": Outcome({"screen": rows}, 0.0)})],
+        run_id="r",
+        device="cpu",
+    )
+    assert found(both(engines(), "harbour")) == {}
 
 
 def test_words_on_the_screen_are_forgotten_with_their_video(archive, lake, tmp_path):

@@ -93,6 +93,9 @@ def test_the_command_writes_a_column_of_its_own(sounds, writer, tmp_path):
     ]
     assert all(Path(row["path"]).is_file() for row in found)
     assert manifest.read_text() == before
+    out.write_text(out.read_text().replace(SAID + "\n", "kept as it is\n", 1))
+    assert nightscribe(*order, "--out", out, env=own).returncode == 0
+    assert [row["enriched"] for row in rows_of(out)] == ["kept as it is", "", ""], "what is there is not written anew"
     again = nightscribe(*order, "--out", manifest, env=own)
     assert (again.returncode, "is not written over" in again.stderr) == (2, True)
     assert manifest.read_text() == before

@@ -62,7 +62,7 @@ def command(
     encoder = load_picture_encoder(
         name, revision=model.revision if model else None, device=settings.device, precision=settings.precision
     )
-    rows = drawn(read_captions(manifest, problems, path_column=path_column, text_column=text_column), limit)
+    rows = drawn(read_captions(manifest, problems, path_column=path_column, caption_columns=[text_column]), limit)
     asked = read_changes(changes, problems) if changes else []
     with counting("pictures") as show:
         found = evaluate_pictures(encoder, rows, asked, problems, lambda done: show(done, len(rows)))

@@ -58,7 +58,7 @@ def command(
     encoder = load_sound_encoder(
         name, revision=model.revision if model else None, device=settings.device, precision=settings.precision
     )
-    rows = drawn(read_captions(manifest, problems, path_column=path_column, text_column=text_column), limit)
+    rows = drawn(read_captions(manifest, problems, path_column=path_column, caption_columns=[text_column]), limit)
     settings.scratch.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="run-evaluate-", dir=settings.scratch) as scratch,

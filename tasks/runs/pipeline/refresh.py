@@ -21,6 +21,12 @@ from tasks.stages.recipes import beside
 from tasks.stages.registry import STAGES
 from tasks.text.stemming import stem_language
 
+# A vocabulary is of a language: what is searched by words beside the transcript is made again where that is another one, from what
+# the lake has. Of the transcript the words are read.
+OF_ANOTHER_LANGUAGE = tuple(
+    stage.name for stage in STAGES if stage.together is None and any(table.terms for table in stage.tables)
+)
+
 
 def refresh(pipeline: Pipeline, work: Sequence[VideoTask]) -> list[Result]:
     """New results for videos whose words stay, or are those of the same content under another name; the caller commits
@@ -126,6 +132,8 @@ def _copied(
     )
     same = replace(metadata, language=language) == old.metadata
     own = () if same else STAGES.after(["metadata"])
+    if stem_language(language) != stem_language(old.video["language"]):
+        own = (*own, *OF_ANOTHER_LANGUAGE)
     taken: dict[str, Outcome] = {}
     for stage in STAGES:
         run = old.runs.get(stage.name)

@@ -20,6 +20,7 @@ from tasks.text.stemming import language_code, stem, stem_language
 Document = dict[str, Any]
 TABLES = (*SEARCHED, "syncs", "sync_failures")  # that a sync reads
 CHUNK_WORDS = 100_000  # in memory at one time, unless one video has more
+WORDS_OF_A_TEXT = 40  # so many words take the memory of a text on the screen, with what it carries
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ def current(connection: duckdb.DuckDBPyConnection, only: Sequence[str] | None = 
     cursor = connection.cursor()
     which = "" if only is None else "SEMI JOIN (SELECT unnest($only::VARCHAR[]) AS video_id) USING (video_id)"
     cursor.execute(
-        f"SELECT video_id, version, coalesce(p.rows, 0) + coalesce(s.rows, 0), coalesce(n_words, 0) FROM video_facts "
+        "SELECT video_id, version, coalesce(p.rows, 0) + coalesce(s.rows, 0), "
+        f"coalesce(n_words, 0) + {WORDS_OF_A_TEXT} * coalesce(s.rows, 0) FROM video_facts "
         "JOIN video_versions USING (video_id) LEFT JOIN current_passages p USING (video_id) "
         f"LEFT JOIN current_screen s USING (video_id) {which} ORDER BY video_id",
         {} if only is None else {"only": list(only)},
@@ -188,14 +190,14 @@ def _text(shared: Document, language_of_video: str | None, text: Sequence[str], 
 
 def _screen(shared: Document, language_of_video: str | None, row: dict[str, Any], number: int) -> Document:
     return {
-        **_text(shared, language_of_video, row["terms"].split(), row["carried_terms"].split()),
+        **_text(shared, language_of_video, (row["terms"] or "").split(), (row["carried_terms"] or "").split()),
         "place": "screen",
         "passage_no": number,
         "start_ms": row["start_ms"],
         "repeated": row["spoken"] >= REPEATED,
         "heard": {
             "language": language_of_video,
-            "before": row["carried"],
+            "before": row["carried"] or "",
             "text": row["text"],
             "start_ms": row["start_ms"],
             "end_ms": row["end_ms"],

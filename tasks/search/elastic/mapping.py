@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from tasks.search.places import REPEATED
 from tasks.text.folding import FOLDING_VERSION
 from tasks.text.passages import PASSAGES
 
@@ -34,6 +35,7 @@ def recipe() -> dict[str, Any]:
         "builder": BUILDER_VERSION,
         "folding": FOLDING_VERSION,
         "passages": list(PASSAGES),
+        "repeated": REPEATED,
         "stems": f"snowballstemmer {importlib.metadata.version('snowballstemmer').rpartition('.')[0]}",
     }
 

@@ -42,11 +42,10 @@ class PairTraining:
 
 @dataclass(frozen=True)
 class PairProgress:
-    """What a log line is made from: the loss and its `parts`; `recall` is that of texts among the first ten of the others."""
+    """What a log line is made from; `recall` is that of texts among the first ten of the others."""
 
     step: int
     loss: float
-    parts: Mapping[str, float]
     recall: float | None = None
 
 
@@ -139,7 +138,7 @@ class PairTrainer(ABC, Generic[OptionsT]):
         norm = torch.nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
         if torch.isfinite(norm):
             self.optimizer.step()
-        return PairProgress(step + 1, float(loss.detach()), {name: float(one.detach()) for name, one in parts.items()})
+        return PairProgress(step + 1, float(loss.detach()))
 
     def autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
@@ -177,7 +176,7 @@ class PairTrainer(ABC, Generic[OptionsT]):
                 for start in range(0, len(texts), VALIDATED)
             ]
         numbers = {text: number for number, text in enumerate(texts)}
-        own = [numbers[said[0]] for said in self.judged]
+        own = [(numbers[said[0]],) for said in self.judged]
         return retrieval(np.concatenate(rows), np.concatenate(of_texts), own, kind=self.kind)
 
     # -- checkpoints --------------------------------------------------------------------------------------------

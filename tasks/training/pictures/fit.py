@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, CLIPConfig, CLIPImageProcessor, CLIPModel
 
 from tasks.errors import Misconfigured, first_line
-from tasks.evaluation.captions import read_captions
+from tasks.evaluation.captions import opens, read_captions
 from tasks.evaluation.manifest import Problems, fraction
 from tasks.machine.folders import same_run
 from tasks.models.load import quiet_transformers
@@ -106,28 +105,16 @@ def fit_pictures(
 
 
 def read_pictures(manifest: Path, problems: Problems, *, path_column: str, caption_columns: Sequence[str]) -> Pictures:
-    """The pictures of a manifest that can be opened. Rows of the same file are one picture with several captions; so are further
-    columns.
+    """The pictures of a manifest that can be opened.
 
     Raises:
         Misconfigured: the manifest cannot be read, or none of its pictures can.
     """
-    captions: dict[Path, list[str]] = {}
-    for column in caption_columns:
-        for one in read_captions(manifest, problems, path_column=path_column, text_column=column):
-            known = captions.setdefault(one.path, [])
-            if one.caption not in known:
-                known.append(one.caption)
-    for path in list(captions):
-        try:
-            with Image.open(path) as opened:
-                opened.convert("RGB")
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
-            problems.add(f"no picture ({type(error).__name__})", str(path))
-            del captions[path]
-    if not captions:
+    rows = read_captions(manifest, problems, path_column=path_column, caption_columns=caption_columns)
+    kept = [one for one in rows if opens(one.path, problems)]
+    if not kept:
         raise Misconfigured(f"{manifest} has no picture that can be read.", next="See that its paths are right.")
-    return Pictures(tuple(captions), tuple(tuple(said) for said in captions.values()))
+    return Pictures(tuple(one.path for one in kept), tuple(one.captions for one in kept))
 
 
 def _split(whole: Pictures, share: float) -> tuple[Pictures, Pictures]:

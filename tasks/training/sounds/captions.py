@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from tasks.errors import Misconfigured
-from tasks.evaluation.captions import Captioned, read_captions
-from tasks.evaluation.manifest import Problems
+from tasks.evaluation.captions import read_captions
+from tasks.evaluation.manifest import Problems, read_manifest, strings
 from tasks.machine.folders import write_whole
 from tasks.media import clip_sound
 from tasks.models.load import choose_device, pretrained
@@ -32,6 +32,7 @@ PROMPT = Path(__file__).with_name("prompt.txt")
 COLUMN = "enriched"
 MOST_LABELS = 3
 LONGEST = 40  # tokens
+KEPT_EVERY = 50  # sentences
 WHAT, KIND = "text model", "a model that writes text"
 
 
@@ -104,9 +105,10 @@ def enrich(
     caption_column: str = "caption",
     on_sound: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Write the manifest's sounds with their captions and the column `enriched`, relative to `out` as they were to the manifest.
+    """Write the manifest's sounds with their captions and the column `enriched`.
 
-    A sentence that only repeats the caption, and a sound that cannot be read, have an empty one.
+    A sentence that only repeats the caption, and a sound that cannot be read, have an empty one. What `out` has of the same sounds
+    and captions already is not written anew: a run that was killed goes on.
 
     Raises:
         Misconfigured: the manifest cannot be read, or is `out`.
@@ -114,21 +116,43 @@ def enrich(
     if out.resolve() == manifest.resolve():
         raise Misconfigured("What people wrote is not written over.", next="Name another file with --out.")
     problems = Problems()
-    rows = read_captions(manifest, problems, path_column=path_column, text_column=caption_column)
+    rows = read_captions(manifest, problems, path_column=path_column, caption_columns=[caption_column])
     prompt = PROMPT.read_text(encoding="utf-8")
-    written: list[tuple[Captioned, str]] = []
-    for done, row in enumerate(rows, 1):
-        found = heard(encoder, labels, row.path, scratch, settings)
+    known = _known(out)
+    written: list[tuple[str, str, str]] = []
+    pairs = [(row.path, " ".join(caption.split())) for row in rows for caption in row.captions]
+    for done, (file, caption) in enumerate(pairs, 1):
+        path = str(file.resolve())
+        if (path, caption) in known:
+            written.append((path, caption, known[path, caption]))
+            continue
+        found = heard(encoder, labels, file, scratch, settings)
         sentence = ""
         if isinstance(found, str):
-            problems.add(found, str(row.path))
+            problems.add(found, path)
         else:
-            sentence = writer.write(prompt.format(labels=", ".join(found) or "nothing certain", caption=row.caption))
-        written.append((row, "" if sentence.casefold() == row.caption.casefold() else sentence))
-        on_sound(done, len(rows))
+            sentence = writer.write(prompt.format(labels=", ".join(found) or "nothing certain", caption=caption))
+        written.append((path, caption, "" if sentence.casefold() == caption.casefold() else sentence))
+        if done % KEPT_EVERY == 0:
+            _write(out, written)
+        on_sound(done, len(pairs))
+    _write(out, written)
+    return {"sounds": len(written), "enriched": sum(bool(text) for *_, text in written), "problems": problems.lines()}
+
+
+def _known(out: Path) -> dict[tuple[str, str], str]:
+    """What a table that was written before has, by path and caption."""
+    if not out.exists():
+        return {}
+    table = read_manifest(out, "path", "caption", COLUMN, problems=Problems())
+    rows = zip(*(strings(table, column) for column in ("path", "caption", COLUMN)), strict=True)
+    return {(path, caption): sentence for path, caption, sentence in rows}
+
+
+def _write(out: Path, rows: Sequence[tuple[str, str, str]]) -> None:
+    """As manifests are read: a tab parts columns, and nothing is quoted."""
     text = io.StringIO()
-    table = csv.writer(text, delimiter="\t", lineterminator="\n")
+    table = csv.writer(text, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None)
     table.writerow(("path", "caption", COLUMN))
-    table.writerows((str(row.path.resolve()), row.caption, sentence) for row, sentence in written)
+    table.writerows(rows)
     write_whole(out, text.getvalue())
-    return {"sounds": len(written), "enriched": sum(bool(s) for _, s in written), "problems": problems.lines()}
