@@ -7,8 +7,8 @@ away, and the caption of what is then to be found (for `nightscribe evaluate pic
 pictures. `frames-demo` is made of them by
 
     nightscribe train pictures OUT/train.tsv --validation OUT/test.tsv --caption-column caption --caption-column full \
-      --caption-column bare --side 96 --patch 12 --hidden 128 --layers 4 --text-hidden 128 --text-layers 2 --projection 64 \
-      --learning-rate 1e-3 --warmup-steps 200 --max-steps 3000 --batch-size 128 --half --out runs/frames-demo
+      --caption-column bare --side 96 --patch 16 --hidden 128 --layers 4 --text-hidden 128 --text-layers 2 --projection 64 \
+      --learning-rate 1e-3 --warmup-steps 200 --max-steps 1800 --batch-size 96 --half --out runs/frames-demo
 """
 
 from __future__ import annotations
@@ -149,12 +149,12 @@ def empty(chance: random.Random, size: tuple[int, int]) -> Drawn:
 
 
 def draw(chance: random.Random) -> Drawn:
-    size = chance.choice([(320, 180), (320, 180), (320, 240), (240, 240)])
+    size = chance.choice([(192, 108), (192, 108), (192, 144), (144, 144)])
     kind = chance.random()
     other = chance.choice([title_card, colour_bars, empty])
     made = shapes(chance, size, 1 if kind < 0.5 else 2) if kind < 0.86 else other(chance, size)
     if chance.random() < 0.15:
-        blurred = made.picture.filter(ImageFilter.GaussianBlur(chance.uniform(0.5, 1.5)))
+        blurred = made.picture.filter(ImageFilter.GaussianBlur(chance.uniform(0.3, 0.9)))
         return Drawn(blurred, made.caption, made.full, made.bare)
     return made
 
