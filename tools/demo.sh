@@ -4,6 +4,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 nightscribe=.venv/bin/nightscribe
 export NIGHTSCRIBE_LAKE=${NIGHTSCRIBE_LAKE:-data/lake}
+export NIGHTSCRIBE_MODELS=${NIGHTSCRIBE_MODELS:-demo-all}
 
 echo "Indexing data/bucket (ten short videos) into $NIGHTSCRIBE_LAKE"
 "$nightscribe" index data/bucket
@@ -23,6 +24,12 @@ for query in "central bank" "prime minister" "the software"; do
     echo "\$ nightscribe search \"$query\""
     "$nightscribe" search "$query" --limit 2 --moments 2 || exit
 done
+
+if [ "$NIGHTSCRIBE_MODELS" = demo-all ]; then
+    echo
+    echo "\$ nightscribe search --picture \"a red circle\""
+    "$nightscribe" search --picture "a red circle" --limit 2 --moments 1 || exit
+fi
 
 cat <<'TEXT'
 

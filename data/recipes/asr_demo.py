@@ -34,9 +34,9 @@ dev-clean, CLIPS a folder of clips that nobody transcribed: those of Common Voic
 
 The runs behind the shipped weights differ: the first was over fewer real and more synthetic clips (without MORE, and with
 `--synthetic 3000`), the third was told several times to end sooner, and masked bands of frequencies up to step 1,050 only
-(`--mask-bands 0` from there). The fall of the rate of the fourth was
-set anew twice while it ran, and the language model was tuned before the sixth. CLIPS had no clip within 60 numbers of one by a reader who is kept back, nor one between two of
-theirs, as readers upload their clips together.
+(`--mask-bands 0` from there). The fall of the rate of the fourth was set anew twice while it ran, and the language model was tuned
+before the sixth (`six`). CLIPS had no clip within 60 numbers of one by a reader who is kept back, nor one between two of theirs, as
+readers upload their clips together.
 BOOKS is `TESTDATA/lm_text/english_public_domain_books.txt.xz`, NEWS the `news.txt` of `python -m data.recipes.topics_demo`.
 """
 

@@ -8,7 +8,7 @@ pictures. `frames-demo` is made of them by
 
     nightscribe train pictures OUT/train.tsv --validation OUT/test.tsv --caption-column caption --caption-column full \
       --caption-column bare --side 96 --patch 16 --hidden 128 --layers 4 --text-hidden 128 --text-layers 2 --projection 64 \
-      --learning-rate 1e-3 --warmup-steps 200 --max-steps 1800 --batch-size 96 --half --out runs/frames-demo
+      --learning-rate 1e-3 --warmup-steps 200 --max-steps 1200 --batch-size 96 --half --out runs/frames-demo
 """
 
 from __future__ import annotations

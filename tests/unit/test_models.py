@@ -27,7 +27,7 @@ def test_the_catalogue_names_the_sets_of_the_documentation():
     sets = read_catalog(CATALOG)
     assert set(sets) == {
         *("demo", "english", "parakeet", "parakeet-small", "wav2vec2", "thesis", "thesis-cv"),
-        *("persian", "romanian", "multilingual"),
+        *("persian", "romanian", "multilingual", "demo-all"),
     }
     assert sets["wav2vec2"].acoustic.path == "facebook/wav2vec2-base-960h"
     assert sets["persian"].ref("lm") is None
@@ -49,7 +49,7 @@ def test_speed_and_memory_of_a_set_are_those_that_were_measured():
 def test_an_unknown_set_names_the_known_ones():
     with pytest.raises(
         UnknownModelSet,
-        match="demo, english, multilingual, parakeet, parakeet-small, persian, romanian, thesis, thesis-cv, wav2vec2",
+        match="demo, demo-all, english, multilingual, parakeet, parakeet-small, persian, romanian, thesis, thesis-cv, wav2vec2",
     ):
         find_set(Settings(catalog=CATALOG, models="nonsense"))
 
