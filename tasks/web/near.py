@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from tasks.errors import NightscribeError
+from tasks.errors import NightscribeError, NotFound
 from tasks.models.catalog import find_set
 from tasks.search.filters import Filters
 from tasks.search.near import Wish, Wished, found, wished
@@ -40,8 +40,13 @@ def prepare(settings: Settings, sense: Sense, text: str, plus: tuple[str, ...], 
     """What is wished for, as the model sees it; the first time that is loaded.
 
     Raises:
-        BadQuery. Misconfigured: the set has no such model. ModelNotAvailable.
+        BadQuery. NotFound: the set has no such model. ModelNotAvailable.
     """
+    if sense not in possible(settings):
+        raise NotFound(
+            f"This server has no model for {OF_SENSES[sense]}.",
+            next="Start it with a set that names one (NIGHTSCRIBE_MODELS).",
+        )
     return wished(settings, Wish((text, *plus), (), minus), OF_SENSES[sense])
 
 
