@@ -84,6 +84,4 @@ def test_what_cannot_be_is_a_sentence(archive, web, settings):
     with serving(other) as address:
         refused = httpx.get(f"{address}/", params={"q": "a circle", "mode": "seen"}, timeout=60)
         assert (refused.status_code, "has no model for pictures" in refused.text) == (400, True)
-        assert (
-            httpx.get(f"{address}/api/near", params={"q": "x"}, timeout=60).json()["error"]["code"] == "misconfigured"
-        )
+        assert httpx.get(f"{address}/api/near", params={"q": "x"}, timeout=60).json()["error"]["code"] == "not_found"

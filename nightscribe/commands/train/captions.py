@@ -34,13 +34,15 @@ def command(
       nightscribe train captions sounds.tsv --sounds models/sounds/best --writer HuggingFaceTB/SmolLM2-360M-Instruct --out rich.tsv
       nightscribe train sounds rich.tsv --caption-column caption --caption-column enriched --out models/more
     """
+    from tasks.models.pins import from_hub
     from tasks.sounds.encoder import load_sound_encoder
     from tasks.stages.sound_events.options import SoundEventsSettings
     from tasks.training.sounds.captions import enrich, load_writer
 
     settings = settings_from()
     settings.scratch.mkdir(parents=True, exist_ok=True)
-    encoder = load_sound_encoder(sounds, device=settings.device, precision=settings.precision)
+    pinned = from_hub(sounds).get("revision")
+    encoder = load_sound_encoder(sounds, revision=pinned, device=settings.device, precision=settings.precision)
     with (
         tempfile.TemporaryDirectory(prefix="run-captions-", dir=settings.scratch) as scratch,
         counting("captions") as show,

@@ -22,6 +22,7 @@ from tasks.evaluation.manifest import Problems, read_manifest, strings
 from tasks.machine.folders import write_whole
 from tasks.media import clip_sound
 from tasks.models.load import choose_device, pretrained
+from tasks.models.pins import from_hub
 from tasks.settings import Settings
 from tasks.sounds.encoder import SoundEncoder
 from tasks.sounds.events import shares
@@ -69,10 +70,13 @@ def load_writer(name: str, *, device: str = "auto") -> Writer:
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-    config = pretrained(AutoConfig, name, WHAT, KIND)
+    revision = from_hub(name).get("revision")
+    config = pretrained(AutoConfig, name, WHAT, KIND, revision=revision)
     auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    model = pretrained(auto, name, WHAT, KIND, use_safetensors=True, dtype=torch.float32)
-    return Writer(model.to(choose_device(device)).eval(), pretrained(AutoTokenizer, name, WHAT, KIND))
+    model = pretrained(auto, name, WHAT, KIND, revision=revision, use_safetensors=True, dtype=torch.float32)
+    return Writer(
+        model.to(choose_device(device)).eval(), pretrained(AutoTokenizer, name, WHAT, KIND, revision=revision)
+    )
 
 
 def heard(
