@@ -35,7 +35,7 @@ def test_an_unknown_model_set_is_refused(run):
     assert done.returncode == 2
     error = error_of(done)
     assert error["code"] == "unknown_model_set"
-    assert error["message"].startswith("There is no model set 'klingon'. Known: demo, english, ")
+    assert error["message"].startswith("There is no model set 'klingon'. Known: demo, demo-all, english, ")
     assert error["next"].startswith("Use --models with one of them")
 
 

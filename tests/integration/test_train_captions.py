@@ -116,7 +116,7 @@ def test_models_that_answer_are_asked_too(writer, tmp_path):
     tokenizer(WORDS).save_pretrained(tmp_path / "t5")
     answering = load_writer(str(tmp_path / "t5"), device="cpu")
     assert answering.write("the sentence") == answering.write("the sentence")
-    with pytest.raises(ModelNotAvailable, match="text model"):
+    with pytest.raises(ModelNotAvailable, match="neither a folder nor fetched"):
         load_writer(str(tmp_path / "nowhere"))
     going_on = load_writer(str(writer), device="cpu")
     going_on.tokenizer.chat_template = "{{ messages[0]['content'] }}"

@@ -13,12 +13,13 @@ from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, CLIPConfi
 
 from tasks.errors import Misconfigured, first_line
 from tasks.evaluation.captions import opens, read_captions
-from tasks.evaluation.manifest import Problems, fraction
+from tasks.evaluation.manifest import Problems
 from tasks.machine.folders import same_run
 from tasks.models.load import quiet_transformers
 from tasks.models.pins import from_hub
 from tasks.training.pairs.card import write_card
 from tasks.training.pairs.loop import PairProgress, digest
+from tasks.training.pairs.parts import Processor, kept_back
 from tasks.training.pairs.words import words_tokenizer
 from tasks.training.pictures.trainer import Pictures, PictureTrainer, PictureTraining
 
@@ -37,18 +38,6 @@ class PictureShape:
     text_hidden: int = 256
     text_layers: int = 4
     projection: int = 256
-
-
-@dataclass(frozen=True)
-class Processor:
-    """What a folder needs beside the weights."""
-
-    image_processor: Any
-    tokenizer: Any
-
-    def save_pretrained(self, folder: Path) -> None:
-        self.image_processor.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
 
 
 def fit_pictures(
@@ -118,9 +107,8 @@ def read_pictures(manifest: Path, problems: Problems, *, path_column: str, capti
 
 
 def _split(whole: Pictures, share: float) -> tuple[Pictures, Pictures]:
-    """By the names of the files, in an order that is always the same."""
-    order = sorted(range(len(whole)), key=lambda n: fraction(whole.files[n].name))
-    back = {*order[: max(1, round(share * len(whole)))]}
+    """To train on, and to judge by."""
+    back = kept_back([file.name for file in whole.files], share)
 
     def part(chosen: Sequence[int]) -> Pictures:
         return Pictures(tuple(whole.files[n] for n in chosen), tuple(whole.captions[n] for n in chosen))

@@ -58,7 +58,7 @@ class PictureTrainer(PairTrainer[PictureTraining]):
         return self.seen([self.validation.picture(n) for n in chosen])
 
     def seen(self, pictures: Sequence[Image.Image]) -> Mapping[str, torch.Tensor]:
-        made = self.processor.image_processor(images=list(pictures), return_tensors="pt")
+        made = self.processor.extractor(images=list(pictures), return_tensors="pt")
         return {name: value.to(self.device) for name, value in made.items()}
 
     def tokens(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:

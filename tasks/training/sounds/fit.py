@@ -12,7 +12,6 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig
 
 from tasks.errors import Misconfigured, first_line
-from tasks.evaluation.manifest import fraction
 from tasks.machine.folders import same_run
 from tasks.models.flap import FlapConfig, FlapExtractor, FlapModel, register
 from tasks.models.load import quiet_transformers
@@ -20,6 +19,7 @@ from tasks.models.pins import from_hub
 from tasks.training.fit import SCRATCH
 from tasks.training.pairs.card import write_card
 from tasks.training.pairs.loop import PairProgress, digest
+from tasks.training.pairs.parts import Processor, kept_back
 from tasks.training.pairs.words import words_tokenizer
 from tasks.training.sounds.options import SoundTraining
 from tasks.training.sounds.store import SoundStore, open_store
@@ -44,18 +44,6 @@ class SoundShape:
     projection: int = 512
     text: str = "FacebookAI/roberta-base"
     text_layers: int | None = None
-
-
-@dataclass(frozen=True)
-class Processor:
-    """What a folder needs beside the weights."""
-
-    feature_extractor: FlapExtractor
-    tokenizer: Any
-
-    def save_pretrained(self, folder: Path) -> None:
-        self.feature_extractor.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
 
 
 def fit_sounds(
@@ -118,15 +106,12 @@ def fit_sounds(
 
 
 def _split(store: SoundStore, share: float) -> tuple[SoundStore, SoundStore]:
-    """By the names of the files, in an order that is always the same."""
-    order = sorted(range(len(store)), key=lambda n: fraction(store.names[n]))
-    chosen = {*order[: max(1, round(share * len(store)))]}
-    back = [n in chosen for n in range(len(store))]
-    return _part(store, [not one for one in back]), _part(store, back)
+    """To train on, and to judge by."""
+    back = kept_back(store.names, share)
+    return _part(store, [n for n in range(len(store)) if n not in back]), _part(store, sorted(back))
 
 
-def _part(store: SoundStore, chosen: Sequence[bool]) -> SoundStore:
-    picked = [n for n, one in enumerate(chosen) if one]
+def _part(store: SoundStore, picked: Sequence[int]) -> SoundStore:
     return replace(
         store,
         starts=tuple(store.starts[n] for n in picked),

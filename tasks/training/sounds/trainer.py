@@ -94,7 +94,7 @@ class SoundTrainer(PairTrainer[SoundTraining]):
 
     def varied(self, sound: Array, rng: np.random.Generator) -> Array:
         """A piece of the length that the model takes, changed in ways that leave it what it is."""
-        longest = int(self.processor.feature_extractor.max_length_s * self.train.rate)
+        longest = int(self.processor.extractor.max_length_s * self.train.rate)
         if len(sound) > longest:
             start = int(rng.integers(len(sound) - longest + 1))
             sound = sound[start : start + longest]
@@ -109,6 +109,6 @@ class SoundTrainer(PairTrainer[SoundTraining]):
         return louder
 
     def features(self, sounds: list[Array]) -> torch.Tensor:
-        made = self.processor.feature_extractor(sounds, sampling_rate=self.train.rate, return_tensors="pt")
+        made = self.processor.extractor(sounds, sampling_rate=self.train.rate, return_tensors="pt")
         features: torch.Tensor = made["input_features"].to(self.device)
         return features
