@@ -185,4 +185,4 @@ def test_a_search_opens_the_tables_that_it_reads_and_no_other(lake, say, monkeyp
     monkeypatch.setattr(Lake, "find_table", lambda lake, name: opened.add(name) or find(lake, name))
     found = answer(Settings(lake=lake.uri), lake, "helo", engine="duckdb", typos=True, topic="Greetings")
     assert found["total_videos"] == 1
-    assert opened == set(TABLES) == {"videos", "stage_runs", "topics", "passages", "words", "vocabulary"}
+    assert opened == set(TABLES) == {"videos", "stage_runs", "topics", "passages", "words", "screen", "vocabulary"}
