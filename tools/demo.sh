@@ -34,7 +34,7 @@ fi
 cat <<'TEXT'
 
 What next (each with --help):
-  .venv/bin/nightscribe serve                   see all of this in the browser
+  .venv/bin/nightscribe serve                   see all of this in the browser (what is seen, with NIGHTSCRIBE_MODELS=demo-all)
   .venv/bin/nightscribe index ~/your/videos     index your own
   .venv/bin/nightscribe search --phrase radio station
   .venv/bin/nightscribe subtitles --out subtitles
