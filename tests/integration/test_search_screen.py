@@ -24,6 +24,7 @@ from tasks.search.near import Wished
 from tasks.search.near import found as seen
 from tasks.search.near_kinds import KINDS
 from tasks.search.places import places_of
+from tasks.search.query import make_query
 from tasks.settings import Settings
 
 SLIDES = ((0, 5000, "Harbour at dawn\nPart 2"), (5000, 9000, "Harbour at dawn\nthe tide of elections\nrises in 1984"))
@@ -112,12 +113,13 @@ def test_what_is_shown_later_is_brought_to_the_index(put, lake, engines, result)
     assert found(both(engines(), "harbour")) == {"talk.mp4": [("screen", 0, "Harbour")]}
 
 
-def test_a_moment_on_the_screen_counts_less_than_one_that_is_said(put, lake):
+def test_a_moment_on_the_screen_counts_less_than_one_that_is_said(put, engines):
     for key in ("shown.mp4", "zsaid.mp4"):
         shown = [(0, 1000, "sunrise")] if key == "shown.mp4" else []
         put(key, "sunrise" if key == "zsaid.mp4" else "nothing", *shown)
-    assert list(found(find(lake, "sunrise"))) == ["zsaid.mp4", "shown.mp4"]
-    assert list(found(find(lake, "sunrise", screen_weight=2.0))) == ["shown.mp4", "zsaid.mp4"]
+    for engine in engines():
+        assert list(found(engine.search(make_query("sunrise")))) == ["zsaid.mp4", "shown.mp4"]
+        assert list(found(engine.search(make_query("sunrise", screen_weight=3.0)))) == ["shown.mp4", "zsaid.mp4"]
 
 
 def test_where_nothing_is_said_stems_are_of_the_language_of_what_stands_there(put, engines):
