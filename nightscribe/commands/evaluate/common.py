@@ -81,6 +81,12 @@ def keep(kind: str, found: dict[str, Any], manifest: Path, settings: Any, out: P
     print(f"Kept in the table evaluations of {kept.uri}.", file=sys.stderr)
 
 
+def of_role(chosen: Any, role: str) -> tuple[str, str | None]:
+    """The model of a set that is judged, and its revision; a folder that --models names is that model itself."""
+    model = chosen.ref(role)
+    return (model or chosen.acoustic).path, model.revision if model else None
+
+
 def card_of(model: Path) -> Path:
     from tasks.errors import Misconfigured
 

@@ -10,6 +10,7 @@ from nightscribe.commands.evaluate.common import (
     card_of,
     keep,
     limited,
+    of_role,
     path_option,
     shared,
     tell,
@@ -56,12 +57,9 @@ def command(
     settings = settings_from(lake=lake, models=models)
     problems = Problems()
     chosen = find_set(settings)
-    model = chosen.ref("pictures")
-    name = (model or chosen.acoustic).path  # a folder named by --models is the model itself
+    name, revision = of_role(chosen, "pictures")
     card_file = card_of(Path(name)) if card else None
-    encoder = load_picture_encoder(
-        name, revision=model.revision if model else None, device=settings.device, precision=settings.precision
-    )
+    encoder = load_picture_encoder(name, revision=revision, device=settings.device, precision=settings.precision)
     rows = drawn(read_captions(manifest, problems, path_column=path_column, caption_columns=[text_column]), limit)
     asked = read_changes(changes, problems) if changes else []
     with counting("pictures") as show:

@@ -11,6 +11,7 @@ from nightscribe.commands.evaluate.common import (
     card_of,
     keep,
     limited,
+    of_role,
     path_option,
     shared,
     tell,
@@ -52,12 +53,9 @@ def command(
     settings = settings_from(lake=lake, models=models)
     problems = Problems()
     chosen = find_set(settings)
-    model = chosen.ref("sounds")
-    name = (model or chosen.acoustic).path  # a folder named by --models is the model itself
+    name, revision = of_role(chosen, "sounds")
     card_file = card_of(Path(name)) if card else None
-    encoder = load_sound_encoder(
-        name, revision=model.revision if model else None, device=settings.device, precision=settings.precision
-    )
+    encoder = load_sound_encoder(name, revision=revision, device=settings.device, precision=settings.precision)
     rows = drawn(read_captions(manifest, problems, path_column=path_column, caption_columns=[text_column]), limit)
     settings.scratch.mkdir(parents=True, exist_ok=True)
     with (

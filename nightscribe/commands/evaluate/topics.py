@@ -10,6 +10,7 @@ from nightscribe.commands.evaluate.common import (
     card_of,
     keep,
     limited,
+    of_role,
     shared,
     tell,
     write_into_card,
@@ -54,12 +55,11 @@ def command(
     columns = {"text_column": text_column, "label_column": label_column}
     pairs = drawn(read_texts(manifest, problems, **columns), limit)
     chosen = find_set(settings)
-    topics = chosen.ref("topics")
-    name = (topics or chosen.acoustic).path  # a folder named by --models is the classifier itself
-    if not topics and not Path(name).is_dir():
+    name, revision = of_role(chosen, "topics")
+    if not chosen.ref("topics") and not Path(name).is_dir():
         raise Misconfigured(f"The set {chosen.name} has no topic model.", next="Name another with --models.")
     card_file = card_of(Path(name)) if card else None
-    model = load_topics(name, revision=topics.revision if topics else None, device=settings.device)
+    model = load_topics(name, revision=revision, device=settings.device)
     trained = Problems()
     found = evaluate_topics(model, pairs, train=read_texts(train, trained, **columns) if train else ())
     found |= {"models": {"set": chosen.name, "topics": name}, "recipe": recipes(chosen, settings)["topics"]}
