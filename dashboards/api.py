@@ -115,7 +115,7 @@ async def near_search(
     asked = await web.model(lambda: near.prepare(web.settings, sense, q, tuple(plus), tuple(minus)))
     return await web.read(
         lambda view: near.search(
-            view, web.settings, asked, filters, said=said, limit=limit, offset=offset, moments=moments
+            view, web.engines, asked, filters, said=said, limit=limit, offset=offset, moments=moments
         )
     )
 
@@ -209,8 +209,9 @@ async def like_moment(
     moments: Annotated[int, Query(ge=1, le=100, description="Moments of each video.")] = 3,
 ) -> Any:
     """What looks, or sounds, like a moment of a video."""
-    return await Web.of(request).read(
-        lambda view: like(view, video_id, at_ms, kind=kind, limit=limit, offset=offset, moments=moments)
+    web = Web.of(request)
+    return await web.read(
+        lambda view: like(view, web.engines, video_id, at_ms, kind=kind, limit=limit, offset=offset, moments=moments)
     )
 
 

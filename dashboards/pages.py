@@ -56,7 +56,7 @@ def _wished(web: Web, form: SearchForm) -> Wished | None:
 def _found(view: View, web: Web, form: SearchForm, asked: Wished | None) -> str:
     if asked:
         page: dict[str, Any] = {"said": form.said, "limit": PAGE, "offset": form.offset}
-        found = near.search(view, web.settings, asked, form.filters, **page)
+        found = near.search(view, web.engines, asked, form.filters, **page)
     elif form.q:
         found = searching.search(
             view, web.engines, form.q, form.filters, mode=form.mode, exact=form.exact, typos=form.typos, places=form.within,
@@ -115,7 +115,7 @@ _FIELDS = (
 async def watch_page(request: Request, video_id: str) -> Response:
     """A video with its transcript. `at` and `to` (ms) are a moment or a range, `q` is looked for in it."""
     web = Web.of(request)
-    params = request.query_params
+    web, params = Web.of(request), request.query_params
     at = whole(params, "at", -1, 0, LONGEST_AT)
     to = whole(params, "to", -1, 0, LONGEST_AT)
     asked = text(params, "q")
@@ -172,13 +172,13 @@ async def watch_page(request: Request, video_id: str) -> Response:
 @page_router.get("/like/{video_id}")
 async def like_page(request: Request, video_id: str) -> Response:
     """What looks, or sounds, like a moment of a video."""
-    params = request.query_params
+    web, params = Web.of(request), request.query_params
     at = whole(params, "at", 0, 0, LONGEST_AT)
     page = whole(params, "page", 1, 1, 1000)
     kind: LikeKind = "sounds" if choice(params, "kind", get_args(LikeKind), "pictures") == "sounds" else "pictures"
 
     def made(view: View) -> str:
-        found = like(view, video_id, at, kind=kind, limit=PAGE, offset=(page - 1) * PAGE)
+        found = like(view, web.engines, video_id, at, kind=kind, limit=PAGE, offset=(page - 1) * PAGE)
         return render(
             "like.html",
             title="More that sounds like this" if kind == "sounds" else "More that looks like this",
@@ -190,7 +190,7 @@ async def like_page(request: Request, video_id: str) -> Response:
             per_page=PAGE,
         )
 
-    return HTMLResponse(await Web.of(request).read(made))
+    return HTMLResponse(await web.read(made))
 
 
 @page_router.get("/api/docs")

@@ -27,7 +27,7 @@ from tasks.search.elastic.ask import Searcher
 from tasks.search.elastic.connection import Connection, reached
 from tasks.search.elastic.documents import chunks, current, documents
 from tasks.search.elastic.index import create_index, ready, write_state
-from tasks.search.elastic.push import CHUNK_VIDEOS, passage_id, push
+from tasks.search.elastic.push import CHUNK_VIDEOS, part_id, push
 from tasks.search.elastic.syncer import Syncer
 from tasks.search.elastic.target import Target
 from tasks.search.query import Query, make_query
@@ -128,8 +128,8 @@ def _write(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
         for chunk in chunks(current(connection), most_videos=CHUNK_VIDEOS):
             for video, whole, passages in documents(connection, chunk):
                 for document in (*passages, whole):
-                    number = document.get("passage_no")
-                    id_ = video.video_id if number is None else passage_id(video.video_id, number)
+                    number = document.get("part_no")
+                    id_ = video.video_id if number is None else part_id(video.video_id, number)
                     handle.write(json.dumps({"_id": id_, "_source": document}) + "\n")
                     count += 1
     return count

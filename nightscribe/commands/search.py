@@ -67,7 +67,8 @@ SHOWN = {"screen": "on the screen", "title": "in the title"}  # of a moment that
     type=click.Choice(["auto", "duckdb", "elasticsearch"]),
     default="auto",
     show_default=True,
-    help="Where to ask; auto is Elasticsearch where it is set, and the lake when it does not answer.",
+    help="Where to ask; auto is Elasticsearch where it is set, and the lake when it does not answer; of what is to be seen or "
+    "heard, the lake up to a million vectors.",
 )
 @json_option
 def command(
@@ -126,9 +127,7 @@ def command(
         raise click.UsageError("One question is of what was to be seen or of what was to be heard, not of both.")
     if (plus or minus) and not (seen or heard):
         raise click.UsageError("--plus and --minus go with --picture, --image, --sound or --sound-file.")
-    if (seen or heard) and engine == "elasticsearch":
-        raise click.UsageError("What was to be seen or heard is looked for in the lake: leave out --engine.")
-    ask: Any = partial(answer, engine=engine)
+    ask: Any = answer
     if seen or heard:
         from tasks.search import near
 
@@ -138,6 +137,7 @@ def command(
     found = ask(
         settings,
         open_lake(settings.lake),
+        engine=engine,
         text=" ".join(words),
         phrase=phrase,
         any_word=any_word,

@@ -18,6 +18,8 @@ from tasks.text.stemming import forgives
 if TYPE_CHECKING:
     import duckdb
 
+    from tasks.search.elastic.ask import Searcher
+
 MOST_SUGGESTIONS = 3
 LONGEST_TO_CORRECT = 6  # words of a query of which one may be left out or mended
 
@@ -75,7 +77,7 @@ def answer(
 
 
 @contextlib.contextmanager
-def elastic(settings: Settings, lake: Lake) -> Iterator[Engine]:
+def elastic(settings: Settings, lake: Lake) -> Iterator[Searcher]:
     """Elasticsearch, as the settings name it, with the index of this lake.
 
     Raises:

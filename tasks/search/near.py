@@ -1,5 +1,5 @@
 """Search by what is to be seen or heard: pictures or sounds whose vectors are near that of a text, of a file, or of what is made of
-several. `near_scan` looks for them.
+several. `nearest` has them looked for.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.models.catalog import find_set
 from tasks.search.answer import answer as words_answered
+from tasks.search.engine import EngineName
 from tasks.search.filters import Filters
 from tasks.search.near_kinds import KINDS, Kind
-from tasks.search.near_scan import NearQuery, Times, recipes_of, search
+from tasks.search.near_scan import NearQuery, Times, recipes_of
+from tasks.search.nearest import nearest
 from tasks.settings import Settings
 
 if TYPE_CHECKING:  # torch takes seconds to import
@@ -104,13 +106,15 @@ def found(
     asked: Wished,
     *,
     text: str = "",
+    engine: EngineName = "auto",
     connection: duckdb.DuckDBPyConnection | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """`answer`, of what was wished for already. The lake is asked as `connection` sees it, else as it is at this moment.
 
     Raises:
-        BadQuery. Misconfigured: what the lake has is of another model.
+        BadQuery. Misconfigured: what the lake has is of another model. SearchUnavailable: `engine` is "elasticsearch", and it does
+            not answer.
     """
     kind = asked.kind
     of_near = {name: options[name] for name in ("video", "limit", "offset", "moments") if name in options}
@@ -125,7 +129,8 @@ def found(
         said = words_answered(settings, lake, text, engine="duckdb", **(places | options | most))
     query = NearQuery(asked.vector, Filters(**filters), **of_near, within=_times(said))
     seen = connection or connect(lake, Snapshot.of(lake, kind.tables), lean=True, history=False)
-    answered = search(seen, kind, query, recipes_of(seen, kind, asked.made_by), asked.likelihood)
+    recipes = recipes_of(seen, kind, asked.made_by)
+    answered = nearest(settings, lake, seen, kind, query, recipes, asked.likelihood, engine=engine)
     told = {name: said[name] for name in ("instead", "suggestions")} if said else {}
     return {**answered, **told, "query": " & ".join(filter(None, (text, asked.text)))}
 

@@ -39,8 +39,9 @@ class NearQuery:
 
 def like(
     connection: duckdb.DuckDBPyConnection, kind: Kind, video_id: str, at_ms: int, **options: Any
-) -> dict[str, Any]:
-    """What is like that which is to be seen, or heard, at a moment of a video, without any model: by the vector that the lake has.
+) -> tuple[NearQuery, list[str]]:
+    """How to ask for what is like that which is to be seen, or heard, at a moment of a video, without any model: by the vector that
+    the lake has. Also the recipe that it is of.
 
     `options` are `limit`, `offset` and `moments` of a `NearQuery`.
 
@@ -60,7 +61,7 @@ def like(
         [video_id, number],
     ).fetchall()
     wished = unpacked(pa.array([vector], pa.binary()), pa.array([scale], pa.float32()))[0]
-    return search(connection, kind, NearQuery(wished, itself=(video_id, number), **options), [recipe])
+    return NearQuery(wished, itself=(video_id, number), **options), [recipe]
 
 
 def search(
@@ -198,18 +199,8 @@ def _shown(
             if within is not None:
                 spans = within[video_id]
                 own = [row for row in own if any(row[0] < end and row[1] > start for start, end in spans)]
-            start, end, *told = own[0]
-            likelihood = likely(near)
-            moments.append(
-                {
-                    "start_ms": start,
-                    "end_ms": end,
-                    "times": [row[0] for row in own],
-                    **dict(zip(kind.told, told, strict=True)),
-                    "similarity": round(near, 4),
-                    "likelihood": None if likelihood is None else round(likelihood, 4),
-                }
-            )
+            _, _, *told = own[0]
+            moments.append(moment_of(own, dict(zip(kind.told, told, strict=True)), near, likely))
         shown[video_id] = {
             "video_id": video_id,
             "key": key,
@@ -220,3 +211,21 @@ def _shown(
             "moments": moments,
         }
     return shown
+
+
+def moment_of(
+    times: Sequence[Sequence[int]],
+    told: Mapping[str, Any],
+    similarity: float,
+    likely: Callable[[float], float | None],
+) -> dict[str, Any]:
+    """What is printed of a picture or a sound that is there at `times`, of which each begins with a start and an end."""
+    likelihood = likely(similarity)
+    return {
+        "start_ms": times[0][0],
+        "end_ms": times[0][1],
+        "times": [time[0] for time in times],
+        **told,
+        "similarity": round(similarity, 4),
+        "likelihood": None if likelihood is None else round(likelihood, 4),
+    }

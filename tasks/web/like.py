@@ -6,6 +6,8 @@ from typing import Any, Literal, get_args
 
 from tasks.search import near_scan
 from tasks.search.near_kinds import KINDS
+from tasks.search.nearest import nearest
+from tasks.web.searching import Engines
 from tasks.web.snapshots import View
 from tasks.web.transcript import of_row
 from tasks.web.videos import video_row
@@ -14,7 +16,15 @@ LikeKind = Literal["pictures", "sounds"]
 
 
 def like(
-    view: View, video_id: str, at_ms: int, *, kind: LikeKind, limit: int = 10, offset: int = 0, moments: int = 3
+    view: View,
+    engines: Engines,
+    video_id: str,
+    at_ms: int,
+    *,
+    kind: LikeKind,
+    limit: int = 10,
+    offset: int = 0,
+    moments: int = 3,
 ) -> dict[str, Any]:
     """Videos by the nearest of what they have, in the form of a search.
 
@@ -22,7 +32,12 @@ def like(
         NotFound: there is no such video, or it has no frames, or no sounds.
     """
     video_row(view, video_id)
-    return near_scan.like(view.connection, KINDS[kind], video_id, at_ms, limit=limit, offset=offset, moments=moments)
+    chosen = KINDS[kind]
+    query, recipes = near_scan.like(
+        view.connection, chosen, video_id, at_ms, limit=limit, offset=offset, moments=moments
+    )
+    found = nearest(engines.settings, view.lake, view.connection, chosen, query, recipes, engine=engines.engine)
+    return {**found, "fallback_reason": engines.heard(found["fallback_reason"])}
 
 
 def has(view: View, row: dict[str, Any]) -> list[LikeKind]:

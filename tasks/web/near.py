@@ -10,7 +10,7 @@ from tasks.search.filters import Filters
 from tasks.search.near import Wish, Wished, found, wished
 from tasks.search.near_kinds import KINDS
 from tasks.settings import Settings
-from tasks.web.searching import strip_of
+from tasks.web.searching import Engines, strip_of
 from tasks.web.snapshots import View
 
 Sense = Literal["seen", "heard"]
@@ -52,7 +52,7 @@ def prepare(settings: Settings, sense: Sense, text: str, plus: tuple[str, ...], 
 
 def search(
     view: View,
-    settings: Settings,
+    engines: Engines,
     asked: Wished,
     filters: Filters,
     *,
@@ -67,9 +67,10 @@ def search(
         BadQuery: see `make_query`. Misconfigured: what the lake has is of another model.
     """
     answered = found(
-        settings, view.lake, asked, text=said, connection=view.connection, limit=limit, offset=offset,
-        moments=max(moments, STRIP_MOMENTS), **filters.options(),
+        engines.settings, view.lake, asked, text=said, connection=view.connection, limit=limit, offset=offset,
+        engine=engines.engine, moments=max(moments, STRIP_MOMENTS), **filters.options(),
     )  # fmt: skip
+    answered["fallback_reason"] = engines.heard(answered["fallback_reason"])
     for video in answered["videos"]:
         nearest = sorted(video["moments"], key=lambda moment: -moment["similarity"])[:moments]
         marks = [{**moment, "snippet": f"similarity {moment['similarity']:.2f}", "marks": []} for moment in nearest]

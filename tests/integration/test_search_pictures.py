@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +20,10 @@ from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.models.catalog import find_set
+from tasks.search import near_scan
 from tasks.search.near import Wish, answer
 from tasks.search.near_kinds import KINDS
-from tasks.search.near_scan import like, recipes_of
+from tasks.search.near_scan import recipes_of
 from tasks.settings import Settings
 
 COLOURS = {"red": (220, 20, 20), "green": (20, 180, 20), "blue": (30, 30, 220), "white": (240, 240, 240)}
@@ -174,13 +176,18 @@ def test_frames_of_another_model_are_not_compared_with(archive):
 def test_what_is_like_a_moment_is_found_without_a_model_and_without_itself(archive):
     connection = connect(archive.lake)
     [(talk,)] = archive.rows("SELECT video_id FROM videos WHERE key = 'talk.mp4'")
-    found = like(connection, KINDS["pictures"], talk, 7500, limit=2, moments=1)
+
+    def alike(at_ms: int, **options: Any) -> dict[str, Any]:
+        query, recipes = near_scan.like(connection, KINDS["pictures"], talk, at_ms, **options)
+        return near_scan.search(connection, KINDS["pictures"], query, recipes)
+
+    found = alike(7500, limit=2, moments=1)
     assert moments(found)[0] == ("silent.mp4", 3000, 6000), "the other red circle"
     assert found["videos"][0]["score"] > 0.99
-    assert ("talk.mp4", 6000, 9000) not in moments(like(connection, KINDS["pictures"], talk, 7500, moments=9))
-    assert like(connection, KINDS["pictures"], talk, 10**9) == like(connection, KINDS["pictures"], talk, 8999)
+    assert ("talk.mp4", 6000, 9000) not in moments(alike(7500, moments=9))
+    assert alike(10**9) == alike(8999)
     with pytest.raises(NotFound, match="has no frames"):
-        like(connection, KINDS["pictures"], "0" * 20, 0)
+        near_scan.like(connection, KINDS["pictures"], "0" * 20, 0)
 
 
 def test_a_set_without_a_picture_model_says_so(archive, cards, tmp_path):
@@ -209,5 +216,5 @@ def test_the_command_shows_them(archive, cards):
     found = json.loads(nightscribe("search", "--picture", "a red circle", "--minus", "green", "--json", env=own).stdout)
     assert found["query"] == "a red circle - green"
     assert nightscribe("search", env=own).returncode == 2
-    refused = nightscribe("search", "--picture", "x", "--engine", "elasticsearch", env=own)
+    refused = nightscribe("search", "--picture", "x", "said", "--engine", "elasticsearch", env=own)
     assert (refused.returncode, "looked for in the lake" in refused.stderr) == (2, True)

@@ -24,12 +24,18 @@ from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
 from tasks.lake.views import connect
 from tasks.search.answer import answer
-from tasks.search.elastic.documents import current, documents
+from tasks.search.elastic.documents import Parts, current, documents
 from tasks.search.elastic.index import live_index, remove_old
 from tasks.search.elastic.mapping import Names
 from tasks.search.elastic.rebuild import rebuild
 from tasks.search.elastic.sync import sync
 from tasks.search.elastic.verify import repair
+
+
+def refused(parts: Parts) -> Parts:
+    """The same with a field that the index does not know."""
+    return replace(parts, shared={**parts.shared, "nosuch": 1})
+
 
 # -- verify and repair --------------------------------------------------------------------------------------------------
 
@@ -42,7 +48,7 @@ def test_verify_says_what_differs_both_ways_and_repair_mends_it(lake, say, resul
     client.delete(index=index, id=f"{video_id('a.mp4')}:2")
     client.delete(index=index, id=video_id("b.mp4"))
     body = client.get(index=index, id=f"{video_id('c.mp4')}:0")["_source"]
-    client.index(index=index, id=f"{video_id('c.mp4')}:7", document={**body, "passage_no": 7})
+    client.index(index=index, id=f"{video_id('c.mp4')}:7", document={**body, "part_no": 7})
     client.index(index=index, id=f"{'f' * 20}:0", document={**body, "video_id": "f" * 20})
     stolen = client.get(index=index, id=video_id("d.mp4"))["_source"]
     ahead = {**stolen, "generation": stolen["generation"] + 5000}
@@ -52,13 +58,13 @@ def test_verify_says_what_differs_both_ways_and_repair_mends_it(lake, say, resul
     found = {difference.video_id: difference.what for difference in differences(syncer)}
     assert found == {
         video_id("a.mp4"): found[video_id("a.mp4")],
-        video_id("b.mp4"): "has passages in the index, and no document of its own",
+        video_id("b.mp4"): "has passages or vectors in the index, and no document of its own",
         video_id("c.mp4"): found[video_id("c.mp4")],
         video_id("d.mp4"): f"has generation {stolen['generation']} in the lake, {ahead['generation']} in the index",
         "f" * 20: "is in the index and not in the lake",
     }
-    assert found[video_id("a.mp4")].startswith("has 5 passages in the lake, in the index 4 of")
-    assert found[video_id("c.mp4")].startswith("has 5 passages in the lake, in the index 6 of")
+    assert found[video_id("a.mp4")].startswith("has 5 passages and vectors in the lake, in the index 4 of")
+    assert found[video_id("c.mp4")].startswith("has 5 passages and vectors in the lake, in the index 6 of")
     report = repair(syncer, index, differences(syncer))
     assert (report.outcome, report.failed) == ("done", [])
     assert differences(syncer) == []
@@ -113,7 +119,7 @@ def test_a_rebuild_swaps_both_aliases_and_the_old_index_goes_after_its_time(lake
 def test_an_index_made_by_chance_under_the_name_of_a_guard_is_removed(lake, say, settings, syncer):
     say("hello")
     sync(lake, settings)
-    chance = f"{settings.elasticsearch_prefix}-passages-m2-lost-guard"
+    chance = f"{settings.elasticsearch_prefix}-passages-m3-lost-guard"
     syncer.client.indices.create(index=chance)
     assert remove_old(syncer.client, syncer.names, keep_h=1000) == []
     assert list(syncer.client.indices.get(index=syncer.names.pattern)) == [index_of(syncer)]
@@ -194,8 +200,7 @@ def test_a_document_that_is_refused_is_in_the_ledger_and_the_next_sync_tries_it_
 
     def broken(connection, videos):
         for video, whole, passages in documents(connection, videos):
-            bad = [{**p, "nosuch": 1} for p in passages] if video.video_id == video_id("b.mp4") else passages
-            yield video, whole, bad
+            yield video, whole, refused(passages) if video.video_id == video_id("b.mp4") else passages
 
     monkeypatch.setattr("tasks.search.elastic.push.documents", broken)
     report = sync(lake, settings)
@@ -219,7 +224,7 @@ def test_a_first_index_that_lacks_a_video_answers_and_the_next_sync_sends_only_t
 
     def broken(connection, videos):
         for video, whole, passages in documents(connection, videos):
-            yield video, whole, [{**p, "nosuch": 1} for p in passages] if whole["video"]["key"] == "b.mp4" else passages
+            yield video, whole, refused(passages) if whole["video"]["key"] == "b.mp4" else passages
 
     monkeypatch.setattr("tasks.search.elastic.push.documents", broken)
     first = sync(lake, settings)
@@ -242,7 +247,7 @@ def test_the_names_have_the_prefix_of_the_settings(syncer, lake, say, settings):
     names = Names("x")
     assert (names.read, names.write) == ("x", "x-write")
     found = syncer.client.indices.get(index=f"{settings.elasticsearch_prefix}*")
-    assert all(name.startswith(f"{settings.elasticsearch_prefix}-passages-m2-") for name in found)
+    assert all(name.startswith(f"{settings.elasticsearch_prefix}-passages-m3-") for name in found)
     meta = found[index_of(syncer)]["mappings"]["_meta"]
     assert {"mapping", "builder", "passages", "stems", "lake_id", "created_at"} <= meta.keys()
     assert found[index_of(syncer)]["mappings"]["dynamic"] == "strict"

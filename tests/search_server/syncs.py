@@ -64,7 +64,7 @@ def indexed(syncer: Syncer) -> Callable[[], dict[str, list[int]]]:
             ids = [video.video_id, *(f"{video.video_id}:{n}" for n in range(20))]
             docs = [d for d in syncer.client.mget(index=index, ids=ids)["docs"] if d.get("found")]
             if docs:
-                found[video.video_id] = [d["_source"]["passage_no"] for d in docs if d["_source"]["kind"] == "passage"]
+                found[video.video_id] = [d["_source"]["part_no"] for d in docs if d["_source"]["kind"] == "passage"]
                 assert {d["_source"]["generation"] for d in docs} == {video.generation}
                 assert {d["_version"] for d in docs} == {video.generation}
         return found

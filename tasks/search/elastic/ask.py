@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -52,10 +52,10 @@ class Searcher:
             return self._by_title(query)
         # Copies of a shard score differently: the pages of a query all come from the same ones.
         copies = hashlib.sha256(query.text.encode()).hexdigest()[:16]
-        found = self._post(f"/{self._index}/_search?preference={copies}", request_of(query, self.languages))
+        found = self.post(request_of(query, self.languages), f"?preference={copies}")
         hits = found["hits"]["hits"][: query.limit]
         total_videos = int(found["aggregations"]["videos"]["value"])
-        videos = self._videos([hit["_source"]["video_id"] for hit in hits])
+        videos = self.about([hit["_source"]["video_id"] for hit in hits])
         more = query.offset + len(hits) if hits and len(found["hits"]["hits"]) > query.limit else None
         return {
             **_head(query, total_videos, int(found["hits"]["total"]["value"]), more),
@@ -65,9 +65,8 @@ class Searcher:
     def _by_title(self, query: Query) -> dict[str, Any]:
         """Videos without words, by the words of their titles."""
         words = " ".join(dict.fromkeys(query.typed))
-        filters = [{"term": {"kind": "video"}}, {"term": {"status": query.status}}, *filters_of(query)]
-        found = self._post(
-            f"/{self._index}/_search",
+        filters = [{"term": {"kind": "video"}}, {"term": {"status": query.status}}, *filters_of(query, query.video)]
+        found = self.post(
             {
                 "query": {
                     "bool": {"filter": filters, "must": [{"match": {"title": {"query": words, "operator": "and"}}}]}
@@ -92,8 +91,7 @@ class Searcher:
         words = [word[:LONGEST_BEGINNING] for word in words_of(begun)]
         if not words:
             return []
-        found = self._post(
-            f"/{self._index}/_search",
+        found = self.post(
             {
                 "query": {
                     "bool": {
@@ -115,8 +113,7 @@ class Searcher:
 
     def near(self, word: str) -> list[str]:
         """Words of the archive that one typo leads to or from, the most frequent first."""
-        found = self._post(
-            f"/{self._index}/_search",
+        found = self.post(
             {
                 "size": 0,
                 "suggest": {
@@ -138,8 +135,7 @@ class Searcher:
         for start in range(0, len(asked), MOST_FILTERS):
             some = asked[start : start + MOST_FILTERS]
             filters = [{"term": {"text": word}} for word in some]
-            counted = self._post(
-                f"/{self._index}/_search",
+            counted = self.post(
                 {"size": 0, "track_total_hits": False, "aggs": {"said": {"filters": {"filters": filters}}}},
             )["aggregations"]["said"]["buckets"]
             found |= {word for word, bucket in zip(some, counted, strict=True) if bucket["doc_count"]}
@@ -164,10 +160,11 @@ class Searcher:
             "moments": in_time([_moment(query, moment["_source"]) for moment in inner["hits"]]),
         }
 
-    def _videos(self, ids: list[str]) -> dict[str, dict[str, Any]]:
+    def about(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """What is shown of these videos."""
         if not ids:
             return {}
-        found = self._post(f"/{self._index}/_mget?_source_includes=video", {"ids": ids})
+        found = self._request("POST", f"/{self._index}/_mget?_source_includes=video", {"ids": list(ids)})
         return {doc["_id"]: doc["_source"]["video"] for doc in found["docs"] if doc.get("found")}
 
     # -- the wire ---------------------------------------------------------------------------------------------------
@@ -182,8 +179,13 @@ class Searcher:
         state = self._request("GET", f"/{self._index}/_doc/{STATE_ID}", missing={"_source": {"languages": []}})
         return tuple(state["_source"]["languages"])
 
-    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        return self._request("POST", path, body)
+    def post(self, body: dict[str, Any], options: str = "") -> dict[str, Any]:
+        """The answer to a search with this body.
+
+        Raises:
+            SearchUnavailable.
+        """
+        return self._request("POST", f"/{self._index}/_search{options}", body)
 
     def _request(
         self, method: str, path: str, body: dict[str, Any] | None = None, *, missing: dict[str, Any] | None = None

@@ -1,4 +1,5 @@
-"""The documents of a video, made from the lake: one for each passage, then one for each text on the screen, and one for the video."""
+"""The documents of a video, made from the lake: one for each passage, then one for each text on the screen, then one for each vector,
+and one for the video."""
 
 from __future__ import annotations
 
@@ -11,27 +12,33 @@ import numpy as np
 
 from tasks.arrays import Array
 from tasks.search.duck import TABLES as SEARCHED
-from tasks.search.elastic.mapping import BORDER
+from tasks.search.elastic.mapping import BORDER, vector_field
+from tasks.search.near_kinds import KINDS
 from tasks.search.places import REPEATED
 from tasks.search.shown import SHOWN_TOPICS, iso
 from tasks.text.folding import words_of
 from tasks.text.stemming import language_code, stem, stem_language
 
 Document = dict[str, Any]
-TABLES = (*SEARCHED, "syncs", "sync_failures")  # that a sync reads
+VECTORS = tuple(kind.table for kind in KINDS.values())
+PARTS = ("passage", *VECTORS)  # kinds of documents that are numbered
+TABLES = (*SEARCHED, *VECTORS, "syncs", "sync_failures")  # that a sync reads
 CHUNK_WORDS = 100_000  # in memory at one time, unless one video has more
-WORDS_OF_A_TEXT = 40  # so many words take the memory of a text on the screen, with what it carries
+WORDS_OF_A_PART = 40  # so many words take the memory of a text on the screen with what it carries, or of a vector
 
 
 @dataclass(frozen=True)
 class PendingVideo:
-    """A video to send: the newest generation of anything in its documents, and how much of it there is. Texts on the screen are
-    passages too."""
+    """A video to send: the newest generation of anything in its documents, and how much of it there is. Its parts are what has a
+    number: passages, texts on the screen, which are passages too, and vectors."""
 
     video_id: str
     generation: int
-    n_passages: int
+    n_parts: int
     n_words: int
+
+
+_EVERY_VECTOR = " UNION ALL ".join(f"SELECT video_id FROM {table} WHERE scale IS NOT NULL" for table in VECTORS)
 
 
 def current(connection: duckdb.DuckDBPyConnection, only: Sequence[str] | None = None) -> Iterator[PendingVideo]:
@@ -39,10 +46,11 @@ def current(connection: duckdb.DuckDBPyConnection, only: Sequence[str] | None = 
     cursor = connection.cursor()
     which = "" if only is None else "SEMI JOIN (SELECT unnest($only::VARCHAR[]) AS video_id) USING (video_id)"
     cursor.execute(
-        "SELECT video_id, version, coalesce(p.rows, 0) + coalesce(s.rows, 0), "
-        f"coalesce(n_words, 0) + {WORDS_OF_A_TEXT} * coalesce(s.rows, 0) FROM video_facts "
+        f"WITH vectors AS (SELECT video_id, count(*) AS rows FROM ({_EVERY_VECTOR}) GROUP BY video_id) "
+        "SELECT video_id, version, coalesce(p.rows, 0) + coalesce(s.rows, 0) + coalesce(n.rows, 0), "
+        f"coalesce(n_words, 0) + {WORDS_OF_A_PART} * (coalesce(s.rows, 0) + coalesce(n.rows, 0)) FROM video_facts "
         "JOIN video_versions USING (video_id) LEFT JOIN current_passages p USING (video_id) "
-        f"LEFT JOIN current_screen s USING (video_id) {which} ORDER BY video_id",
+        f"LEFT JOIN current_screen s USING (video_id) LEFT JOIN vectors n USING (video_id) {which} ORDER BY video_id",
         {} if only is None else {"only": list(only)},
     )
     while rows := cursor.fetchmany(10_000):
@@ -66,7 +74,7 @@ def chunks(videos: Iterator[PendingVideo], *, most_videos: int) -> Iterator[list
 
 def documents(
     connection: duckdb.DuckDBPyConnection, videos: Sequence[PendingVideo]
-) -> Iterator[tuple[PendingVideo, Document, Collection[Document]]]:
+) -> Iterator[tuple[PendingVideo, Document, Parts]]:
     """For each video its own document and those of its passages, in their order; these are made as they are iterated.
 
     A video of which the lake has less than its row says is left out.
@@ -92,13 +100,15 @@ def documents(
         connection, f"SELECT * EXCLUDE (generation, said) FROM passages {those}, passage_no", parameters
     )
     screen = _by_video(connection, f"SELECT *, score::DOUBLE AS sure FROM screen {those}, text_no", parameters)
+    near = _vectors(connection, those, parameters)
     words = _Words(connection, those, parameters)
     by_id = {video.video_id: video for video in videos}
     for row in videos_rows:
         video = by_id[row["video_id"]]
         mine, shown = passages.get(video.video_id, []), screen.get(video.video_id, [])
-        n_passages = len(mine) + len(shown)
-        if n_passages != video.n_passages or (mine and not words.has(video.video_id, mine[-1]["last_word"])):
+        vectors = near.get(video.video_id, [])
+        n_parts = len(mine) + len(shown) + len(vectors)
+        if n_parts != video.n_parts or (mine and not words.has(video.video_id, mine[-1]["last_word"])):
             continue
         shared = _shared(row | {"generation": video.generation}, topics.get(video.video_id, []))
         whole = {
@@ -107,7 +117,7 @@ def documents(
             "place": "title",
             "start_ms": 0,
             "title_stems": _stems(words_of(row["title"] or ""), stem_language(row["language"])),
-            "n_passages": n_passages,
+            "n_parts": n_parts,
             "video": {
                 "key": row["key"],
                 "bucket": row["bucket"],
@@ -120,7 +130,7 @@ def documents(
             },
         }
         said = words.of(video.video_id) if mine else None
-        yield video, whole, _Passages(shared, row["language"], mine, said, shown)
+        yield video, whole, Parts(shared, row["language"], mine, said, shown, vectors)
 
 
 def _languages(language: str | None) -> list[str]:
@@ -152,17 +162,28 @@ class _Said:
 
 
 @dataclass(frozen=True)
-class _Passages(Collection[Document]):
-    """The passages' documents of a video, one at a time: those of a long video are never in memory together."""
+class Parts(Collection[Document]):
+    """The numbered documents of a video, one at a time: those of a long video are never in memory together."""
 
     shared: Document
     language: str | None
     rows: Sequence[dict[str, Any]]
     said: _Said | None
     shown: Sequence[dict[str, Any]]
+    vectors: Sequence[dict[str, Any]]
+
+    @property
+    def texts(self) -> int:
+        """How many of them are passages; vectors follow."""
+        return len(self.rows) + len(self.shown)
+
+    @property
+    def sizes(self) -> set[tuple[str, int]]:
+        """What vectors there are: their kinds, and how many numbers they have."""
+        return {(row["of"], len(row["vector"])) for row in self.vectors}
 
     def __len__(self) -> int:
-        return len(self.rows) + len(self.shown)
+        return self.texts + len(self.vectors)
 
     def __iter__(self) -> Iterator[Document]:
         for row in self.rows:
@@ -170,6 +191,8 @@ class _Passages(Collection[Document]):
             yield _passage(self.shared, self.language, row, self.said)
         for number, row in enumerate(self.shown, len(self.rows)):
             yield _screen(self.shared, self.language, row, number)
+        for number, row in enumerate(self.vectors, self.texts):
+            yield _vector(self.shared, row, number)
 
     def __contains__(self, document: object) -> bool:
         return any(document == one for one in self)
@@ -192,7 +215,7 @@ def _screen(shared: Document, language_of_video: str | None, row: dict[str, Any]
     return {
         **_text(shared, language_of_video, (row["terms"] or "").split(), (row["carried_terms"] or "").split()),
         "place": "screen",
-        "passage_no": number,
+        "part_no": number,
         "start_ms": row["start_ms"],
         "repeated": row["spoken"] >= REPEATED,
         "heard": {
@@ -206,12 +229,26 @@ def _screen(shared: Document, language_of_video: str | None, row: dict[str, Any]
     }
 
 
+def _vector(shared: Document, row: dict[str, Any], number: int) -> Document:
+    """What is compared are the lake's own bytes: their scale has no say in an angle."""
+    return {
+        **{name: value for name, value in shared.items() if name != "title"},
+        "kind": row["of"],
+        "part_no": number,
+        "start_ms": row["times"][0]["start_ms"],
+        "recipe": row["recipe"],
+        "number": row["number"],
+        "near": {"times": [[one["start_ms"], one["end_ms"]] for one in row["times"]], "told": row["told"]},
+        vector_field(row["of"], len(row["vector"])): row["vector"].hex(),
+    }
+
+
 def _passage(shared: Document, language_of_video: str | None, passage: dict[str, Any], said: _Said) -> Document:
     first, last = passage["first_carried"], passage["last_word"] + 1
     return {
         **_text(shared, language_of_video, passage["text"].split(), passage["carried"].split()),
         "place": "speech",
-        "passage_no": passage["passage_no"],
+        "part_no": passage["passage_no"],
         "start_ms": passage["start_ms"],
         "heard": {
             "language": language_of_video,
@@ -229,6 +266,26 @@ def _stems(words: Sequence[str], language: str | None) -> str:
     if language is None:
         return ""
     return " ".join(f"{language}:{stemmed}" for stemmed in dict.fromkeys(stem(word, language) for word in words))
+
+
+def _vectors(
+    connection: duckdb.DuckDBPyConnection, those: str, parameters: dict[str, Any]
+) -> dict[str, list[dict[str, Any]]]:
+    """By video, each picture and sound that has a vector, with every time it is there."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for kind in KINDS.values():
+        told = ", ".join(f"'{name}': min_by({name}, start_ms)" for name in kind.told)
+        rows = _by_video(
+            connection,
+            f"SELECT video_id, '{kind.table}' AS of, recipe, {kind.number} AS number, max(vector) AS vector, "
+            f"list({{'start_ms': start_ms, 'end_ms': end_ms}} ORDER BY start_ms) AS times, "
+            f"{f'{{{told}}}' if told else 'NULL'} AS told FROM {kind.table} JOIN current_{kind.table} USING (video_id) "
+            f"{those.replace('ORDER BY', 'GROUP BY ALL HAVING count(vector) > 0 ORDER BY')}, number",
+            parameters,
+        )
+        for video_id, own in rows.items():
+            found.setdefault(video_id, []).extend(own)
+    return found
 
 
 class _Words:

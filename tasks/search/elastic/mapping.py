@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,8 +17,8 @@ from tasks.search.places import REPEATED
 from tasks.text.folding import FOLDING_VERSION
 from tasks.text.passages import PASSAGES
 
-MAPPING_VERSION = 2
-BUILDER_VERSION = 2  # of documents.py
+MAPPING_VERSION = 3
+BUILDER_VERSION = 3  # of documents.py
 BORDER = "\ue000"  # stands where a passage begins and where its carried words end; no word has this character
 STATE_ID = "state"
 GUARD = "-guard"
@@ -98,7 +99,7 @@ def mappings(meta: dict[str, Any]) -> dict[str, Any]:
         "dynamic": "strict",
         "_meta": {**recipe(), **meta},
         "properties": {
-            "kind": keyword,  # passage, video, or state
+            "kind": keyword,  # passage, frames, sounds, video, or state
             "video_id": keyword,
             "generation": {"type": "long"},
             "language": keyword,  # code and first part of it: "en-gb", "en"
@@ -117,20 +118,44 @@ def mappings(meta: dict[str, Any]) -> dict[str, Any]:
             "place": keyword,
             "start_ms": {"type": "long"},
             "repeated": {"type": "boolean"},  # a text on the screen that is also said
-            "passage_no": count,
+            "part_no": count,  # of passages and vectors together
             "text": {"type": "text", "analyzer": "words"},
             "carried": {"type": "text", "analyzer": "words", "norms": False},
             "stems": counted,  # "en:elect"
             "carried_stems": counted,
+            # -- vectors, after these: of pictures and of sounds, in a field for each size, which `vector_fields` adds
+            "recipe": keyword,
+            "number": count,
+            "near": {"type": "object", "enabled": False},
             # -- what is only shown
             "heard": {"type": "object", "enabled": False},
             "video": {"type": "object", "enabled": False},
             # -- videos
-            "n_passages": count,
+            "n_parts": count,
             # -- the state of the sync
             "lake_version": {"type": "long"},
             "lake_files": keyword,
             "synced_at": {"type": "date"},
             "languages": keyword,
         },
+    }
+
+
+def vector_field(kind: str, size: int) -> str:
+    """Vectors of another size are of another model: they cannot lie in one field."""
+    return f"{kind}_{size}"
+
+
+def vector_fields(fields: Collection[tuple[str, int]]) -> dict[str, Any]:
+    """Mappings of vectors, as the lake keeps them: a signed byte for each number."""
+    return {
+        vector_field(kind, size): {
+            "type": "dense_vector",
+            "element_type": "byte",
+            "dims": size,
+            "index": True,
+            "similarity": "cosine",
+            "index_options": {"type": "hnsw"},
+        }
+        for kind, size in fields
     }

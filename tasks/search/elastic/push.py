@@ -1,15 +1,15 @@
-"""Videos into an index: passages first, the video's own document last, every item accounted for.
+"""Videos into an index: their parts first, the video's own document last, every item accounted for.
 
 Each document has the lake's generation as its external version. A conflict (409) therefore means that the index has the
 document already, as new or newer; sending again does no harm, and an older generation changes nothing. The video's document
 stays when a video shrinks or goes: Elasticsearch forgets the versions of what was deleted, and without it an old replay
-could bring passages back.
+could bring parts back.
 """
 
 from __future__ import annotations
 
 import collections
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +18,7 @@ import duckdb
 
 from tasks.errors import SearchUnavailable
 from tasks.search.elastic.connection import WHERE, reached
-from tasks.search.elastic.documents import Document, PendingVideo, chunks, documents
+from tasks.search.elastic.documents import Document, Parts, PendingVideo, chunks, documents
 from tasks.search.elastic.mapping import ANNOUNCED
 from tasks.search.elastic.target import Target
 
@@ -34,13 +34,22 @@ class Pushed:
 
     videos: int = 0
     passages: int = 0
+    vectors: int = 0
     deleted: int = 0
     unchanged: int = 0
     failed: dict[str, tuple[int, str]] = field(default_factory=dict)
 
+    def count(self, number: int, parts: Parts) -> None:
+        """One more part was taken."""
+        if number < parts.texts:
+            self.passages += 1
+        else:
+            self.vectors += 1
+
     def add(self, other: Pushed) -> None:
         self.videos += other.videos
         self.passages += other.passages
+        self.vectors += other.vectors
         self.deleted += other.deleted
         self.unchanged += other.unchanged
         self.failed.update(other.failed)
@@ -56,7 +65,7 @@ def push(
 ) -> Pushed:
     """Bring videos into the index as the lake has them. What it has already is left alone, or with `again` sent once more.
 
-    A video that grows is announced first: if this sync is killed, the next one knows how many passages may be there. Only an
+    A video that grows is announced first: if this sync is killed, the next one knows how many parts may be there. Only an
     index that is given up with its sync can do without (`announced`).
 
     Raises:
@@ -65,6 +74,7 @@ def push(
     done = Pushed()
     under_way: collections.deque[Future[Pushed]] = collections.deque()
     lost_in_a_row = 0
+    prepared: set[tuple[str, int]] = set()
 
     def collect() -> None:
         nonlocal lost_in_a_row
@@ -83,6 +93,9 @@ def push(
                 done.unchanged += len(chunk) - len(due)
                 if due:
                     made = list(documents(connection, due))
+                    new = set().union(*(parts.sizes for _, _, parts in made)) - prepared
+                    target.prepare(new)
+                    prepared |= new
                     whole = {video.video_id for video, _, _ in made}
                     done.failed.update({v.video_id: (v.generation, LACKING) for v in due if v.video_id not in whole})
                     under_way.append(senders.submit(send, target, made, had, again=again, announced=announced))
@@ -98,7 +111,7 @@ def push(
 
 def send(
     target: Target,
-    made: Sequence[tuple[PendingVideo, Document, Collection[Document]]],
+    made: Sequence[tuple[PendingVideo, Document, Parts]],
     had: dict[str, Document],
     *,
     again: bool = False,
@@ -106,11 +119,11 @@ def send(
 ) -> Pushed:
     """Send the documents of some videos; `had` is what the index says it has of them.
 
-    With `again`, a passage that somebody deleted a moment ago is made anew. Without, its video fails: the deletion may be
+    With `again`, a part that somebody deleted a moment ago is made anew. Without, its video fails: the deletion may be
     that of a newer sync which is not done yet.
     """
     done = Pushed()
-    by_id = {video.video_id: (video, whole, passages) for video, whole, passages in made}
+    by_id = {video.video_id: (video, whole, parts) for video, whole, parts in made}
     generations = {video_id: video.generation for video_id, (video, _, _) in by_id.items()}
     conflicts: list[str] = []
     overtaken: set[str] = set()
@@ -118,10 +131,10 @@ def send(
         refused = _account(target, list(_announcements(made, had)), generations, done)
         overtaken = _newer(target, refused, generations)
         made = [one for one in made if one[0].video_id not in overtaken | done.failed.keys()]
-    for _, id_, status, reason in target.bulk(_passages(made)):
-        video_id = id_.split(":")[0]
+    for _, id_, status, reason in target.bulk(_parts(made)):
+        video_id, _, number = id_.partition(":")
         if status < 300:
-            done.passages += 1
+            done.count(int(number), by_id[video_id][2])
         elif status == 409:
             conflicts.append(id_)
         else:
@@ -144,34 +157,34 @@ def send(
 
 
 def _announcements(
-    made: Sequence[tuple[PendingVideo, Document, Collection[Document]]], had: dict[str, Document]
+    made: Sequence[tuple[PendingVideo, Document, Parts]], had: dict[str, Document]
 ) -> Iterator[dict[str, Any]]:
-    """Videos' documents as they are, but for the number of passages that will be there. A new one is not yet to be found."""
-    for video, whole, passages in made:
-        before = had.get(video.video_id, {"generation": 0, "n_passages": 0, "status": ANNOUNCED})
-        if len(passages) > before["n_passages"]:
-            yield _action(video.video_id, before["generation"], {**whole, **before, "n_passages": len(passages)})
+    """Videos' documents as they are, but for the number of parts that will be there. A new one is not yet to be found."""
+    for video, whole, parts in made:
+        before = had.get(video.video_id, {"generation": 0, "n_parts": 0, "status": ANNOUNCED})
+        if len(parts) > before["n_parts"]:
+            yield _action(video.video_id, before["generation"], {**whole, **before, "n_parts": len(parts)})
 
 
-def passage_id(video_id: str, number: int) -> str:
+def part_id(video_id: str, number: int) -> str:
     return f"{video_id}:{number}"
 
 
-def _passages(made: Sequence[tuple[PendingVideo, Document, Collection[Document]]]) -> Iterator[dict[str, Any]]:
-    for video, _, passages in made:
-        for passage in passages:
-            yield _action(passage_id(video.video_id, passage["passage_no"]), video.generation, passage)
+def _parts(made: Sequence[tuple[PendingVideo, Document, Parts]]) -> Iterator[dict[str, Any]]:
+    for video, _, parts in made:
+        for part in parts:
+            yield _action(part_id(video.video_id, part["part_no"]), video.generation, part)
 
 
 def _remove_beyond(target: Target, videos: Sequence[PendingVideo], had: dict[str, Document], done: Pushed) -> None:
-    """Remove passages that a video no longer has: those it had when we looked, and those that another sync has announced
+    """Remove parts that a video no longer has: those it had when we looked, and those that another sync has announced
     or brought since."""
     now = target.videos([video.video_id for video in videos]) if videos else {}
     actions = []
     for video in videos:
-        most = max(seen.get(video.video_id, {}).get("n_passages", 0) for seen in (had, now))
-        for number in range(video.n_passages, most):
-            actions.append(removal(passage_id(video.video_id, number), video.generation))
+        most = max(seen.get(video.video_id, {}).get("n_parts", 0) for seen in (had, now))
+        for number in range(video.n_parts, most):
+            actions.append(removal(part_id(video.video_id, number), video.generation))
     _account(target, actions, {video.video_id: video.generation for video in videos}, done)
 
 
@@ -192,7 +205,7 @@ def removal(id_: str, generation: int) -> dict[str, Any]:
 
 def _confirm(
     target: Target,
-    made: dict[str, tuple[PendingVideo, Document, Collection[Document]]],
+    made: dict[str, tuple[PendingVideo, Document, Parts]],
     conflicts: Sequence[str],
     done: Pushed,
     *,
@@ -207,14 +220,16 @@ def _confirm(
     overtaken = _newer(target, videos, generations)
     anew = []
     for video_id in videos:
-        video, _, passages = made[video_id]
+        video, _, parts = made[video_id]
         if video_id in overtaken:
             continue
         if not again:
-            done.failed.setdefault(video_id, (video.generation, "409 a passage was deleted a moment ago"))
+            done.failed.setdefault(video_id, (video.generation, "409 a passage or a vector was deleted a moment ago"))
             continue
-        anew += [_anew(id_, one) for one in passages if (id_ := passage_id(video_id, one["passage_no"])) in missing]
-    done.passages += len(anew)
+        for one in parts:
+            if (id_ := part_id(video_id, one["part_no"])) in missing:
+                anew.append(_anew(id_, one))
+                done.count(one["part_no"], parts)
     _account(target, anew, generations, done)
     return overtaken
 
@@ -226,7 +241,7 @@ def _newer(target: Target, ids: Sequence[str], generations: dict[str, int]) -> s
 
 
 def _give_way(target: Target, sent: dict[str, tuple[PendingVideo, Document]], done: Pushed, *, again: bool) -> None:
-    """Another sync has brought something newer meanwhile: what we sent beyond its passages goes again."""
+    """Another sync has brought something newer meanwhile: what we sent beyond its parts goes again."""
     now = target.videos(list(sent))
     actions = []
     for video_id, (video, whole) in sent.items():
@@ -238,8 +253,8 @@ def _give_way(target: Target, sent: dict[str, tuple[PendingVideo, Document]], do
             done.failed[video_id] = (video.generation, "409 the video's document was deleted a moment ago")
         else:
             done.unchanged += 1
-            beyond = range(newer["n_passages"], video.n_passages)
-            actions += [removal(passage_id(video_id, n), newer["generation"]) for n in beyond]
+            beyond = range(newer["n_parts"], video.n_parts)
+            actions += [removal(part_id(video_id, n), newer["generation"]) for n in beyond]
     _account(target, actions, {video_id: video.generation for video_id, (video, _) in sent.items()}, done)
 
 

@@ -14,7 +14,7 @@ from tasks.search import duck
 from tasks.search.elastic import ask
 from tasks.search.elastic.changes import seen
 from tasks.search.elastic.connection import Connection, reached
-from tasks.search.elastic.documents import TABLES, current
+from tasks.search.elastic.documents import PARTS, TABLES, VECTORS, current
 from tasks.search.elastic.index import create_index, give_up, live_index, ready, remove_given_up, swap
 from tasks.search.elastic.push import push
 from tasks.search.elastic.syncer import Syncer, SyncReport, bring_up, finish, recorded
@@ -94,10 +94,11 @@ def _counts(syncer: Syncer, connection: duckdb.DuckDBPyConnection, index: str) -
     row = connection.execute(
         "SELECT (SELECT count(*) FROM video_facts), "
         "(SELECT coalesce(sum(rows), 0) FROM (FROM current_passages UNION ALL FROM current_screen))"
+        f"{''.join(f', (SELECT count(scale) FROM {table})' for table in VECTORS)}"
     ).fetchone()
     assert row is not None
     problems = []
-    for kind, expected in (("video", row[0]), ("passage", int(row[1]))):
+    for kind, expected in zip(("video", *PARTS), map(int, row), strict=True):
         with reached("a count"):
             found = syncer.client.count(index=index, query={"term": {"kind": kind}})["count"]
         if found != expected:

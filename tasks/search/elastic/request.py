@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.search.elastic.mapping import BORDER
+from tasks.search.filters import Filters
 from tasks.search.places import FOUND
 from tasks.search.query import Query, Term, Variant
 from tasks.text.stemming import forgives, language_code, stem, stem_language
@@ -39,7 +40,7 @@ def request_of(query: Query, languages: tuple[str, ...]) -> dict[str, Any]:
         "query": {
             "bool": {
                 "must": [_any([*_passages(query, languages), *_titles(query, languages)])],
-                "filter": [{"terms": {"status": list(FOUND)}}, *filters_of(query)],
+                "filter": [{"terms": {"status": list(FOUND)}}, *filters_of(query, query.video)],
                 "should": [{"constant_score": {"filter": title, "boost": 3}}],
             }
         },
@@ -48,7 +49,7 @@ def request_of(query: Query, languages: tuple[str, ...]) -> dict[str, Any]:
             "inner_hits": {
                 "name": "moments",
                 "size": query.moments,
-                "sort": [{"start_ms": "asc"}, {"place": "asc"}, {"passage_no": "asc"}],
+                "sort": [{"start_ms": "asc"}, {"place": "asc"}, {"part_no": "asc"}],
                 "_source": ["heard", "place", "video.title", "video.language"],
             },
         },
@@ -140,8 +141,8 @@ def _said(field: str, saying: Variant) -> Clause:
     return {"match_phrase": {field: " ".join(saying)}}
 
 
-def filters_of(query: Query) -> list[Clause]:
-    """What a document must have besides its words."""
+def filters_of(query: Query | Filters, video: str | None) -> list[Clause]:
+    """What a document must have besides its words, or its vector."""
     published = {
         name: str(day) for name, day in (("gte", query.since), ("lte", query.until)) if day is not None
     }  # a day that ends a range counts whole
@@ -154,8 +155,8 @@ def filters_of(query: Query) -> list[Clause]:
         known.append({"term": {"language": language_code(query.language)}})
     if query.min_confidence:
         known.append({"range": {"confidence": {"gte": query.min_confidence}}})
-    if query.video is not None:
-        known.append({"term": {"video_id": query.video}})
+    if video is not None:
+        known.append({"term": {"video_id": video}})
     return known
 
 

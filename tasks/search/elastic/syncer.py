@@ -43,6 +43,7 @@ class SyncReport:
     lake_files: str = ""
     videos: int = 0
     passages: int = 0
+    vectors: int = 0
     deleted: int = 0
     unchanged: int = 0
     failed: list[dict[str, Any]] = field(default_factory=list)
@@ -53,6 +54,7 @@ class SyncReport:
     def count(self, pushed: Pushed) -> None:
         self.videos += pushed.videos
         self.passages += pushed.passages
+        self.vectors += pushed.vectors
         self.deleted += pushed.deleted
         self.unchanged += pushed.unchanged
         self.failed += [
@@ -65,7 +67,8 @@ class SyncReport:
         counted = {
             "videos sent": self.videos,
             "passages sent": self.passages,
-            "passages removed": self.deleted,
+            "vectors sent": self.vectors,
+            "passages and vectors removed": self.deleted,
             "videos up to date": self.unchanged,
             "videos failed": len(self.failed),
         }

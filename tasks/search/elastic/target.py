@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from elasticsearch import Elasticsearch, NotFoundError
@@ -10,7 +10,7 @@ from elasticsearch.helpers import streaming_bulk
 
 from tasks.search.elastic.connection import RETRY_STATUS, reason_of
 from tasks.search.elastic.documents import Document
-from tasks.search.elastic.mapping import Names
+from tasks.search.elastic.mapping import Names, vector_fields
 
 CHUNK_DOCUMENTS = 500
 CHUNK_BYTES = 10 << 20
@@ -26,15 +26,18 @@ class Target:
 
     def videos(self, ids: Sequence[str]) -> dict[str, Document]:
         """The index's own documents of these videos, as they are at this moment (no refresh needed)."""
-        found = self.client.mget(
-            index=self.index, ids=list(ids), source_includes=["generation", "n_passages", "status"]
-        )
+        found = self.client.mget(index=self.index, ids=list(ids), source_includes=["generation", "n_parts", "status"])
         return {doc["_id"]: doc["_source"] for doc in found["docs"] if doc.get("found")}
 
     def versions(self, ids: Sequence[str]) -> dict[str, int]:
         """The versions of these documents; none for one that is not there."""
         found = self.client.mget(index=self.index, ids=list(ids), source=False)
         return {doc["_id"]: doc["_version"] for doc in found["docs"] if doc.get("found")}
+
+    def prepare(self, sizes: Collection[tuple[str, int]]) -> None:
+        """Let the index take vectors of these kinds and sizes."""
+        if sizes:
+            self.client.indices.put_mapping(index=self.index, properties=vector_fields(sizes))
 
     def still_there(self) -> None:
         """To be asked after removals: for these Elasticsearch makes a missing index anew, whatever alias they require.

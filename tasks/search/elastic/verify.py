@@ -12,7 +12,7 @@ from elasticsearch import Elasticsearch
 from tasks.errors import Misconfigured
 from tasks.lake.views import Snapshot, connect
 from tasks.search.elastic.connection import reached
-from tasks.search.elastic.documents import TABLES, PendingVideo, current
+from tasks.search.elastic.documents import PARTS, TABLES, PendingVideo, current
 from tasks.search.elastic.index import check_index, live_index
 from tasks.search.elastic.push import Pushed, push, removal
 from tasks.search.elastic.syncer import Syncer, SyncReport, record_failures, recorded
@@ -35,12 +35,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class _Indexed:
-    """What the index has of a video: its own document's generation, and the passages of each generation."""
+    """What the index has of a video: its own document's generation, and the parts of each generation."""
 
     video_id: str
     generation: int | None
-    n_passages: int
-    passages: dict[int, int]
+    n_parts: int
+    parts: dict[int, int]
     last: int = -1
 
 
@@ -88,7 +88,7 @@ def _repair(syncer: Syncer, report: SyncReport, index: str, ids: Sequence[str]) 
     """A few videos. What is in the index was in the lake before, so that a snapshot taken now knows all of them."""
     target = Target(syncer.client, index)
     with reached("the documents of videos that differ"):
-        hits = list(every_hit(syncer.client, index, {"terms": {"video_id": list(ids)}}, ["video_id", "passage_no"]))
+        hits = list(every_hit(syncer.client, index, {"terms": {"video_id": list(ids)}}, ["video_id", "part_no"]))
         snapshot = Snapshot.of(syncer.lake, TABLES)
         connection = connect(syncer.lake, snapshot, lean=True, history=False)
         newest = list(current(connection, ids))
@@ -108,9 +108,9 @@ def _repair(syncer: Syncer, report: SyncReport, index: str, ids: Sequence[str]) 
 def _strays(hits: Sequence[dict[str, Any]], lake: Mapping[str, PendingVideo]) -> Iterator[dict[str, Any]]:
     """Removals of the documents that the lake does not have."""
     for hit in hits:
-        video, number = lake.get(hit["_source"]["video_id"]), hit["_source"].get("passage_no", -1)
+        video, number = lake.get(hit["_source"]["video_id"]), hit["_source"].get("part_no", -1)
         # By its version: what another sync puts there meanwhile stays.
-        if video is None or number >= video.n_passages or hit["_version"] > video.generation:
+        if video is None or number >= video.n_parts or hit["_version"] > video.generation:
             yield removal(hit["_id"], hit["_version"])
 
 
@@ -133,17 +133,17 @@ def _compare(lake: Iterator[PendingVideo], index: Iterator[_Indexed]) -> Iterato
 
 def _differ(wanted: PendingVideo, found: _Indexed) -> str:
     if found.generation is None:
-        return "has passages in the index, and no document of its own"
+        return "has passages or vectors in the index, and no document of its own"
     if found.generation != wanted.generation:
         return f"has generation {wanted.generation} in the lake, {found.generation} in the index"
-    expected = {wanted.generation: wanted.n_passages} if wanted.n_passages else {}
-    if found.passages != expected:
-        counted = ", ".join(f"{n} of generation {g}" for g, n in sorted(found.passages.items())) or "none"
-        return f"has {wanted.n_passages} passages in the lake, in the index {counted}"
-    if found.last != wanted.n_passages - 1:
-        return f"has {wanted.n_passages} passages, but the last in the index has number {found.last}"
-    if found.n_passages != wanted.n_passages:
-        return f"has {wanted.n_passages} passages, its document says {found.n_passages}"
+    expected = {wanted.generation: wanted.n_parts} if wanted.n_parts else {}
+    if found.parts != expected:
+        counted = ", ".join(f"{n} of generation {g}" for g, n in sorted(found.parts.items())) or "none"
+        return f"has {wanted.n_parts} passages and vectors in the lake, in the index {counted}"
+    if found.last != wanted.n_parts - 1:
+        return f"has {wanted.n_parts} passages and vectors, but the last in the index has number {found.last}"
+    if found.n_parts != wanted.n_parts:
+        return f"has {wanted.n_parts} passages and vectors, its document says {found.n_parts}"
     return ""
 
 
@@ -151,20 +151,20 @@ def _indexed(client: Elasticsearch, index: str) -> Iterator[_Indexed]:
     """What the index has, ordered by video: its own documents merged with counts of passages."""
     videos = (
         (hit["_source"]["video_id"], hit["_source"])
-        for hit in every_hit(client, index, {"term": {"kind": "video"}}, ["video_id", "generation", "n_passages"])
+        for hit in every_hit(client, index, {"term": {"kind": "video"}}, ["video_id", "generation", "n_parts"])
     )
-    counts = _passage_counts(client, index)
+    counts = _part_counts(client, index)
     video, count = next(videos, None), next(counts, None)
     while video or count:
         if count is None or (video and video[0] < count[0]):
             assert video
-            yield _Indexed(video[0], video[1]["generation"], video[1]["n_passages"], {})
+            yield _Indexed(video[0], video[1]["generation"], video[1]["n_parts"], {})
             video = next(videos, None)
         elif video is None or count[0] < video[0]:
             yield _Indexed(count[0], None, 0, count[1], count[2])
             count = next(counts, None)
         else:
-            yield _Indexed(video[0], video[1]["generation"], video[1]["n_passages"], count[1], count[2])
+            yield _Indexed(video[0], video[1]["generation"], video[1]["n_parts"], count[1], count[2])
             video, count = next(videos, None), next(counts, None)
 
 
@@ -178,7 +178,7 @@ def every_hit(client: Elasticsearch, index: str, query: dict[str, Any], fields: 
             source_includes=fields,
             version=True,
             size=PAGE,
-            sort=[{"video_id": "asc"}, {"kind": "asc"}, {"passage_no": {"order": "asc", "missing": -1}}],
+            sort=[{"video_id": "asc"}, {"kind": "asc"}, {"part_no": {"order": "asc", "missing": -1}}],
             search_after=after,
             track_total_hits=False,
         )["hits"]["hits"]
@@ -188,7 +188,7 @@ def every_hit(client: Elasticsearch, index: str, query: dict[str, Any], fields: 
         after = page[-1]["sort"]
 
 
-def _passage_counts(client: Elasticsearch, index: str) -> Iterator[tuple[str, dict[int, int], int]]:
+def _part_counts(client: Elasticsearch, index: str) -> Iterator[tuple[str, dict[int, int], int]]:
     """For each video that has passages, how many of which generation, and the highest number; ordered by video."""
     for video, buckets in itertools.groupby(_buckets(client, index), key=lambda bucket: bucket["key"]["video"]):
         counts, last = {}, -1
@@ -208,8 +208,8 @@ def _buckets(client: Elasticsearch, index: str) -> Iterator[Any]:
         found = client.search(
             index=index,
             size=0,
-            query={"term": {"kind": "passage"}},
-            aggs={"counts": {"composite": composite, "aggs": {"last": {"max": {"field": "passage_no"}}}}},
+            query={"terms": {"kind": list(PARTS)}},
+            aggs={"counts": {"composite": composite, "aggs": {"last": {"max": {"field": "part_no"}}}}},
             track_total_hits=False,
         )["aggregations"]["counts"]
         yield from found["buckets"]
