@@ -3,7 +3,8 @@
 install:           ## virtual environment, locked packages, ffmpeg where it may be installed
 	@bash tools/install.sh
 
-demo: install      ## index the sample archive and search it
+demo:              ## index the sample archive, with what is to be seen and read in it, and search it
+	@LOCK=requirements-demo.lock bash tools/install.sh
 	@bash tools/demo.sh
 
 test:              ## everything the tests need, then the checks and the tests
@@ -21,6 +22,7 @@ test-long: test    ## the tests of endurance at their full length, and Spark (an
 lock:              ## new lock files from pyproject.toml
 	tools/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q pyproject.toml requirements-build.in -o requirements.lock
 	tools/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q pyproject.toml requirements-build.in --extra test -c requirements.lock -o requirements-test.lock
+	tools/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q pyproject.toml requirements-build.in --extra ocr -c requirements-test.lock -o requirements-demo.lock
 	tools/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q pyproject.toml requirements-build.in --extra kubernetes -c requirements.lock -o requirements-image.lock
 	tools/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q requirements-spark.in -c requirements-test.lock -o requirements-spark.lock
 

@@ -5,6 +5,8 @@ cd "$(dirname "$0")/.."
 nightscribe=.venv/bin/nightscribe
 export NIGHTSCRIBE_LAKE=${NIGHTSCRIBE_LAKE:-data/lake}
 export NIGHTSCRIBE_MODELS=${NIGHTSCRIBE_MODELS:-demo-all}
+all=$([ "$NIGHTSCRIBE_MODELS" = demo-all ] && echo yes)
+[ -z "$all" ] || export NIGHTSCRIBE_SCREEN_LINES__READER=${NIGHTSCRIBE_SCREEN_LINES__READER:-rapidocr}
 
 echo "Indexing data/bucket (ten short videos) into $NIGHTSCRIBE_LAKE"
 "$nightscribe" index data/bucket
@@ -25,7 +27,10 @@ for query in "central bank" "prime minister" "the software"; do
     "$nightscribe" search "$query" --limit 2 --moments 2 || exit
 done
 
-if [ "$NIGHTSCRIBE_MODELS" = demo-all ]; then
+if [ -n "$all" ]; then
+    echo
+    echo "\$ nightscribe search --in screen \"three leaders\""
+    "$nightscribe" search --in screen "three leaders" --limit 2 --moments 1 || exit
     echo
     echo "\$ nightscribe search --picture \"a red circle\""
     "$nightscribe" search --picture "a red circle" --limit 2 --moments 1 || exit

@@ -61,11 +61,16 @@ if [ "$lock" = requirements-test.lock ] && ! command -v lmplz >/dev/null && ! dp
     fi
 fi
 
-# The packages of the tests are all others too, in the same versions: after `make test`, `make demo` has nothing to install.
+# A larger lock file has a smaller one's packages in the same versions: after `make test`, `make demo` has nothing to install.
 stamp_of() { echo ".venv/.installed-$(cat "$1" pyproject.toml | sha256sum | cut -c1-16)-${TORCH_BACKEND:-default}"; }
 stamp=$(stamp_of "$lock")
-for known in "$stamp" "$([ "$lock" = requirements.lock ] && stamp_of requirements-test.lock)"; do
-    if [ -n "$known" ] && [ -e "$known" ] && .venv/bin/python -c 'import sys' 2>/dev/null; then
+case $lock in
+requirements.lock) larger="requirements-demo.lock requirements-test.lock" ;;
+requirements-demo.lock) larger=requirements-test.lock ;;
+*) larger= ;;
+esac
+for one in "$lock" $larger; do
+    if [ -e "$(stamp_of "$one")" ] && .venv/bin/python -c 'import sys' 2>/dev/null; then
         exit 0
     fi
 done

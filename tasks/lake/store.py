@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlparse
 
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from tasks.errors import LakeNotWritable, LakeTooNew, Misconfigured, StorageBusy, first_line, refuse_password
@@ -32,6 +32,7 @@ _T = TypeVar("_T")
 COMMIT_TRIES = 40
 MARKER = "nightscribe-lake.json"
 ROW_GROUP = 122_880  # of this size, so that DuckDB can skip all but one for one video
+ROW_GROUP_OF_VECTORS = 10_000  # such as threads share among them
 
 
 def live_files(table: DeltaTable | None) -> list[str]:
@@ -229,7 +230,14 @@ def remote_options() -> dict[str, str]:
 
 def writer_properties(table: str) -> WriterProperties:
     """How a table's files are written. zstd halves the words; texts are read whole by every phrase search, where the
-    faster LZ4 is worth its space."""
+    faster LZ4 is worth its space; of vectors nothing can be saved."""
+    if table in STAGES.tables and "BLOB" in STAGES.tables[table][1].columns.values():
+        plain = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
+        return WriterProperties(
+            compression="UNCOMPRESSED",
+            max_row_group_size=ROW_GROUP_OF_VECTORS,
+            column_properties={name: plain for name, kind in STAGES.tables[table][1].columns.items() if kind == "BLOB"},
+        )
     if table in STAGES.tables and STAGES.tables[table][1].read_whole:
         return WriterProperties(compression="LZ4_RAW", max_row_group_size=ROW_GROUP)
     return WriterProperties(compression="ZSTD", compression_level=3, max_row_group_size=ROW_GROUP)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import numpy as np
@@ -13,12 +14,13 @@ import pyarrow as pa
 
 from tasks.arrays import Array
 from tasks.errors import Misconfigured, NotFound
-from tasks.models.packing import unpacked
+from tasks.models.packing import products, unpacked
 from tasks.search.filters import Filters
 from tasks.search.near_kinds import Kind
 from tasks.search.shown import iso, topics_of
 
 CHUNK = 20_000  # vectors in memory at a time
+_T = TypeVar("_T")
 Times = Mapping[str, Sequence[tuple[int, int]]]  # by video, (start, end) in ms
 
 
@@ -156,8 +158,7 @@ def _compared(
         WHERE f.vector IS NOT NULL AND list_contains($1, c.recipe) {"".join(f" AND {one}" for one in conditions)}
     """
     numbers: dict[str, int] = {}
-    reader = connection.sql(sql, params=parameters).to_arrow_reader(CHUNK)
-    for batch in reader:
+    for batch in _read_ahead(connection.sql(sql, params=parameters).to_arrow_reader(CHUNK)):
         if not len(batch):
             continue
         videos = batch.column(0).dictionary_encode()
@@ -166,8 +167,18 @@ def _compared(
                 numbers[video] = len(ids)
                 ids.append(video)
         of_batch = np.array([numbers[video] for video in videos.dictionary.to_pylist()], np.int32)
-        near = unpacked(batch.column(2), batch.column(3)) @ query.wished
-        yield of_batch[videos.indices.to_numpy()], batch.column(1).to_numpy(), near.astype(np.float32)
+        near = products(batch.column(2), batch.column(3), query.wished)
+        yield of_batch[videos.indices.to_numpy()], batch.column(1).to_numpy(), near
+
+
+def _read_ahead(batches: Iterable[_T]) -> Iterator[_T]:
+    """The same, of which the next one is read while one is compared with."""
+    rest = iter(batches)
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, rest, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, rest, None)
+            yield batch
 
 
 def _shown(

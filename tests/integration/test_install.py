@@ -236,27 +236,29 @@ def test_everything_is_installed_where_only_the_system_knows_the_proxys_certific
     assert "invalid peer certificate" in alone.stderr
 
 
+LARGER_AND_LARGER = ("requirements.lock", "requirements-demo.lock", "requirements-test.lock")
+
+
 def test_what_the_tests_need_is_all_that_the_program_needs_in_the_same_versions():
-    locked = {
-        name: set(re.findall(r"^([a-z0-9._-]+==\S+)", (REPO / name).read_text(), re.M))
-        for name in ("requirements.lock", "requirements-test.lock")
-    }
-    assert len(locked["requirements.lock"]) > 50
-    assert locked["requirements.lock"] <= locked["requirements-test.lock"]
+    bare, demo, test = (
+        set(re.findall(r"^([a-z0-9._-]+==\S+)", (REPO / name).read_text(), re.M)) for name in LARGER_AND_LARGER
+    )
+    assert len(bare) > 50
+    assert bare < demo < test
 
 
 @pytest.mark.parametrize(
     ("installs", "calls"),
     [
-        (["requirements-test.lock", "requirements.lock"], [True, False]),
-        (["requirements.lock", "requirements.lock"], [True, False]),
-        (["requirements.lock", "requirements-test.lock"], [True, True]),
+        (["requirements-test.lock", "requirements-demo.lock", "requirements.lock"], [True, False, False]),
+        (["requirements-demo.lock", "requirements-demo.lock", "requirements.lock"], [True, False, False]),
+        (["requirements.lock", "requirements-demo.lock", "requirements-test.lock"], [True, True, True]),
     ],
-    ids=["demo after test", "demo after demo", "test after demo"],
+    ids=["all after test", "all after demo", "each after a smaller one"],
 )
 def test_what_is_installed_is_not_installed_again(installs: list[str], calls: list[bool], tmp_path):
     shutil.copytree(REPO / "tools", tmp_path / "tools")
-    for name in ("requirements.lock", "requirements-test.lock", "pyproject.toml"):
+    for name in (*LARGER_AND_LARGER, "pyproject.toml"):
         shutil.copy(REPO / name, tmp_path / name)
     python, log = tmp_path / ".venv/bin/python", tmp_path / "calls"
     python.parent.mkdir(parents=True)

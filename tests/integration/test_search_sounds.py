@@ -111,7 +111,7 @@ def test_the_command_shows_them(archive):
     for wrong, message in (
         (("--sound", "rain", "--picture", "rain"), "not of both"),
         (("rain", "--plus", "wind"), "go with --picture"),
-        (("--sound", "rain", "--engine", "elasticsearch"), "looked for in the lake"),
+        (("said", "--sound", "rain", "--engine", "elasticsearch"), "looked for in the lake"),
     ):
         refused = nightscribe("search", *wrong, env=own)
         assert (refused.returncode, message in refused.stderr) == (2, True), refused.stderr

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.models.packing import packed, unpacked
+from tasks.models.packing import BLOCK, packed, products, unpacked
 
 
 @pytest.mark.parametrize("size", [8, 512, 1152])
@@ -37,3 +37,15 @@ def test_a_part_of_a_column_has_its_own_vectors():
     part = unpacked(pa.array(rows).slice(1, 2), pa.array(scales, pa.float32()).slice(1, 2))
     assert part == pytest.approx(vectors[1:3])
     assert unpacked(pa.array([], pa.binary()), pa.array([], pa.float32())).size == 0
+
+
+@pytest.mark.parametrize("count", [1, BLOCK, BLOCK + 1, 2 * BLOCK + 7])
+def test_products_are_those_of_the_vectors_whatever_their_number(count):
+    rng = np.random.default_rng(count)
+    rows, scales = packed(rng.standard_normal((count, 24)))
+    columns = pa.array(rows), pa.array(scales, pa.float32())
+    wished = rng.standard_normal(24)
+    assert products(*columns, wished) == pytest.approx(unpacked(*columns) @ wished, abs=1e-4)
+    part = [column.slice(count // 2) for column in columns]
+    assert products(*part, wished) == pytest.approx(products(*columns, wished)[count // 2 :], abs=1e-6)
+    assert products(pa.array([], pa.binary()), pa.array([], pa.float32()), wished).size == 0

@@ -23,6 +23,7 @@ def locked(path) -> dict[str, str]:
 
 def test_there_are_locks():
     assert [path.name for path in LOCKS] == [
+        "requirements-demo.lock",
         "requirements-image.lock",
         "requirements-spark.lock",
         "requirements-test.lock",
