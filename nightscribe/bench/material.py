@@ -67,6 +67,24 @@ def looped(paths: list[Path], target: Path, *, minutes: float) -> Path:
     return target
 
 
+def filmed(paths: list[Path], target: Path, *, minutes: float) -> Path:
+    """One video with sound of so many minutes, made of the given ones again and again."""
+    whole = target.with_suffix(".once.mp4")
+    inputs = [part for path in paths for part in ("-i", str(path))]
+    each = "".join(
+        f"[{n}:v:0]fps=12,scale=640:360,setsar=1,format=yuv420p[v{n}];"
+        f"[{n}:a:0]aresample=16000,aformat=channel_layouts=mono[a{n}];"
+        for n in range(len(paths))
+    )
+    joined = each + "".join(f"[v{n}][a{n}]" for n in range(len(paths))) + f"concat=n={len(paths)}:v=1:a=1[v][a]"
+    encode = ["-c:v", "libx264", "-crf", "34", "-preset", "veryfast", "-c:a", "aac", "-b:a", "48k"]
+    _ffmpeg([*inputs, "-filter_complex", joined, "-map", "[v]", "-map", "[a]", *encode, str(whole)])
+    copy = ["-t", str(60 * minutes), "-c", "copy", "-movflags", "+faststart"]
+    _ffmpeg(["-stream_loop", "-1", "-i", str(whole), *copy, str(target)])
+    whole.unlink()
+    return target
+
+
 def half_silent(sound: Path, target: Path, *, minutes: float) -> Path:
     """A sound file of the same length, of which every second half minute is the sound and the others are silence."""
     silence = "volume=0:enable='gte(mod(t,60),30)'"

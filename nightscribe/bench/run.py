@@ -14,8 +14,10 @@ from typing import Any
 
 import psutil
 
-from nightscribe.bench.material import base_model, looped, talks
+from nightscribe.bench.material import base_model, filmed, looped, talks
 from nightscribe.bench.table import Table
+from tasks.lake.store import Lake
+from tasks.lake.views import connect
 
 
 def bench_overhead(*, full: bool) -> Table:
@@ -74,12 +76,46 @@ def bench_memory(*, full: bool) -> Table:
     return table
 
 
-def _index(bucket: Path, folder: Path, models: str) -> dict[str, Any]:
+def bench_every_stage(*, full: bool) -> Table:
+    """What each stage costs an hour of video, and how much memory all of them take together, with and without the reader."""
+    table = Table(
+        "every-stage",
+        "Every stage of a video",
+        ("", "seconds an hour of video", "share"),
+        settings="`nightscribe index` over one video of 640 x 360, the sample archive again and again, set `demo-all`",
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for name, minutes, reader in (("with", 60 if full else 5, "rapidocr"), ("without", 600 if full else 10, "")):
+            bucket = folder / name
+            bucket.mkdir()
+            filmed([talk.path for talk in talks()], bucket / "talk.mp4", minutes=minutes)
+            with _Memory() as memory:
+                report = _index(bucket, folder / f"run-{name}", "demo-all", reader=reader)
+            hours = report["media_ms"] / 3_600_000
+            table.settings += f"; {hours:.2g} h {name} the reader: {memory.peak_mb:,.0f} MB at most, all processes"
+            table.figures[name] = {"hours": round(hours, 3), "peak_mb": round(memory.peak_mb)}
+            if not reader:
+                continue
+            lake = Lake(str(folder / f"run-{name}" / "lake"))
+            rows = connect(lake).execute(
+                "SELECT stage, seconds FROM stage_runs WHERE seconds > 0 ORDER BY seconds DESC"
+            )
+            spent = [(stage, seconds / hours) for stage, seconds in rows.fetchall()]
+            total = sum(seconds for _, seconds in spent)
+            for stage, seconds in spent:
+                table.add(stage, f"{seconds:.1f}", f"{seconds / total:.0%}")
+                table.figures[name][stage] = round(seconds, 2)
+    return table
+
+
+def _index(bucket: Path, folder: Path, models: str, *, reader: str = "") -> dict[str, Any]:
     keep = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "NIGHTSCRIBE_"))}
     own = {
         "NIGHTSCRIBE_LAKE": str(folder / "lake"),
         "NIGHTSCRIBE_SCRATCH": str(folder / "scratch"),
         "PREFECT_HOME": str(folder / "prefect"),
+        **({"NIGHTSCRIBE_SCREEN_LINES__READER": reader} if reader else {}),
     }
     command = [sys.executable, "-m", "nightscribe", "index", str(bucket), "--models", models, "--json"]
     done = subprocess.run(command, env=keep | own, capture_output=True, text=True, check=True)

@@ -23,6 +23,7 @@ BENCHES = {
     "models": ("models", "bench"),
     "overhead": ("run", "bench_overhead"),
     "memory": ("run", "bench_memory"),
+    "every-stage": ("run", "bench_every_stage"),
     "lake": ("lake", "bench"),
     "scan": ("scan", "bench"),
     "stages": ("stages", "bench"),
@@ -42,7 +43,7 @@ BENCHES = {
 @json_option
 def command(names: tuple[str, ...], full: bool, write: bool, as_json: bool) -> int:
     """Measure this machine: all benches, or those named (start, decoder, speech, asr, models, overhead,
-    memory, lake, scan, stages, screen, frames, expiry, search, web, training).
+    memory, every-stage, lake, scan, stages, screen, frames, expiry, search, web, training).
 
     Let nothing else run beside it. The bench search is left out where no Elasticsearch is set, unless it is named.
 
