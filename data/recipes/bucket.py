@@ -1,8 +1,9 @@
 """Make the sample archive `data/bucket/` from `bucket.toml`: spoken by synthetic voices, over moving pictures.
 
-    python -m data.recipes.bucket [--out data/bucket]
+    python -m data.recipes.bucket [--out data/bucket] [--sounds FOLDER] [--only KEY]
 
-Needs espeak-ng, flite, festival and ffmpeg. Using the archive needs none of the voices.
+Needs espeak-ng, flite, festival and ffmpeg; FOLDER is `etc/samples` of sonic-pi-net/sonic-pi, whose sounds are in the public domain
+(CC0). Using the archive needs none of them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tasks.training.corpus import SAMPLE_RATE, available_voices, speak
 
 SIZE, RATE = "640x360", 12
 SCENE_S = 3
+PAUSE_S = 0.7  # after each sound
 PICTURES = {
     "gradients": f"gradients=s={SIZE}:r={RATE}:speed=0.02:seed={{seed}}",
     "testsrc2": f"testsrc2=s={SIZE}:r={RATE},hue=h={{seed}}*20,boxblur=6",
@@ -52,7 +54,7 @@ CODECS = {
 }
 
 
-def make(entry: dict[str, Any], number: int, out: Path) -> None:
+def make(entry: dict[str, Any], number: int, out: Path, sounds: Path | None) -> None:
     """One video with its sidecar."""
     path = out / entry["key"]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,6 +65,9 @@ def make(entry: dict[str, Any], number: int, out: Path) -> None:
         if entry.get("text"):
             seconds = narrate(entry, folder / "speech.wav")
             sound = ["-i", str(folder / "speech.wav")]
+            if entry.get("sounds"):
+                seconds = with_sounds(entry, folder / "speech.wav", folder / "heard.wav", sounds)
+                sound = ["-i", str(folder / "heard.wav")]
         elif entry.get("audio") == "silent":
             sound = ["-f", "lavfi", "-t", str(seconds), "-i", "anullsrc=r=16000:cl=mono"]
         (folder / "title.txt").write_text("\n".join(textwrap.wrap(entry["title"], 28)), encoding="utf-8")
@@ -117,14 +122,35 @@ def narrate(entry: dict[str, Any], path: Path) -> float:
     return len(pcm) / SAMPLE_RATE + 0.5
 
 
+def with_sounds(entry: dict[str, Any], speech: Path, target: Path, sounds: Path | None) -> float:
+    """The speech, and after it the entry's sounds, at 48 kHz; returns the length in seconds."""
+    if sounds is None:
+        raise SystemExit(f"{entry['key']} has sounds: say where they are with --sounds.")
+    files = [sounds / f"{name}.flac" for name, times in entry["sounds"] for _ in range(times)]
+    inputs = [part for file in (speech, *files) for part in ("-i", str(file))]
+    each = "".join(
+        f"[{n}:a]aresample=48000,aformat=channel_layouts=mono,apad=pad_dur={PAUSE_S}[a{n}];"
+        for n in range(len(files) + 1)
+    )
+    joined = "".join(f"[a{n}]" for n in range(len(files) + 1)) + f"concat=n={len(files) + 1}:v=0:a=1[a]"
+    command = ["ffmpeg", "-v", "error", "-y", *inputs, "-filter_complex", each + joined, "-map", "[a]", str(target)]
+    subprocess.run(command, check=True)
+    with wave.open(str(target), "rb") as heard:
+        return heard.getnframes() / heard.getframerate()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("data/bucket"))
+    parser.add_argument("--sounds", type=Path, help="folder of the sounds that an entry names")
+    parser.add_argument("--only", metavar="KEY", help="one entry of the archive")
     options = parser.parse_args()
     with Path(__file__).with_suffix(".toml").open("rb") as handle:
         entries = tomllib.load(handle)["video"]
     for number, entry in enumerate(entries):
-        make(entry, number, options.out)
+        if options.only not in (None, entry["key"]):
+            continue
+        make(entry, number, options.out, options.sounds)
         print(entry["key"], f"{(options.out / entry['key']).stat().st_size / 1e6:.2f} MB", flush=True)
 
 
