@@ -198,8 +198,8 @@ class Near(BaseModel):
 
     query: str
     mode: Literal["picture", "sound"]
-    engine: Literal["duckdb"]
-    fallback_reason: None
+    engine: Literal["elasticsearch", "duckdb"]
+    fallback_reason: str | None
     total_videos: int
     total_moments: int
     next: int | None = Field(description="Offset of the next page.")
@@ -210,6 +210,8 @@ class Near(BaseModel):
 
 class Like(BaseModel):
     mode: Literal["picture", "sound"]
+    engine: Literal["elasticsearch", "duckdb"]
+    fallback_reason: str | None
     total_videos: int
     total_moments: int
     next: int | None

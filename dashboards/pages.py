@@ -114,7 +114,6 @@ _FIELDS = (
 @page_router.get("/watch/{video_id}")
 async def watch_page(request: Request, video_id: str) -> Response:
     """A video with its transcript. `at` and `to` (ms) are a moment or a range, `q` is looked for in it."""
-    web = Web.of(request)
     web, params = Web.of(request), request.query_params
     at = whole(params, "at", -1, 0, LONGEST_AT)
     to = whole(params, "to", -1, 0, LONGEST_AT)

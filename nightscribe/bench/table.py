@@ -56,13 +56,10 @@ def machine() -> str:
     )
 
 
-def write_into(document: Path, tables: list[Table], *, full: bool) -> None:
-    """Put each table between its two markers in a Markdown file; markers that are missing are an error."""
+def write_into(document: Path, table: Table, *, full: bool) -> None:
+    """Put a table between its two markers in a Markdown file; a test sees that docs/figures.md has those of every bench."""
     text = document.read_text(encoding="utf-8")
-    for table in tables:
-        begin, end = f"<!-- bench {table.name} -->", f"<!-- end {table.name} -->"
-        if begin not in text or end not in text:
-            raise ValueError(f"{document} has no place for {table.name}")
-        before, rest = text.split(begin, 1)
-        text = f"{before}{begin}\n{table.markdown(full=full)}\n{end}{rest.split(end, 1)[1]}"
-    document.write_text(text, encoding="utf-8")
+    begin, end = f"<!-- bench {table.name} -->", f"<!-- end {table.name} -->"
+    before, rest = text.split(begin, 1)
+    after = rest.split(end, 1)[1]
+    document.write_text(f"{before}{begin}\n{table.markdown(full=full)}\n{end}{after}", encoding="utf-8")

@@ -60,8 +60,8 @@ def command(names: tuple[str, ...], full: bool, write: bool, as_json: bool) -> i
         tables.append(_bench(name)(full=full))
         if not as_json:
             print(tables[-1].markdown(full=full) + "\n", flush=True)
-    if write:
-        write_into(REPO / "docs" / "figures.md", tables, full=full)
+        if write:  # each when it is done: the next may take hours
+            write_into(REPO / "docs" / "figures.md", tables[-1], full=full)
     if as_json:
         print_json({table.name: table.figures for table in tables})
     return 0

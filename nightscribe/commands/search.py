@@ -127,6 +127,12 @@ def command(
         raise click.UsageError("One question is of what was to be seen or of what was to be heard, not of both.")
     if (plus or minus) and not (seen or heard):
         raise click.UsageError("--plus and --minus go with --picture, --image, --sound or --sound-file.")
+    if (seen or heard) and status != "indexed":
+        raise click.UsageError(
+            "--status is for words: what was to be seen or heard is found in videos of every status."
+        )
+    if (seen or heard) and places and not words:
+        raise click.UsageError("--in says where to look for WORDS, of which there are none.")
     ask: Any = answer
     if seen or heard:
         from tasks.search import near

@@ -16,7 +16,7 @@ from tasks.search.near_kinds import Kind
 from tasks.search.near_scan import NearQuery
 from tasks.settings import Settings
 
-FEW = 1_000_000  # vectors, which the lake compares in some seconds
+FEW = 1_000_000  # frames or pieces of sound, which the lake compares in some seconds
 
 
 def nearest(
@@ -30,11 +30,12 @@ def nearest(
     *,
     engine: EngineName = "auto",
 ) -> dict[str, Any]:
-    """What is near a vector, in the form of `search --json`. Where Elasticsearch is set and cannot answer, the lake does, and the
+    """What is near a vector, in the form of `search --json`. Where Elasticsearch is set and does not answer, the lake does, and the
     answer says why.
 
     Raises:
-        BadQuery: `engine` is "elasticsearch", which cannot look within times. SearchUnavailable: it does not answer.
+        BadQuery: `engine` is "elasticsearch", which cannot look within times, nor beyond its reach. SearchUnavailable: it does not
+            answer.
     """
     if query.within is not None and engine == "elasticsearch":
         raise BadQuery(
@@ -47,6 +48,9 @@ def nearest(
         try:
             with elastic(settings, lake) as searcher:
                 return near.search(searcher, kind, query, recipes, likelihood)
+        except near.OutOfReach:
+            if engine == "elasticsearch":
+                raise
         except SearchUnavailable as error:
             if engine == "elasticsearch":
                 raise
@@ -59,7 +63,7 @@ def _by_elasticsearch(
 ) -> bool:
     if engine != "auto":
         return engine == "elasticsearch"
-    if not settings.elasticsearch_url or query.within is not None:
+    if not settings.elasticsearch_url or query.within is not None or query.video is not None:
         return False
     [(rows,)] = connection.execute(f"SELECT coalesce(sum(rows), 0) FROM current_{kind.table}").fetchall()
     return int(rows) > FEW

@@ -1,4 +1,4 @@
-"""What looks or sounds like a moment of a video: by the vectors that the lake has, without a model."""
+"""What looks or sounds like a moment of a video: by the vector that the lake has of it, without a model."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def like(
         view.connection, chosen, video_id, at_ms, limit=limit, offset=offset, moments=moments
     )
     found = nearest(engines.settings, view.lake, view.connection, chosen, query, recipes, engine=engines.engine)
-    return {**found, "fallback_reason": engines.heard(found["fallback_reason"])}
+    if found["fallback_reason"]:
+        engines.heard(found["fallback_reason"])
+    return found
 
 
 def has(view: View, row: dict[str, Any]) -> list[LikeKind]:

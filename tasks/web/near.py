@@ -70,7 +70,8 @@ def search(
         engines.settings, view.lake, asked, text=said, connection=view.connection, limit=limit, offset=offset,
         engine=engines.engine, moments=max(moments, STRIP_MOMENTS), **filters.options(),
     )  # fmt: skip
-    answered["fallback_reason"] = engines.heard(answered["fallback_reason"])
+    if answered["fallback_reason"]:
+        engines.heard(answered["fallback_reason"])
     for video in answered["videos"]:
         nearest = sorted(video["moments"], key=lambda moment: -moment["similarity"])[:moments]
         marks = [{**moment, "snippet": f"similarity {moment['similarity']:.2f}", "marks": []} for moment in nearest]

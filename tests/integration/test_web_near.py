@@ -85,3 +85,19 @@ def test_what_cannot_be_is_a_sentence(archive, web, settings):
         refused = httpx.get(f"{address}/", params={"q": "a circle", "mode": "seen"}, timeout=60)
         assert (refused.status_code, "has no model for pictures" in refused.text) == (400, True)
         assert httpx.get(f"{address}/api/near", params={"q": "x"}, timeout=60).json()["error"]["code"] == "not_found"
+
+
+def test_where_elasticsearch_is_away_the_lake_answers_and_says_so(archive, settings, monkeypatch):
+    monkeypatch.setattr("tasks.search.nearest.FEW", 0)
+    away = settings.model_copy(update={"elasticsearch_url": "http://127.0.0.1:1"})
+    with serving(away) as address, httpx.Client(base_url=address, timeout=60) as client:
+        found = client.get("/api/near", params={"q": "a red circle"}).json()
+        assert (found["engine"], found["total_videos"]) == ("duckdb", 1)
+        assert "does not answer" in found["fallback_reason"]
+        again = client.get("/api/near", params={"q": "a red circle"}).json()
+        assert (again["engine"], again["total_videos"]) == ("duckdb", 1), "not asked again for a while"
+        shown = found["videos"][0]["video_id"]
+        like = client.get(f"/api/videos/{shown}/like", params={"kind": "sounds"}).json()
+        assert like["engine"] == "duckdb"
+        page = client.get("/", params={"mode": "seen", "q": "a red circle"})
+        assert (page.status_code, f"/watch/{shown}" in page.text) == (200, True)

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from nightscribe.cli import COMMANDS
+from nightscribe.commands.bench import BENCHES
 from nightscribe.docs import commands_page, settings_page, stages_page
 from tasks.settings import Settings
 from tasks.stages.registry import STAGES
@@ -89,6 +90,13 @@ def test_every_test_that_the_docs_name_exists():
             path,
             test,
         )
+
+
+def test_every_bench_has_its_place_among_the_figures():
+    text = (REPO / "docs" / "figures.md").read_text(encoding="utf-8")
+    assert [
+        name for name in BENCHES if f"<!-- bench {name} -->" not in text or f"<!-- end {name} -->" not in text
+    ] == []
 
 
 def test_the_readme_is_short_and_its_figures_are_those_that_were_measured():

@@ -24,7 +24,8 @@ VECTORS = tuple(kind.table for kind in KINDS.values())
 PARTS = ("passage", *VECTORS)  # kinds of documents that are numbered
 TABLES = (*SEARCHED, *VECTORS, "syncs", "sync_failures")  # that a sync reads
 CHUNK_WORDS = 100_000  # in memory at one time, unless one video has more
-WORDS_OF_A_PART = 40  # so many words take the memory of a text on the screen with what it carries, or of a vector
+WORDS_OF_A_TEXT = 40  # so many words take the memory of a text on the screen, with what it carries
+WORDS_OF_A_VECTOR = 5  # less than its memory: each chunk may have to read all files of them
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ def current(connection: duckdb.DuckDBPyConnection, only: Sequence[str] | None = 
     cursor = connection.cursor()
     which = "" if only is None else "SEMI JOIN (SELECT unnest($only::VARCHAR[]) AS video_id) USING (video_id)"
     cursor.execute(
-        f"WITH vectors AS (SELECT video_id, count(*) AS rows FROM ({_EVERY_VECTOR}) GROUP BY video_id) "
+        f"WITH vectors AS (SELECT video_id, count(*) AS rows FROM ({_EVERY_VECTOR}) {which} GROUP BY video_id) "
         "SELECT video_id, version, coalesce(p.rows, 0) + coalesce(s.rows, 0) + coalesce(n.rows, 0), "
-        f"coalesce(n_words, 0) + {WORDS_OF_A_PART} * (coalesce(s.rows, 0) + coalesce(n.rows, 0)) FROM video_facts "
+        f"coalesce(n_words, 0) + {WORDS_OF_A_TEXT} * coalesce(s.rows, 0) + {WORDS_OF_A_VECTOR} * coalesce(n.rows, 0) FROM video_facts "
         "JOIN video_versions USING (video_id) LEFT JOIN current_passages p USING (video_id) "
         f"LEFT JOIN current_screen s USING (video_id) LEFT JOIN vectors n USING (video_id) {which} ORDER BY video_id",
         {} if only is None else {"only": list(only)},
@@ -75,7 +76,7 @@ def chunks(videos: Iterator[PendingVideo], *, most_videos: int) -> Iterator[list
 def documents(
     connection: duckdb.DuckDBPyConnection, videos: Sequence[PendingVideo]
 ) -> Iterator[tuple[PendingVideo, Document, Parts]]:
-    """For each video its own document and those of its passages, in their order; these are made as they are iterated.
+    """For each video its own document and those of its parts, in their order; these are made as they are iterated.
 
     A video of which the lake has less than its row says is left out.
     """

@@ -21,6 +21,7 @@ from tasks.settings import Settings
 
 _EXPUNGE = "merge.policy.expunge_deletes_allowed"
 WAIT_S = 60.0  # Elasticsearch looks every 30 s how far its copies are
+MERGE_S = 3600.0  # a merge makes graphs of vectors anew
 
 
 def erase(lake: Lake, settings: Settings, ids: Sequence[str]) -> dict[str, Any]:
@@ -66,14 +67,27 @@ def _expunge(client: Elasticsearch, index: str) -> int:
     with reached("the merging of its segments"):
         client.indices.put_settings(index=index, settings={_EXPUNGE: 0})
         try:
-            until = time.monotonic() + WAIT_S
+            until = None
             while True:
                 client.indices.flush(index=index, force=True, wait_if_ongoing=True)
-                client.indices.forcemerge(index=index, only_expunge_deletes=True)
+                _merge(client, index)
                 client.indices.refresh(index=index)
                 left = int(client.indices.stats(index=index, metric="docs")["_all"]["primaries"]["docs"]["deleted"])
+                until = until or time.monotonic() + WAIT_S  # from the end of the first, which may take long
                 if not left or time.monotonic() >= until:
                     return left
                 time.sleep(1.0)
         finally:
             client.indices.put_settings(index=index, settings={_EXPUNGE: None})
+
+
+def _merge(client: Elasticsearch, index: str) -> None:
+    """Without an answer that is waited for: it would be asked for again when it takes longer than other answers may."""
+    client.indices.forcemerge(index=index, only_expunge_deletes=True, wait_for_completion=False)
+    until, wait_s = time.monotonic() + MERGE_S, 0.1
+    while time.monotonic() < until:
+        time.sleep(wait_s)
+        merges = client.indices.stats(index=index, metric="merge")["_all"]["total"]["merges"]
+        if not merges["current"]:
+            return
+        wait_s = min(1.0, 2 * wait_s)

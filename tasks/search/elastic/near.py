@@ -6,10 +6,11 @@ asked with are not quite what was wished for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tasks.errors import SearchUnavailable
+from tasks.errors import BadQuery
 from tasks.models.packing import packed
 from tasks.search.elastic.ask import Searcher
 from tasks.search.elastic.mapping import vector_field
@@ -23,6 +24,10 @@ TIMES_MORE = 10  # neighbours for each video that is to be shown: several of one
 VIDEOS_AT_ONCE = 50  # whose moments are asked for with one request
 
 
+class OutOfReach(BadQuery):
+    """Elasticsearch answers, and cannot answer this: the lake can."""
+
+
 def search(
     searcher: Searcher,
     kind: Kind,
@@ -33,18 +38,22 @@ def search(
     """The answer of `tasks.search.near_scan.search`, whose `within` it does not know.
 
     Raises:
-        SearchUnavailable: Elasticsearch does not answer, or the page lies beyond what it can reach.
+        OutOfReach: the page lies beyond what it can reach, or it has no vectors yet. SearchUnavailable: it does not answer.
     """
     [wished], _ = packed(query.wished[None])
-    asked = _Asked(searcher, vector_field(kind.table, len(wished)), wished.hex(), _filters(kind, query, recipes))
+    filters = _filters(kind, query, recipes)
+    asked = _Asked(searcher, vector_field(kind.table, len(wished)), wished, filters)
     total_moments, total_videos = asked.totals()
+    if not total_moments and not asked.any_of(kind):
+        raise OutOfReach(f"Elasticsearch has no {kind.table} yet.", next="nightscribe sync")
     near = asked.videos(query.offset + query.limit, total_moments, total_videos) if total_moments else {}
-    page = list(near)[query.offset : query.offset + query.limit]
-    counts = asked.counts(page)
+    wanted = list(near)[query.offset : query.offset + query.limit]
+    counts, about = asked.counts(wanted), searcher.about(wanted)
+    # Some may have gone since they were found, or have parts only: the videos' own documents are sent last.
+    page = [video_id for video_id in wanted if video_id in counts and video_id in about]
     moments = asked.moments(page, query.moments, counts)
-    best = {video_id: max(near[video_id], *(similarity for similarity, _ in moments[video_id])) for video_id in page}
-    about = searcher.about(page)
-    following = query.offset + len(page)
+    best = {one: max([near[one], *(similarity for similarity, _ in moments[one])]) for one in page}
+    following = query.offset + len(wanted)
     return {
         "query": "",
         "mode": kind.mode,
@@ -52,7 +61,7 @@ def search(
         "fallback_reason": None,
         "total_videos": total_videos,
         "total_moments": total_moments,
-        "next": following if page and following < total_videos else None,
+        "next": following if wanted and following < total_videos else None,
         "videos": [
             {
                 "video_id": video_id,
@@ -84,12 +93,19 @@ def _filters(kind: Kind, query: NearQuery, recipes: Sequence[str]) -> list[Claus
 class _Asked:
     """The requests of one search."""
 
-    def __init__(self, searcher: Searcher, field: str, wished: str, filters: list[Clause]) -> None:
-        self._searcher, self._field, self._wished, self._filters = searcher, field, wished, filters
+    def __init__(self, searcher: Searcher, field: str, wished: bytes, filters: list[Clause]) -> None:
+        self._searcher, self._field, self._wished, self._filters = searcher, field, wished.hex(), filters
+        # Copies of a shard have graphs of their own: the pages of a search all come from the same ones.
+        self._copies = f"?preference={hashlib.sha256(wished).hexdigest()[:16]}"
+
+    def any_of(self, kind: Kind) -> bool:
+        """Whether there are any vectors of a kind, whatever the filters."""
+        found = self._post({"size": 0, "query": {"term": {"kind": kind.table}}, "terminate_after": 1})
+        return bool(found["hits"]["total"]["value"])
 
     def totals(self) -> tuple[int, int]:
         """How many vectors are compared with, and of how many videos."""
-        found = self._searcher.post(
+        found = self._post(
             {
                 "size": 0,
                 "query": {"bool": {"filter": self._filters}},
@@ -109,8 +125,8 @@ class _Asked:
             if len(near) >= min(wanted, total_videos) or neighbours >= total_moments:
                 return dict(sorted(near.items(), key=lambda one: (-one[1], one[0])))
             if neighbours >= MOST:
-                raise SearchUnavailable(
-                    f"the {MOST:,} nearest, which is as far as Elasticsearch looks, are of {len(near)} videos",
+                raise OutOfReach(
+                    f"The {MOST:,} nearest, which is as far as Elasticsearch looks, are of {len(near)} videos.",
                     next="Ask for fewer videos, or the lake: --engine duckdb",
                 )
             neighbours = min(MOST, 4 * neighbours)
@@ -119,7 +135,7 @@ class _Asked:
         """How many vectors each of these videos has."""
         if not page:
             return {}
-        found = self._searcher.post(
+        found = self._post(
             {
                 "size": 0,
                 "query": {"bool": {"filter": [*self._filters, {"terms": {"video_id": list(page)}}]}},
@@ -129,7 +145,7 @@ class _Asked:
         return {bucket["key"]: int(bucket["doc_count"]) for bucket in found["aggregations"]["each"]["buckets"]}
 
     def moments(
-        self, page: Sequence[str], most: int, counts: dict[str, int]
+        self, page: Sequence[str], most: int, counts: Mapping[str, int]
     ) -> dict[str, list[tuple[float, dict[str, Any]]]]:
         """The nearest of each of these videos: with so few to compare, Elasticsearch compares every one."""
         moments: dict[str, list[tuple[float, dict[str, Any]]]] = {video_id: [] for video_id in page}
@@ -149,7 +165,10 @@ class _Asked:
             "filter": [*self._filters, *([only] if only else [])],
         }
 
+    def _post(self, body: dict[str, Any]) -> dict[str, Any]:
+        return self._searcher.post(body, self._copies)
+
     def _nearest(self, knn: list[Clause], size: int, fields: list[str]) -> list[tuple[float, dict[str, Any]]]:
         """Cosines and sources. Elasticsearch's score of a cosine is half of one more than it."""
-        found = self._searcher.post({"knn": knn, "size": size, "_source": fields})
+        found = self._post({"knn": knn, "size": size, "_source": fields})
         return [(2 * float(hit["_score"]) - 1, hit["_source"]) for hit in found["hits"]["hits"]]

@@ -45,7 +45,7 @@ class _Indexed:
 
 
 def verify(syncer: Syncer, index: str) -> list[Difference]:
-    """Compare every video's generation and number of passages; the differences, ordered by video.
+    """Compare every video's generation and number of parts; the differences, ordered by video.
 
     Raises:
         SearchUnavailable. Misconfigured: the index was made otherwise, or of another lake.
@@ -148,7 +148,7 @@ def _differ(wanted: PendingVideo, found: _Indexed) -> str:
 
 
 def _indexed(client: Elasticsearch, index: str) -> Iterator[_Indexed]:
-    """What the index has, ordered by video: its own documents merged with counts of passages."""
+    """What the index has, ordered by video: its own documents merged with counts of parts."""
     videos = (
         (hit["_source"]["video_id"], hit["_source"])
         for hit in every_hit(client, index, {"term": {"kind": "video"}}, ["video_id", "generation", "n_parts"])
@@ -169,7 +169,7 @@ def _indexed(client: Elasticsearch, index: str) -> Iterator[_Indexed]:
 
 
 def every_hit(client: Elasticsearch, index: str, query: dict[str, Any], fields: list[str]) -> Iterator[Any]:
-    """Every hit of a query in the order of video and passage, by the page, with its version."""
+    """Every hit of a query in the order of video and part, by the page, with its version."""
     after: list[Any] | None = None
     while True:
         page = client.search(
@@ -178,7 +178,11 @@ def every_hit(client: Elasticsearch, index: str, query: dict[str, Any], fields: 
             source_includes=fields,
             version=True,
             size=PAGE,
-            sort=[{"video_id": "asc"}, {"kind": "asc"}, {"part_no": {"order": "asc", "missing": -1}}],
+            sort=[
+                {"video_id": "asc"},
+                {"kind": "asc"},
+                {"part_no": {"order": "asc", "missing": -1, "unmapped_type": "integer"}},
+            ],
             search_after=after,
             track_total_hits=False,
         )["hits"]["hits"]
@@ -189,7 +193,7 @@ def every_hit(client: Elasticsearch, index: str, query: dict[str, Any], fields: 
 
 
 def _part_counts(client: Elasticsearch, index: str) -> Iterator[tuple[str, dict[int, int], int]]:
-    """For each video that has passages, how many of which generation, and the highest number; ordered by video."""
+    """For each video that has parts, how many of which generation, and the highest number; ordered by video."""
     for video, buckets in itertools.groupby(_buckets(client, index), key=lambda bucket: bucket["key"]["video"]):
         counts, last = {}, -1
         for bucket in buckets:
