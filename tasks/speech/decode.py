@@ -109,7 +109,7 @@ def build_decoder(spec: DecoderSpec) -> Any:
     logging.getLogger("pyctcdecode").setLevel(logging.ERROR)
     from pyctcdecode.alphabet import Alphabet
 
-    from tasks.speech.hot_words import Decoder
+    from tasks.speech.beam import Decoder
 
     language_model = None
     if spec.language_model:

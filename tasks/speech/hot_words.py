@@ -1,10 +1,7 @@
-"""pyctcdecode's beam search, with hot words that are found however their beginning is spelled."""
+"""Hot words in pyctcdecode's beam search, found however their beginning is spelled."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from pyctcdecode.decoder import BeamSearchDecoderCTC
 from pyctcdecode.language_model import HotwordScorer
 
 
@@ -17,6 +14,7 @@ class Unspaced(HotwordScorer):  # type: ignore[misc]  # pyctcdecode has no types
 
     def __init__(self, found: HotwordScorer) -> None:
         super().__init__(found._match_ptn, found._char_trie, found._weight)
+        self.any = bool(found._char_trie)
 
     def __contains__(self, item: str) -> bool:
         return bool(super().__contains__(item.strip()))
@@ -24,10 +22,3 @@ class Unspaced(HotwordScorer):  # type: ignore[misc]  # pyctcdecode has no types
     def score_partial_token(self, token: str) -> float:
         scored: float = super().score_partial_token(token.strip())
         return scored
-
-
-class Decoder(BeamSearchDecoderCTC):  # type: ignore[misc]
-    """A decoder whose hot words are `Unspaced`."""
-
-    def _decode_logits(self, *arguments: Any, hotword_scorer: HotwordScorer, **options: Any) -> Any:
-        return super()._decode_logits(*arguments, hotword_scorer=Unspaced(hotword_scorer), **options)
