@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import resource
+import sys
 import tempfile
 import threading
 import time
@@ -18,14 +20,20 @@ import numpy as np
 
 from nightscribe.bench.table import Table
 from tasks.arrays import Array
+from tasks.errors import SearchUnavailable
 from tasks.lake.commit import commit
 from tasks.lake.create import create_lake
 from tasks.lake.store import Lake
 from tasks.lake.views import Snapshot, connect
 from tasks.models.packing import packed
 from tasks.records import Metadata, Outcome, Recipes, Result, VideoTask
+from tasks.search.answer import elastic
+from tasks.search.elastic import near
+from tasks.search.elastic.connection import Connection
+from tasks.search.elastic.sync import sync
 from tasks.search.near_kinds import KINDS
 from tasks.search.near_scan import NearQuery, search
+from tasks.settings import Settings
 from tasks.stages.registry import STAGES
 
 SIZE = 512
@@ -57,6 +65,8 @@ def bench(*, full: bool) -> Table:
             }
             if count <= MANY:
                 ways["numpy, floats"] = of_floats
+            if count <= MANY and Settings().elasticsearch_url:
+                ways["Elasticsearch, its own memory"] = of_elasticsearch
             if importlib.util.find_spec("faiss"):
                 ways["faiss, bytes" if count > MANY else "faiss, floats"] = of_faiss
             found = {name: _alone(way, str(folder)) for name, way in ways.items()}
@@ -126,6 +136,29 @@ def of_lake(folder: str) -> tuple[float, float, list[str]]:
         return [f"{video['video_id']} {video['moments'][0]['start_ms']}" for video in found["videos"]]
 
     return _measured(ask)
+
+
+def of_elasticsearch(folder: str) -> tuple[float, float, list[str]]:
+    """The same from an index of that lake, which is loaded before, and goes afterwards."""
+    wished: Array = np.load(f"{folder}/wished.npy")
+    lake, kind = Lake(f"{folder}/lake"), KINDS["pictures"]
+    prefix = f"nightscribe-bench-{os.getpid()}"
+    settings = Settings(lake=lake.uri, elasticsearch_prefix=prefix)
+    report = sync(lake, settings)
+    print(f"loaded into Elasticsearch in {report.seconds:.0f} s", file=sys.stderr, flush=True)
+    client = Connection.of(settings).client()
+    try:
+        if report.outcome != "done":
+            raise SearchUnavailable(f"The index was not loaded: {report.shortfall}", next="nightscribe sync --verify")
+        with elastic(settings, lake) as searcher:
+
+            def ask() -> list[str]:
+                found = near.search(searcher, kind, NearQuery(wished, limit=FIRST, moments=1), ["r"])
+                return [f"{video['video_id']} {video['moments'][0]['start_ms']}" for video in found["videos"]]
+
+            return _measured(ask)
+    finally:
+        client.indices.delete(index=f"{prefix}-*")
 
 
 def _chunks(folder: str) -> Iterator[tuple[int, Array]]:
