@@ -93,16 +93,24 @@ def search(
         chosen[ids[number]] = [(int(item[at]), float(near[at])) for at in first]
     counts = np.bincount(owner, minlength=len(ids))
     shown = _shown(connection, kind, chosen, likelihood, query.within)
-    following = query.offset + len(page)
+    videos = [{**shown[ids[n]], "score": round(float(best[n]), 4), "moments_total": int(counts[n])} for n in page]
+    return answer_of(kind, query, "duckdb", (len(ids), int(counts.sum())), len(page), videos)
+
+
+def answer_of(
+    kind: Kind, query: NearQuery, engine: str, totals: tuple[int, int], passed: int, videos: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """An answer with these videos; `totals` are those of videos and of moments, `passed` is how many videos the page stands for."""
+    following = query.offset + passed
     return {
         "query": "",
         "mode": kind.mode,
-        "engine": "duckdb",
+        "engine": engine,
         "fallback_reason": None,
-        "total_videos": len(ids),
-        "total_moments": int(counts.sum()),
-        "next": following if page and following < len(ids) else None,
-        "videos": [{**shown[ids[n]], "score": round(float(best[n]), 4), "moments_total": int(counts[n])} for n in page],
+        "total_videos": totals[0],
+        "total_moments": totals[1],
+        "next": following if passed and following < totals[0] else None,
+        "videos": list(videos),
         "instead": None,
         "suggestions": [],
     }

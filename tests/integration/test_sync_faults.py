@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from conftest import command_environment
@@ -168,8 +169,9 @@ def test_a_field_that_the_mapping_has_otherwise(begun, lake, settings, syncer, p
     from tasks.search.elastic.documents import documents
 
     def wrong(connection, wanted):
-        for video, whole, passages in documents(connection, wanted):
-            yield video, whole, [{**p, "confidence": "sure"} if video.video_id[-1] == "5" else p for p in passages]
+        for video, whole, parts in documents(connection, wanted):
+            unsure = replace(parts, shared={**parts.shared, "confidence": "sure"})
+            yield video, whole, unsure if video.video_id[-1] == "5" else parts
 
     monkeypatch.setattr("tasks.search.elastic.push.documents", wrong)
     report = sync(lake, settings)

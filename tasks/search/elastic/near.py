@@ -16,7 +16,7 @@ from tasks.search.elastic.ask import Searcher
 from tasks.search.elastic.mapping import vector_field
 from tasks.search.elastic.request import Clause, filters_of
 from tasks.search.near_kinds import Kind
-from tasks.search.near_scan import NearQuery, moment_of
+from tasks.search.near_scan import NearQuery, answer_of, moment_of
 
 MOST = 10_000  # neighbours that Elasticsearch looks for at once
 FEWEST = 100
@@ -53,31 +53,20 @@ def search(
     page = [video_id for video_id in wanted if video_id in counts and video_id in about]
     moments = asked.moments(page, query.moments, counts)
     best = {one: max([near[one], *(similarity for similarity, _ in moments[one])]) for one in page}
-    following = query.offset + len(wanted)
-    return {
-        "query": "",
-        "mode": kind.mode,
-        "engine": "elasticsearch",
-        "fallback_reason": None,
-        "total_videos": total_videos,
-        "total_moments": total_moments,
-        "next": following if wanted and following < total_videos else None,
-        "videos": [
-            {
-                "video_id": video_id,
-                **{name: about[video_id][name] for name in ("key", "title", "published_at", "duration_ms", "topics")},
-                "moments": [
-                    moment_of(source["near"]["times"], source["near"]["told"] or {}, similarity, likelihood)
-                    for similarity, source in moments[video_id]
-                ],
-                "score": round(best[video_id], 4),
-                "moments_total": counts[video_id],
-            }
-            for video_id in sorted(page, key=lambda one: (-best[one], one))
-        ],
-        "instead": None,
-        "suggestions": [],
-    }
+    videos = [
+        {
+            "video_id": video_id,
+            **{name: about[video_id][name] for name in ("key", "title", "published_at", "duration_ms", "topics")},
+            "moments": [
+                moment_of(source["near"]["times"], source["near"]["told"] or {}, similarity, likelihood)
+                for similarity, source in moments[video_id]
+            ],
+            "score": round(best[video_id], 4),
+            "moments_total": counts[video_id],
+        }
+        for video_id in sorted(page, key=lambda one: (-best[one], one))
+    ]
+    return answer_of(kind, query, "elasticsearch", (total_videos, total_moments), len(wanted), videos)
 
 
 def _filters(kind: Kind, query: NearQuery, recipes: Sequence[str]) -> list[Clause]:
