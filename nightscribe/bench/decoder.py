@@ -1,4 +1,4 @@
-"""The beam search alone, on one core, over noisy speech: how fast, and what its pruning costs."""
+"""The beam search alone, on one core, over clean and noisy speech: how fast beside pyctcdecode's, and what its pruning costs."""
 
 from __future__ import annotations
 

@@ -17,8 +17,9 @@ from operator import itemgetter
 from typing import Any
 
 import numpy as np
+from pyctcdecode.alphabet import Alphabet
 from pyctcdecode.decoder import BeamSearchDecoderCTC
-from pyctcdecode.language_model import HotwordScorer
+from pyctcdecode.language_model import AbstractLanguageModel, HotwordScorer
 
 from tasks.arrays import Array
 from tasks.speech.hot_words import Unspaced
@@ -101,6 +102,10 @@ class Decoder(BeamSearchDecoderCTC):  # type: ignore[misc]  # pyctcdecode has no
     """pyctcdecode's decoder, whose hot words are `Unspaced`, and whose search is the one of this module where every label is a
     letter."""
 
+    def __init__(self, alphabet: Alphabet, language_model: AbstractLanguageModel | None = None) -> None:
+        super().__init__(alphabet, language_model)
+        self._begun: dict[str, float] = {}
+
     def _decode_logits(
         self,
         logits: Array,
@@ -112,13 +117,12 @@ class Decoder(BeamSearchDecoderCTC):  # type: ignore[misc]  # pyctcdecode has no
         lm_start_state: Any = None,
     ) -> Any:
         hot_words = Unspaced(hotword_scorer)
-        labels = [self._idx2vocab[number] for number in range(len(self._idx2vocab))]
+        labels = self._alphabet.labels
         if prune_history or not are_letters(labels):
             return super()._decode_logits(
                 logits, beam_width, beam_prune_logp, token_min_logp, prune_history, hot_words, lm_start_state
             )
-        begun = self.__dict__.setdefault("_begun", {})
-        grower = Grower(self._language_model, hot_words if hot_words.any else None, lm_start_state, begun)
+        grower = Grower(self._language_model, hot_words if hot_words.any else None, lm_start_state, self._begun)
         with _uncollected():
             beams = search(logits, labels, grower, width=beam_width, prune=beam_prune_logp, floor=token_min_logp)
         ended: dict[str, tuple[float, float]] = {}
