@@ -158,7 +158,7 @@ def of_elasticsearch(folder: str) -> tuple[float, float, list[str]]:
 
             return _measured(ask)
     finally:
-        client.indices.delete(index=f"{prefix}-*")
+        client.indices.delete(index=sorted(client.indices.get(index=f"{prefix}-*")))  # no wildcard is let delete
 
 
 def _chunks(folder: str) -> Iterator[tuple[int, Array]]:
