@@ -33,7 +33,7 @@ from tasks.speech.pool import gather
 from tasks.stages.emissions.runner import acoustic_of
 from tasks.stages.words.search import pool_of
 
-FEW = 60  # clips without --full
+FEW, MANY = 60, 300  # clips without and with --full, at least
 NOTHING_S = 60.0  # of silence and of noise, in which nobody speaks
 BEAM = 5  # faster-whisper's own
 Transcribe = Callable[[Sequence[Audio]], list[str]]
@@ -136,7 +136,7 @@ def _material(folder: Path, *, full: bool) -> Material:
         from data.recipes.asr_demo import real_speech
 
         rows = [row for row in real_speech(data) if row["part"] == "test"]
-        for row in rows[:: 1 if full else max(1, len(rows) // FEW)]:
+        for row in rows[:: max(1, len(rows) // (MANY if full else FEW))]:
             if isinstance(made := sound(Path(row["path"])), Audio):
                 unseen.append((made, row["text"]))
         sounds = sorted((data / "sounds").glob("*.opus")) or sorted((data / "sounds").glob("*/*.opus"))
