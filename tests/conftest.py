@@ -118,10 +118,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests marked `long` run with `--long` alone. Those that are longer with it are marked too: `-m long` finds them all."""
     for item in items:
+        if item.get_closest_marker("long") and not config.getoption("--long"):
+            item.add_marker(pytest.mark.skip(reason="takes long: --long"))
         if "long" in getattr(item, "fixturenames", ()):
             item.add_marker("long")
-        elif item.get_closest_marker("long") and not config.getoption("--long"):
-            item.add_marker(pytest.mark.skip(reason="takes long: --long"))
 
 
 @pytest.fixture
