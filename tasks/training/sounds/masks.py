@@ -4,6 +4,17 @@ from __future__ import annotations
 
 import torch
 
+from tasks.training.sounds.options import SoundTraining
+
+
+def kept(options: SoundTraining, sounds: int, moments: int, bands: int) -> torch.Tensor | None:
+    """Numbers of the patches that a view of each sound has, (sounds, kept), in order; None for all of them."""
+    if options.masking == "none":
+        return None
+    if options.masking == "1d":
+        return scattered(sounds, moments * bands, options.mask)
+    return crossed(sounds, moments, bands, options.mask_time, options.mask_bands)
+
 
 def scattered(sounds: int, patches: int, share: float) -> torch.Tensor:
     """Numbers of the patches that stay where `share` of them go by chance ("1-D"), (sounds, kept), in order."""

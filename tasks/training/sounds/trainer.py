@@ -15,7 +15,7 @@ from tasks.training.augment import add_noise, change_speed
 from tasks.training.pairs.loop import PairTrainer
 from tasks.training.pairs.losses import contrast
 from tasks.training.sounds.losses import Reconstruction
-from tasks.training.sounds.masks import crossed, scattered
+from tasks.training.sounds.masks import kept
 from tasks.training.sounds.options import SoundTraining
 from tasks.training.sounds.store import SoundStore
 
@@ -85,12 +85,9 @@ class SoundTrainer(PairTrainer[SoundTraining]):
 
     def seen(self, sounds: int, patches: int) -> torch.Tensor | None:
         """The patches of a view, None for all."""
-        options, bands = self.options, self.both.model.config.grid[1]
-        if options.masking == "none":
-            return None
-        if options.masking == "1d":
-            return scattered(sounds, patches, options.mask).to(self.device)
-        return crossed(sounds, patches // bands, bands, options.mask_time, options.mask_bands).to(self.device)
+        bands = self.both.model.config.grid[1]
+        chosen = kept(self.options, sounds, patches // bands, bands)
+        return None if chosen is None else chosen.to(self.device)
 
     def varied(self, sound: Array, rng: np.random.Generator) -> Array:
         """A piece of the length that the model takes, changed in ways that leave it what it is."""
