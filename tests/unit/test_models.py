@@ -12,6 +12,8 @@ from tasks.errors import Misconfigured, ModelNotAvailable, UnknownModelSet
 from tasks.models.catalog import LanguageModelFiles, find_set, fingerprint, language_model, read_catalog
 from tasks.settings import Settings
 from tasks.stages.recipes import chained, recipes
+from tasks.stages.sound_events.options import LABELS
+from tasks.stages.sound_events.options import options as sound_options
 from tasks.stages.words.options import hot_words, options
 from tasks.stages.words.search import search_weights
 
@@ -158,3 +160,22 @@ def test_the_demo_models_fit_into_a_repository_and_have_cards():
         folder = REPO / "data/models" / name
         assert sum(path.stat().st_size for path in folder.iterdir()) < megabytes * 1e6
         assert "Licence" in (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_set_names_the_sounds_that_its_model_knows(tmp_path):
+    catalog = tmp_path / "catalog.toml"
+    entry = '[own]\nlanguage = "en"\nlicence = "ours"\nacoustic = "a/b"\nsounds = "a/c"\n'
+
+    def looked_for(line: str = "", **section: object) -> tuple[str, ...]:
+        catalog.write_text(entry + line)
+        settings = Settings(catalog=catalog, models="own", sound_events=section)
+        found = sound_options(find_set(settings), settings)
+        assert found is not None
+        return found.labels
+
+    assert looked_for('sound_labels = ["rain", "a bell"]') == ("rain", "a bell")
+    assert looked_for('sound_labels = ["rain", "a bell"]', labels=["wind", "rain"]) == ("wind", "rain")
+    assert looked_for() == LABELS
+    for wrong in ('"rain"', '["rain"]', "[1, 2]"):
+        with pytest.raises(Misconfigured, match="sound_labels must be a list of two texts or more"):
+            looked_for(f"sound_labels = {wrong}")

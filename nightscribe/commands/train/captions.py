@@ -36,7 +36,7 @@ def command(
     """
     from tasks.models.pins import from_hub
     from tasks.sounds.encoder import load_sound_encoder
-    from tasks.stages.sound_events.options import SoundEventsSettings
+    from tasks.stages.sound_events.options import LABELS, SoundEventsSettings
     from tasks.training.sounds.captions import enrich, load_writer
 
     settings = settings_from()
@@ -52,7 +52,7 @@ def command(
             out,
             encoder=encoder,
             writer=load_writer(writer, device=settings.device),
-            labels=settings.of(SoundEventsSettings).labels,
+            labels=settings.of(SoundEventsSettings).labels or LABELS,
             scratch=Path(scratch),
             settings=settings,
             path_column=path_column,

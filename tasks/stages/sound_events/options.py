@@ -26,8 +26,13 @@ class SoundEventsSettings(StageSettings):
     section: ClassVar[str] = "sound_events"
 
     labels: Annotated[
-        tuple[str, ...], Field(min_length=2, description="What may be heard; one of them is the likeliest at any time.")
-    ] = LABELS
+        tuple[str, ...] | None,
+        Field(
+            min_length=2,
+            description="What may be heard; one of them is the likeliest at any time. Where nothing is said, the "
+            "`sound_labels` of the set, else a list of everyday sounds.",
+        ),
+    ] = None
     least: Annotated[
         float, Field(ge=0, le=1, description="How likely a label must be, beside the others, to be told.")
     ] = 0.3
@@ -51,4 +56,9 @@ def options(models: ModelSet, settings: Settings) -> SoundEventsOptions | None:
     if model is None:
         return None
     own = settings.of(SoundEventsSettings)
-    return SoundEventsOptions(model=model, labels=own.labels, least=own.least, precision=settings.precision)
+    return SoundEventsOptions(
+        model=model,
+        labels=own.labels or tuple(models.sound_labels) or LABELS,
+        least=own.least,
+        precision=settings.precision,
+    )
