@@ -39,7 +39,9 @@ ELSEWHERE = """([from, to]) => {
 def main() -> None:
     """Start a server on the lake of the demo, and take a picture of every page."""
     command = [sys.executable, "-m", "nightscribe", "serve", "--port", str(PORT)]
-    server = subprocess.Popen(command, env={**os.environ, "NIGHTSCRIBE_PRICE_MACHINE_HOUR": "1.2"})
+    server = subprocess.Popen(
+        command, env={**os.environ, "NIGHTSCRIBE_PRICE_MACHINE_HOUR": "1.2", "NIGHTSCRIBE_MODELS": "demo-all"}
+    )
     try:
         _wait()
         FOLDER.mkdir(parents=True, exist_ok=True)
@@ -65,6 +67,14 @@ def _pages(page: Page) -> None:
     _picture(page, "search")
     _watch(page)
     _picture(page, "watch")
+    for name, query in (
+        ("seen", "q=a+red+circle&mode=seen"),
+        ("heard", "q=church+bells&mode=heard"),
+        ("read", "q=three+leaders"),
+    ):
+        page.goto(f"/?{query}")
+        page.wait_for_load_state("networkidle")
+        _picture(page, f"search-{name}")
     page.goto("/analytics?phrase=the+bank&word=bank")
     page.wait_for_load_state("networkidle")
     _picture(page, "analytics", whole=True)

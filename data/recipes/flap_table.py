@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from nightscribe.bench.table import machine
 from tasks.evaluation.captions import read_captions
 from tasks.evaluation.cards import with_evaluation
+from tasks.evaluation.flops import counted
 from tasks.evaluation.manifest import Problems
 from tasks.evaluation.sounds import evaluate_sounds
 from tasks.machine.folders import write_whole
@@ -34,8 +34,8 @@ from tasks.training.sounds.fit import SoundShape, fit_sounds
 from tasks.training.sounds.masks import kept
 from tasks.training.sounds.options import Masking, SoundTraining
 
-SHAPE = SoundShape(hidden=192, layers=6, seconds=5.12, projection=256, text="scratch")
-OPTIONS = SoundTraining(learning_rate=5e-4, warmup_steps=100, half=True)
+SHAPE = SoundShape(hidden=128, layers=4, seconds=5.12, projection=128, text="scratch")
+OPTIONS = SoundTraining(learning_rate=1e-3, warmup_steps=100, half=True)
 CAPTIONS = ("caption", "bare", "heard", "sentence")
 NAME = "FLAP's table"
 
@@ -62,9 +62,8 @@ def view_flops(folder: Path, options: SoundTraining) -> int:
         folder, dtype=torch.float32, trust_remote_code=False, local_files_only=True
     ).train()
     config = model.config
-    with FlopCounterMode(display=False) as counter:
-        model.sounds(torch.zeros(1, config.frames, config.num_mel_bins), kept(options, 1, *config.grid))
-    return int(counter.get_total_flops())
+    features, seen = torch.zeros(1, config.frames, config.num_mel_bins), kept(options, 1, *config.grid)
+    return counted(lambda: model.sounds(features, seen))
 
 
 def measured(row: Row, train: Path, test: Path, out: Path, steps: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ has the columns path, label and clip_id (the recording); of a class `MOST` clips
 
     nightscribe train sounds OUT/train.tsv --validation OUT/dev.tsv --text scratch --hidden 128 --layers 4 --seconds 5.12 \
       --projection 128 --caption-column caption --caption-column bare --caption-column heard --caption-column sentence \
-      --learning-rate 1e-3 --warmup-steps 100 --max-steps 2000 --validate-every 250 --half --out runs/sounds-demo
+      --learning-rate 1e-3 --warmup-steps 100 --max-steps 1000 --validate-every 200 --half --out runs/sounds-demo
 
 and `python -m data.recipes.flap_table` compares ways to drop patches at this size.
 """

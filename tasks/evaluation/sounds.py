@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from tasks.arrays import Array
 from tasks.errors import Misconfigured
 from tasks.evaluation.captions import Captioned, numbered
+from tasks.evaluation.flops import counted
 from tasks.evaluation.manifest import Problems
 from tasks.evaluation.retrieval import retrieval
 from tasks.evaluation.retrieval import table as figures
@@ -61,17 +62,10 @@ def evaluate_sounds(
         "texts": len(texts),
         "groups": {},
         **found.report(),
-        "gflops": flops(encoder, heard) / 1e9,
+        "gflops": counted(partial(encoder.forward, [heard])) / 1e9,
         "seconds": seconds(encoder, heard),
         "of_sound_s": encoder.piece_s,
     }
-
-
-def flops(encoder: SoundEncoder, sound: Array) -> int:
-    """Floating-point operations of a pass over one sound, as torch counts them."""
-    with FlopCounterMode(display=False) as counter:
-        encoder.forward([sound])
-    return int(counter.get_total_flops())
 
 
 def seconds(encoder: SoundEncoder, sound: Array) -> float:

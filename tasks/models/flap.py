@@ -181,11 +181,13 @@ class PatchEncoder(nn.Module):
 
     def forward(self, features: torch.Tensor, seen: torch.Tensor | None = None) -> torch.Tensor:
         """States of the patches (sounds, patches, hidden); of those alone that are `seen`, (sounds, kept) numbers of them."""
-        state = self.embedding(self.patches(features))
-        state = state + places(state.shape[1] // self.bands, self.bands, state.shape[-1]).to(state)
+        patches = self.patches(features)
+        where = places(patches.shape[1] // self.bands, self.bands, self.embedding.out_features).to(features.device)
         if seen is not None:
-            state = state.gather(1, seen[..., None].expand(-1, -1, state.shape[-1]))
-        states: torch.Tensor = self.layers(state)
+            patches = patches.gather(1, seen[..., None].expand(-1, -1, patches.shape[-1]))
+            where = where[seen]
+        state = self.embedding(patches)
+        states: torch.Tensor = self.layers(state + where.to(state))
         return states
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.fft import next_fast_len
 
 from tasks.arrays import Array
 
@@ -42,10 +43,11 @@ def change_speed(audio: Array, factor: float) -> Array:
 
 def coloured_noise(n: int, rng: np.random.Generator) -> Array:
     """`n` samples of unit power whose spectrum falls as 1/f^a, a between 0 (white) and 2 (rumble)."""
-    spectrum = np.fft.rfft(rng.standard_normal(n))
+    size = next_fast_len(n, real=True)  # a prime length takes ten times as long
+    spectrum = np.fft.rfft(rng.standard_normal(size))
     slope = rng.uniform(0.0, 1.0)
     spectrum *= np.maximum(np.arange(len(spectrum)), 1.0) ** -slope
-    noise = np.fft.irfft(spectrum, n)
+    noise = np.fft.irfft(spectrum, size)[:n]
     unit: Array = noise / (np.sqrt(np.mean(noise**2)) + 1e-12)
     return unit.astype(np.float32)
 

@@ -14,6 +14,7 @@ from forked import nightscribe
 from scipy.io import wavfile
 
 from tasks.errors import Misconfigured
+from tasks.evaluation.flops import counted
 from tasks.models.flap import FlapConfig, FlapExtractor, FlapModel
 from tasks.sounds.encoder import load_sound_encoder
 from tasks.training.pairs.losses import contrast
@@ -173,6 +174,28 @@ def test_the_evaluation_tells_recall_beside_chance_and_what_it_costs(fitted, man
 
 
 # -- parts --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_operations_of_a_pass_are_those_of_its_shape():
+    width, layers, inner, patches = 64, 2, 128, 64
+    config = FlapConfig(
+        text_config=TINY_TEXT,
+        frames=128,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=1,
+        intermediate_size=inner,
+    )
+    sounds = FlapModel(config).sounds.eval()
+
+    def of(seen: int) -> int:
+        layer = 4 * width**2 * seen + 2 * seen**2 * width + 2 * width * inner * seen
+        return 2 * (16 * 16 * width * seen + layers * layer)
+
+    features = torch.zeros(1, 128, 128)
+    with torch.inference_mode():
+        assert counted(lambda: sounds(features)) == of(patches)
+    assert counted(lambda: sounds(features, torch.arange(24)[None])) == of(24)
 
 
 def test_dropped_patches_are_as_many_as_asked_for_and_never_computed():
