@@ -4,9 +4,9 @@ the reconstruction of what was dropped.
     python -m data.recipes.flap_table TRAIN TEST OUT [--steps 800] [--card README]
 
 TRAIN and TEST are those of `python -m data.recipes.sounds_demo`. Each row is a run of `nightscribe train sounds` in a folder of OUT,
-with the settings of `sounds-demo` but for what the row names, judged as `nightscribe evaluate sounds` does by the model of its last
-step: which of its steps was best is not asked of the sounds that judge it. Broken off, it goes on. With `--card`, the table is put
-into a model's card.
+with the settings that `sounds_demo` names but for the steps and what the row says, judged by the first caption of each sound as
+`nightscribe evaluate sounds` does, with the model of its last step: which of its steps was best is not asked of the sounds that
+judge it. Rows that are finished are not trained again. With `--card`, the table is put into a model's card.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from tasks.sounds.encoder import load_sound_encoder
 from tasks.training.sounds.fit import SoundShape, fit_sounds
 from tasks.training.sounds.masks import kept
 from tasks.training.sounds.options import Masking, SoundTraining
+from tasks.training.sounds.trainer import Both
 
 SHAPE = SoundShape(hidden=128, layers=4, seconds=5.12, projection=128, text="scratch")
 OPTIONS = SoundTraining(learning_rate=1e-3, warmup_steps=100, half=True)
@@ -55,15 +57,22 @@ class Row:
 ROWS = [Row("none"), Row("1d"), Row("1d", 1.0), Row("2d"), Row("2d", 1.0)]
 
 
-def view_flops(folder: Path, options: SoundTraining) -> int:
-    """Floating-point operations of the encoder of sounds over one view of one sound, as torch counts them in training."""
+def flops(folder: Path, options: SoundTraining) -> tuple[int, int]:
+    """Floating-point operations of the encoder of sounds over one view of a sound, and of all that a step does forward with a sound:
+    each view of it, and the reconstruction."""
     register()
-    model = FlapModel.from_pretrained(
-        folder, dtype=torch.float32, trust_remote_code=False, local_files_only=True
-    ).train()
-    config = model.config
-    features, seen = torch.zeros(1, config.frames, config.num_mel_bins), kept(options, 1, *config.grid)
-    return counted(lambda: model.sounds(features, seen))
+    model = FlapModel.from_pretrained(folder, dtype=torch.float32, trust_remote_code=False, local_files_only=True)
+    both, config = Both(model, options), model.config
+    features, texts = torch.zeros(1, config.frames, config.num_mel_bins), torch.zeros(1, config.projection_dim)
+    seen, patches = kept(options, 1, *config.grid), model.sounds.patches(features)
+
+    def step() -> None:
+        for _ in range(options.views):
+            states = model.sounds(features, seen)
+            if both.reconstruction is not None and seen is not None:
+                both.reconstruction(states, seen, texts, patches)
+
+    return counted(lambda: model.sounds(features, seen)), counted(step)
 
 
 def measured(row: Row, train: Path, test: Path, out: Path, steps: int) -> dict[str, Any]:
@@ -73,8 +82,8 @@ def measured(row: Row, train: Path, test: Path, out: Path, steps: int) -> dict[s
     )
     folder = out / row.name
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "clips").exists():  # decoded once for all rows
-        (out / "clips").mkdir(exist_ok=True)
+    (out / "clips").mkdir(exist_ok=True)
+    if not (folder / "clips").is_symlink():  # decoded once for all rows
         (folder / "clips").symlink_to(os.path.relpath(out / "clips", folder))
     fit_sounds(train, folder, options=options, shape=SHAPE, validation=test, caption_columns=CAPTIONS)
     settings, problems = Settings(scratch_free_gb=0.0), Problems()
@@ -82,26 +91,35 @@ def measured(row: Row, train: Path, test: Path, out: Path, steps: int) -> dict[s
     judged = read_captions(test, problems, path_column="path", caption_columns=CAPTIONS[:1])
     with tempfile.TemporaryDirectory() as scratch:
         found = evaluate_sounds(encoder, judged, Path(scratch), settings, problems)
-    return {**found, "view_gflops": view_flops(folder / "best", options) / 1e9}
+    view, step = flops(folder / "best", options)
+    return {**found, "view_gflops": view / 1e9, "step_gflops": step / 1e9}
 
 
-def table(rows: dict[Row, dict[str, Any]], steps: int) -> str:
+def table(rows: Mapping[Row, Mapping[str, Any]], steps: int) -> str:
     """Markdown."""
-    whole = rows[ROWS[0]]["view_gflops"]
+    whole = next(iter(rows.values()))
+    wanted = [("text_to_sound", 1), ("text_to_sound", 5), ("text_to_sound", 10), ("sound_to_text", 10)]
     lines = [
-        "| patches dropped | reconstruction | text to sound: R@1 | R@5 | R@10 | sound to text: R@10 | GFLOPs of a view |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+        "| patches dropped | reconstruction | text to sound: R@1 | R@5 | R@10 | sound to text: R@10 | GFLOPs of a view "
+        "| of a sound in a step |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row, found in rows.items():
-        wanted = [("text_to_sound", 1), ("text_to_sound", 5), ("text_to_sound", 10), ("sound_to_text", 10)]
         bounds = [found["bounds"][f"{way}_{k}"] for way, k in wanted]
         cells = [
             f"{found[way][k]:.1%} ({low:.0%} to {high:.0%})"
             for (way, k), (low, high) in zip(wanted, bounds, strict=True)
         ]
-        cost = f"{found['view_gflops']:.2f} ({found['view_gflops'] / whole:.2f})"
-        lines.append("| " + " | ".join([row.masking, "yes" if row.reconstruction else "no", *cells, cost]) + " |")
-    lines += ["", f"`python -m data.recipes.flap_table TRAIN TEST OUT --steps {steps}`; {machine()}."]
+        cells += [f"{found[cost]:.2f} ({found[cost] / whole[cost]:.2f})" for cost in ("view_gflops", "step_gflops")]
+        lines.append("| " + " | ".join([row.masking, "yes" if row.reconstruction else "no", *cells]) + " |")
+    chance = ", ".join(f"{whole['chance'][f'{way}_{k}']:.0%}" for way, k in wanted)
+    lines += [
+        "",
+        f"{whole['n']} sounds, {whole['texts']} texts; by chance {chance}; 95 % intervals over the sounds, one run a row. Where "
+        "patches are dropped, a step hears each sound twice; the reconstruction costs more than what is dropped saves, in training.",
+        "",
+        f"`python -m data.recipes.flap_table TRAIN TEST OUT --steps {steps}`; {machine()}.",
+    ]
     return "\n".join(lines)
 
 

@@ -80,10 +80,10 @@ def main() -> None:
         more = [row for row in read(manifest) if row["clip_id"] not in back | known]
         kept += more
     spoken = [row for row in real_speech(options.testdata) if row["part"] == "train"]
-    kept += [{"path": row["path"], "label": "speech", "clip_id": row["path"]} for row in spoken]
+    kept += [{"path": row["path"], "label": "speech", "clip_id": f"{row['source']}/{row['speaker']}"} for row in spoken]
     kept = limited(kept)
     options.out.mkdir(parents=True, exist_ok=True)
-    dev = {row["clip_id"] for row in kept if fraction(row["clip_id"]) < DEV_SHARE}
+    dev = {row["clip_id"] for row in kept if fraction(f"dev {row['clip_id']}") < DEV_SHARE}
     parts = {
         "train": [row for row in kept if row["clip_id"] not in dev],
         "dev": [row for row in kept if row["clip_id"] in dev],

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ class ModelSet:
     word_bonus: float | None = None
     blank_penalty: float | None = None
     target_language: str | None = None
-    sound_labels: Sequence[str] = ()  # what its model of sounds knows, to choose from where the settings name nothing
+    sound_labels: tuple[str, ...] = ()  # what its model of sounds knows, to choose from where the settings name nothing
     about: str = ""
     measured: str = ""
 
@@ -146,13 +146,13 @@ def model_set(name: str, values: Mapping[str, Any], where: str = "") -> ModelSet
     try:
         if "acoustic" not in models:
             raise TypeError("it names no acoustic model")
-        labels = values.get("sound_labels", [])
-        if (
-            not isinstance(labels, list | tuple)
-            or not all(isinstance(label, str) for label in labels)
-            or len(labels) == 1
-        ):
-            raise TypeError("sound_labels must be a list of two texts or more")
+        labels = values.get("sound_labels")
+        if labels is not None:
+            if not isinstance(labels, list) or not all(label and isinstance(label, str) for label in labels):
+                raise TypeError("sound_labels must be a list of texts")
+            if len(set(labels)) < 2:
+                raise TypeError("sound_labels must name two sounds or more")
+            values = {**values, "sound_labels": tuple(labels)}
         return ModelSet(
             name=name, models=models, **{key: value for key, value in values.items() if key not in of_models}
         )

@@ -1,8 +1,8 @@
 """FLAP's model of sounds and texts (Yeh et al. 2023, "FLAP: Fast language-audio pre-training"): a class of `transformers`.
 
 A transformer over patches of the mel spectrogram (Huang et al. 2022, "Masked autoencoders that listen"), beside any encoder of texts,
-both put into one space. In training, patches are dropped before the transformer, so that a step costs less by as much: by chance
-("1-D"), or whole moments and whole bands of frequencies ("2-D").
+both put into one space. In training, patches are dropped before the transformer, so that a view of a sound costs less by as much: by
+chance ("1-D"), or whole moments and whole bands of frequencies ("2-D").
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whisper's encoder with a linear CTC head: a class of `transformers` that any Whisper checkpoint's encoder fits.
 
 The encoder of Radford et al. ("Robust speech recognition via large-scale weak supervision", 2023) has heard far more speech
-than anybody who trains here has; with CTC (Graves et al. 2006) on top there is no decoder that could write what nobody said.
+than anybody who trains here has; with CTC (Graves et al. 2006) on top there is no decoder that could go on writing by itself.
 Windows may have any length up to its thirty seconds: the sinusoids of its positions are computed, and nothing is padded.
 """
 

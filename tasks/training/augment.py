@@ -43,7 +43,7 @@ def change_speed(audio: Array, factor: float) -> Array:
 
 def coloured_noise(n: int, rng: np.random.Generator) -> Array:
     """`n` samples of unit power whose spectrum falls as 1/f^a, a between 0 (white) and 2 (rumble)."""
-    size = next_fast_len(n, real=True)  # a prime length takes ten times as long
+    size = next_fast_len(n, real=True)  # as the length is drawn, it may be a prime, which takes long
     spectrum = np.fft.rfft(rng.standard_normal(size))
     slope = rng.uniform(0.0, 1.0)
     spectrum *= np.maximum(np.arange(len(spectrum)), 1.0) ** -slope

@@ -32,14 +32,14 @@ from tasks.stages.words.search import pool_of
 ROOM = 3e-4  # the noise of a quiet room, -70 dB
 
 
-def joined(folder: Path, clips: int, pauses: float, settings: Settings) -> tuple[Audio, str]:
-    """One file of so many clips with pauses between, and all that is said in it."""
+def joined(folder: Path, clips: int, pauses: float, settings: Settings) -> tuple[Audio, list[tuple[int, int, str]]]:
+    """One file of so many clips with pauses between; of each clip, its first sample, the sample after its last, and what is said."""
     data = testdata()
     if data is None:
         raise SystemExit("The test data are not here: set NIGHTSCRIBE_TESTDATA.")
     rows = [row for row in real_speech(data) if row["part"] == "test"]
     draw = np.random.default_rng(0)
-    texts = []
+    texts, at = [], 0
     path = folder / "joined.pcm"
     with path.open("wb") as out:
         for row in rows[:: max(1, len(rows) // clips)][:clips]:
@@ -49,9 +49,10 @@ def joined(folder: Path, clips: int, pauses: float, settings: Settings) -> tuple
             wave = read_window(made, 0, made.samples)
             pause = draw.normal(0, ROOM, round(draw.uniform(0, 2 * pauses) * SAMPLE_RATE))
             out.write((np.concatenate((wave, pause)).clip(-1, 1) * 32767).astype(np.int16).tobytes())
-            texts.append(row["text"])
+            texts.append((at, at + len(wave), row["text"]))
+            at += len(wave) + len(pause)
     spoken = np.fromfile(path, np.int16).astype(np.float64) / 32768
-    return Audio(str(path), len(spoken), float(spoken.mean()), float(spoken.std()), 0), " ".join(texts)
+    return Audio(str(path), len(spoken), float(spoken.mean()), float(spoken.std()), 0), texts
 
 
 def main() -> None:
@@ -62,7 +63,8 @@ def main() -> None:
     options = parser.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
-        audio, text = joined(Path(folder), options.clips, options.pauses, Settings(scratch_free_gb=0))
+        audio, said_in_it = joined(Path(folder), options.clips, options.pauses, Settings(scratch_free_gb=0))
+        text = " ".join(text for _, _, text in said_in_it)
         for skips in (False, True):
             settings = Settings(models=options.models, scratch_free_gb=0, emissions={"skip_silence": skips})
             chosen = find_set(settings)

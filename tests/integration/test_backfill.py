@@ -1,6 +1,5 @@
-"""A backfill over a real Prefect server and real workers: slices shared, a worker killed, the server away for a while.
-
-`--long` takes 2,000 clips, without it 16.
+"""A backfill over a real Prefect server and real workers: slices shared, a worker killed, the server away for a while (`--long`:
+2,000 clips), and its parts.
 """
 
 from __future__ import annotations
@@ -50,9 +49,9 @@ def clips(folder: Path, n: int) -> Path:
 
 
 @pytest.mark.long
-def test_a_backfill_survives_a_killed_worker_a_restarted_server_and_its_own_end(prefect, tmp_path, long):
+def test_a_backfill_survives_a_killed_worker_a_restarted_server_and_its_own_end(prefect, tmp_path):
     # Whoever looks more often takes the machine from the workers.
-    n, slices, batch, look_s = (2000, 25, 8, 10.0) if long else (16, 3, 2, 0.2)
+    n, slices, batch, look_s = 2000, 25, 8, 10.0
     bucket = clips(tmp_path / "bucket", n)
     (bucket / "notes.txt").write_text("no video")
     lake = Lake(str(tmp_path / "lake"))

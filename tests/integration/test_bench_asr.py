@@ -32,7 +32,7 @@ def test_words_times_and_what_is_invented_are_counted(material):
 
 
 @pytest.mark.long
-def test_the_demo_set_has_fewer_errors_with_its_search_and_invents_nothing(material):
+def test_the_demo_set_has_fewer_errors_with_its_search_and_writes_nothing_in_silence_and_noise(material):
     few = asr.Material([], material.archive[:1], material.nothing)
     table = Table("asr", "", ())
     asr._measure(table, "searched", asr._searched, few)

@@ -119,7 +119,6 @@ def test_nothing_is_due_after_it(third):
     assert count_stale(third, recipes(chosen, Settings(line_chars=37))) == 3, "those with cues"
 
 
-@pytest.mark.long
 def test_killed_anywhere_it_is_run_again(third, monkeypatch, long):
     """The first try dies before its first write, the second before its second, and so on until one has none left; only every
     third of them, unless all are asked for."""

@@ -176,6 +176,6 @@ def test_a_set_names_the_sounds_that_its_model_knows(tmp_path):
     assert looked_for('sound_labels = ["rain", "a bell"]') == ("rain", "a bell")
     assert looked_for('sound_labels = ["rain", "a bell"]', labels=["wind", "rain"]) == ("wind", "rain")
     assert looked_for() == LABELS
-    for wrong in ('"rain"', '["rain"]', "[1, 2]"):
-        with pytest.raises(Misconfigured, match="sound_labels must be a list of two texts or more"):
+    for wrong in ('"rain"', '["rain"]', '["rain", "rain"]', "[1, 2]", "[]", '["", "rain"]'):
+        with pytest.raises(Misconfigured, match="sound_labels must"):
             looked_for(f"sound_labels = {wrong}")

@@ -29,8 +29,8 @@ class SoundEventsSettings(StageSettings):
         tuple[str, ...] | None,
         Field(
             min_length=2,
-            description="What may be heard; one of them is the likeliest at any time. Where nothing is said, the "
-            "`sound_labels` of the set, else a list of everyday sounds.",
+            description="What may be heard, two at least; one of them is the likeliest at any time. Where this is not "
+            "set, the `sound_labels` of the set of models, else everyday sounds.",
         ),
     ] = None
     least: Annotated[
@@ -58,7 +58,7 @@ def options(models: ModelSet, settings: Settings) -> SoundEventsOptions | None:
     own = settings.of(SoundEventsSettings)
     return SoundEventsOptions(
         model=model,
-        labels=own.labels or tuple(models.sound_labels) or LABELS,
+        labels=own.labels or models.sound_labels or LABELS,
         least=own.least,
         precision=settings.precision,
     )

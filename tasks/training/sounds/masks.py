@@ -18,8 +18,8 @@ def kept(options: SoundTraining, sounds: int, moments: int, bands: int) -> torch
 
 def scattered(sounds: int, patches: int, share: float) -> torch.Tensor:
     """Numbers of the patches that stay where `share` of them go by chance ("1-D"), (sounds, kept), in order."""
-    kept = max(1, round(patches * (1 - share)))
-    return torch.rand(sounds, patches).argsort(dim=1)[:, :kept].sort(dim=1).values
+    count = max(1, round(patches * (1 - share)))
+    return torch.rand(sounds, patches).argsort(dim=1)[:, :count].sort(dim=1).values
 
 
 def crossed(sounds: int, moments: int, bands: int, time_share: float, band_share: float) -> torch.Tensor:

@@ -24,3 +24,8 @@ class SoundTraining(PairTraining):
     mask_bands: float = 0.2
     reconstruction: float = 1.0
     decoder_layers: int = 4
+
+    @property
+    def views(self) -> int:
+        """How often a step hears a sound."""
+        return 1 if self.masking == "none" else 2

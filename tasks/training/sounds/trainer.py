@@ -70,7 +70,7 @@ class SoundTrainer(PairTrainer[SoundTraining]):
         model, options = self.both.model, self.options
         texts = self.texts(tokens)
         patches = model.sounds.patches(inputs)
-        views = [self.seen(len(texts), patches.shape[1]) for _ in range(1 if options.masking == "none" else 2)]
+        views = [self.seen(len(texts), patches.shape[1]) for _ in range(options.views)]
         states = [model.sounds(inputs, seen) for seen in views]
         scale = model.logit_scale.exp().clamp(max=100.0)
         parts = {"contrast": torch.stack([contrast(model.pooled(one), texts, same, scale) for one in states]).mean()}
