@@ -40,7 +40,13 @@ def main() -> None:
     """Start a server on the lake of the demo, and take a picture of every page."""
     command = [sys.executable, "-m", "nightscribe", "serve", "--port", str(PORT)]
     server = subprocess.Popen(
-        command, env={**os.environ, "NIGHTSCRIBE_PRICE_MACHINE_HOUR": "1.2", "NIGHTSCRIBE_MODELS": "demo-all"}
+        command,
+        env={
+            **os.environ,
+            "NIGHTSCRIBE_PRICE_MACHINE_HOUR": "1.2",
+            "NIGHTSCRIBE_MODELS": "demo-all",
+            "NIGHTSCRIBE_SCREEN_LINES__READER": "rapidocr",
+        },
     )
     try:
         _wait()
@@ -67,12 +73,9 @@ def _pages(page: Page) -> None:
     _picture(page, "search")
     _watch(page)
     _picture(page, "watch")
-    for name, query in (
-        ("seen", "q=a+red+circle&mode=seen"),
-        ("heard", "q=church+bells&mode=heard"),
-        ("read", "q=three+leaders"),
-    ):
+    for name, query in (("seen", "q=a+red+circle&mode=seen"), ("read", "q=three+leaders&in=screen")):
         page.goto(f"/?{query}")
+        page.wait_for_selector("a.moment")  # a picture of an error would be kept without a word
         page.wait_for_load_state("networkidle")
         _picture(page, f"search-{name}")
     page.goto("/analytics?phrase=the+bank&word=bank")
