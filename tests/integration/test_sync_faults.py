@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from conftest import command_environment
+from conftest import command_environment, rarely
 from search_server.proxy import Answer, Hangup, Proxy, Request
 from search_server.syncs import differences, index_prefix, proxy, search_client, search_server  # noqa: F401
 
@@ -72,7 +72,7 @@ def heals(lake: Lake, settings: Settings, syncer: Syncer, proxy: Proxy) -> None:
 # -- faults that pass: the sync tries again, and is done ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", ["429", "503", "hangup", "cut off", "429 on items"])
+@pytest.mark.parametrize("fault", ["429", "hangup", "429 on items", *rarely("503", "cut off")])
 def test_a_fault_that_passes_is_tried_again_and_nothing_is_lost(fault, begun, lake, settings, syncer, proxy):
     refused: set[str] = set()
 
