@@ -119,9 +119,9 @@ def test_nothing_is_due_after_it(third):
     assert count_stale(third, recipes(chosen, Settings(line_chars=37))) == 3, "those with cues"
 
 
-def test_killed_anywhere_it_is_run_again(third, monkeypatch, long):
-    """The first try dies before its first write, the second before its second, and so on until one has none left; only every
-    third of them, unless all are asked for."""
+@pytest.mark.long
+def test_killed_anywhere_it_is_run_again(third, monkeypatch):
+    """The first try dies before its first write, the second before its second, and so on until one has none left."""
 
     class Killed(BaseException):
         pass
@@ -143,14 +143,14 @@ def test_killed_anywhere_it_is_run_again(third, monkeypatch, long):
         monkeypatch.setattr(Lake, name, dying(getattr(Lake, name)))
     deaths = 0
     while True:
-        left = (deaths if long else 3 * deaths) + 1
+        left = deaths + 1
         try:
             create_lake(third)
             break
         except Killed:
             deaths += 1
             shows_the_same(third)
-    assert deaths >= (5 if long else 2)
+    assert deaths >= 5
     left = 0
     shows_the_same(third)
     assert check(third) == []
