@@ -116,7 +116,7 @@ def table(rows: Mapping[Row, Mapping[str, Any]], steps: int) -> str:
     lines += [
         "",
         f"{whole['n']} sounds, {whole['texts']} texts; by chance {chance}; 95 % intervals over the sounds, one run a row. Where "
-        "patches are dropped, a step hears each sound twice; the reconstruction costs more than what is dropped saves, in training.",
+        "patches are dropped, a step hears each sound twice.",
         "",
         f"`python -m data.recipes.flap_table TRAIN TEST OUT --steps {steps}`; {machine()}.",
     ]

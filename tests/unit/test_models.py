@@ -162,6 +162,11 @@ def test_the_demo_models_fit_into_a_repository_and_have_cards():
         assert "Licence" in (folder / "README.md").read_text(encoding="utf-8")
 
 
+def test_the_sounds_that_are_looked_for_stand_in_the_docs():
+    page = " ".join((REPO / "docs/stages.md").read_text(encoding="utf-8").split())
+    assert f"else of everyday sounds: {', '.join(LABELS)})" in page
+
+
 def test_a_set_names_the_sounds_that_its_model_knows(tmp_path):
     catalog = tmp_path / "catalog.toml"
     entry = '[own]\nlanguage = "en"\nlicence = "ours"\nacoustic = "a/b"\nsounds = "a/c"\n'

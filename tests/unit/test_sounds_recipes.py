@@ -5,7 +5,11 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 
+import numpy as np
+import pytest
+
 from data.recipes import flap_table, sounds_demo
+from tasks.training.augment import coloured_noise
 from tasks.training.sounds.fit import SoundShape, _made
 
 
@@ -67,3 +71,11 @@ def test_the_cost_of_a_row_is_that_of_all_it_computes(tmp_path):
     assert lines[2].startswith("| none | no | 50.0% (25% to 100%) | 75.0%")
     assert lines[6].startswith("| 2d | yes | ")
     assert "4 sounds, 3 texts; by chance 10%" in lines[8]
+
+
+@pytest.mark.parametrize("samples", [1, 997, 1000, 49_999])
+def test_noise_has_the_length_that_is_asked_for_and_unit_power(samples):
+    noise = coloured_noise(samples, np.random.default_rng(1))
+    assert (noise.shape, noise.dtype) == ((samples,), np.float32)
+    assert np.mean(noise.astype(np.float64) ** 2) == pytest.approx(1.0, rel=1e-3)
+    assert np.array_equal(noise, coloured_noise(samples, np.random.default_rng(1)))
