@@ -1,7 +1,7 @@
-"""`nightscribe` in a process of its own that need not import torch and transformers again: a fork of one that has.
+"""`nightscribe` in a process of its own that need not import torch, transformers and Prefect again: a fork of one that has.
 
-Most of the seconds of a short command are those imports. Tests of starting, of being killed, and of what a command imports
-take `sys.executable -m nightscribe` instead; so does whoever needs the command's own environment in /proc.
+Most of the seconds of a short command are those imports; our own modules each imports anew. Tests of starting, of being killed, and
+of what a command imports take `sys.executable -m nightscribe` instead; so does whoever needs the command's own environment in /proc.
 
 Run as a program it is the process that is forked: a request on its Unix socket is JSON and three file descriptors.
 """
@@ -41,7 +41,7 @@ def nightscribe(
         nothing = stack.enter_context(Path(os.devnull).open("rb"))
         asked = stack.enter_context(socket.socket(socket.AF_UNIX))
         asked.settimeout(timeout)
-        asked.connect(_server())
+        asked.connect(_server("PREFECT_API_URL" in env))
         request = json.dumps({"argv": words, "env": dict(env), "cwd": str(cwd or Path.cwd())}).encode() + b"\n"
         socket.send_fds(asked, [request[:1]], [nothing.fileno(), out.fileno(), err.fileno()])
         asked.sendall(request[1:])
@@ -63,14 +63,17 @@ def nightscribe(
 
 
 @functools.cache
-def _server() -> str:
-    """The address of this process's server, which ends with it."""
+def _server(with_prefect: bool) -> str:
+    """The address of this process's server, which ends with it. One without Prefect is for commands that start a server of it:
+    they set its address before they import it."""
     folder = tempfile.TemporaryDirectory(prefix="nightscribe-forks-")
     address = f"{folder.name}/socket"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "NIGHTSCRIBE_"))}
-    process = subprocess.Popen(
-        [sys.executable, __file__, address], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=kept
-    )
+    command = [sys.executable, __file__, address, *(["prefect"] if with_prefect else [])]
+    # How much Prefect logs it reads once, when it is imported.
+    levels = dict.fromkeys(("PREFECT_LOGGING_LEVEL", "PREFECT_LOGGING_INTERNAL_LEVEL"), "CRITICAL")
+    environment = {**kept, **levels, "PREFECT_HOME": folder.name}
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment)
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
 
@@ -84,10 +87,16 @@ def _server() -> str:
     return address
 
 
-def serve(address: str) -> None:
+def serve(address: str, *, with_prefect: bool) -> None:
     """Answer one request after the other: the number of the process, and later how it ended."""
+    import elasticsearch  # noqa: F401
     import transformers.models.bert.modeling_bert
-    import transformers.models.wav2vec2_conformer.modeling_wav2vec2_conformer  # noqa: F401
+    import transformers.models.wav2vec2_conformer.modeling_wav2vec2_conformer
+    import transformers.models.whisper.modeling_whisper  # noqa: F401
+
+    if with_prefect:
+        import prefect.artifacts
+        import prefect.main  # noqa: F401
 
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
@@ -121,6 +130,10 @@ def _become(asked: dict, streams: list[int]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv[1:] = asked["argv"]
     sys.path[0] = asked["cwd"]  # as `-m` has it
+    if "prefect" in sys.modules:
+        from prefect.context import refresh_global_settings_context
+
+        refresh_global_settings_context()
     code: object = 0
     try:
         runpy.run_module("nightscribe", run_name="__main__", alter_sys=True)
@@ -137,4 +150,4 @@ def _become(asked: dict, streams: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(sys.argv[1], with_prefect=sys.argv[2:] == ["prefect"])

@@ -102,7 +102,11 @@ class FlapExtractor(SequenceFeatureExtractor):  # type: ignore[misc]
         n_fft = 1 << (window - 1).bit_length()
         wave = torch.from_numpy(np.resize(sound, frames * hop))
         spectrum = torch.stft(wave, n_fft, hop, window, window=hann(window), return_complex=True)[:, :frames]
-        power = mel_filters(self.feature_size, n_fft, self.sampling_rate) @ spectrum.abs().square() / window
+        power = (
+            mel_filters(self.feature_size, n_fft, self.sampling_rate)
+            @ (spectrum.real.square() + spectrum.imag.square())
+            / window
+        )
         made: Array = ((power.clamp(min=DARKEST).log10().T - self.mean) / self.deviation).contiguous().numpy()
         return made
 

@@ -26,6 +26,7 @@ from tasks.machine.folders import recover, replacing
 from tasks.machine.hardware import cpu_has_bf16
 from tasks.models.load import choose_device, quiet_transformers
 from tasks.models.pins import from_hub
+from tasks.training.attention import backward_on
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ def train_topics(
                 logits.float(), torch.from_numpy(target).to(device), label_smoothing=options.smoothing
             )
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            with backward_on(device):
+                loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             losses.append(float(loss.detach()))

@@ -17,6 +17,7 @@ from tasks.arrays import Array
 from tasks.machine.folders import replacing
 from tasks.machine.hardware import cpu_has_bf16
 from tasks.models.load import choose_device, quiet_transformers
+from tasks.training.attention import backward_on
 
 
 def make_tokenizer(texts: Iterable[str], size: int, folder: Path) -> Any:
@@ -101,7 +102,8 @@ def pretrain(
             scores = model.cls(hidden[picked])
         loss = functional.cross_entropy(scores.float(), labels.to(device)[picked])
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        with backward_on(device):
+            loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         on_step(step + 1, float(loss.detach()))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from tasks.evaluation.retrieval import Retrieval, names_of, retrieval
 from tasks.machine.folders import recover
 from tasks.machine.hardware import cpu_has_bf16
 from tasks.models.load import choose_device
+from tasks.training.attention import backward_on
 from tasks.training.checkpoints import load_state, save_model, save_state
 
 VALIDATED = 64  # at once
@@ -110,8 +112,8 @@ class PairTrainer(ABC, Generic[OptionsT]):
         """Train until `max_steps`; returns a summary."""
         self.resume()
         losses: list[float] = []
-        while self.step < self.options.max_steps:
-            told = self.train_step(self.step)
+        for batch in self.batches():
+            told = self.train_step(self.step, *batch)
             self.step += 1
             losses.append(told.loss)
             if self.step % self.options.validate_every == 0 or self.step == self.options.max_steps:
@@ -122,19 +124,29 @@ class PairTrainer(ABC, Generic[OptionsT]):
             on_progress(told)
         return self.summary()
 
-    def train_step(self, step: int) -> PairProgress:
+    def batches(self) -> Iterator[tuple[Any, list[str]]]:
+        """Those that are left, each made while the step before it is computed."""
+        with ThreadPoolExecutor(1) as ahead:
+            coming = ahead.submit(self.batch, self.step)
+            for step in range(self.step, self.options.max_steps):
+                batch = coming.result()
+                if step + 1 < self.options.max_steps:
+                    coming = ahead.submit(self.batch, step + 1)
+                yield batch
+
+    def train_step(self, step: int, inputs: Any, texts: Sequence[str]) -> PairProgress:
         """One update."""
         torch.manual_seed(self.options.seed * 1_000_003 + step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate_at(step, self.options)
         self.module.train()
-        inputs, texts = self.batch(step)
         same = torch.tensor([[one == other for other in texts] for one in texts], device=self.device)
         with self.autocast():
             parts = self.loss(inputs, self.tokens(texts), same)
         loss = torch.stack([*parts.values()]).sum()
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        with backward_on(self.device):
+            loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
         if torch.isfinite(norm):
             self.optimizer.step()
