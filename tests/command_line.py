@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from forked import nightscribe
 
 from tasks.lake.commit import commit
 from tasks.lake.store import Lake
@@ -26,21 +27,18 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(home: Path) -> Callable[..., subprocess.CompletedProcess]:
-    """Runs `nightscribe` in the working folder, with no settings from outside."""
+    """Runs `nightscribe` in the working folder, with no settings from outside; with `options` of Python in an interpreter of its own."""
     clean = {
         name: value for name, value in os.environ.items() if not name.startswith(("NIGHTSCRIBE_", "ELASTICSEARCH_"))
     }
 
     def call(*arguments: str, text: bool = True, env: dict[str, str] | None = None, options: tuple[str, ...] = ()):
-        command = [sys.executable, *options, "-m", "nightscribe", *arguments]
-        done = subprocess.run(
-            command,
-            cwd=home,
-            env={**clean, "COLUMNS": "100", **(env or {})},
-            capture_output=True,
-            text=text,
-            timeout=120,
-        )
+        environment = {**clean, "COLUMNS": "100", **(env or {})}
+        if options:
+            command = [sys.executable, *options, "-m", "nightscribe", *arguments]
+            done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=text, timeout=120)
+        else:
+            done = nightscribe(*arguments, env=environment, cwd=home, text=text, timeout=120)
         said = done.stderr if text else done.stderr.decode()
         assert "Traceback" not in said, said
         return done

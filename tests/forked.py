@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import gc
 import json
 import os
 import runpy
@@ -32,9 +33,10 @@ def nightscribe(
     env: Mapping[str, str],
     cwd: str | Path | None = None,
     check: bool = False,
+    text: bool = True,
     timeout: float = PATIENCE_S,
-) -> subprocess.CompletedProcess[str]:
-    """As `subprocess.run([python, "-m", "nightscribe", *arguments], capture_output=True, text=True)`."""
+) -> subprocess.CompletedProcess:
+    """As `subprocess.run([python, "-m", "nightscribe", *arguments], capture_output=True, text=text)`."""
     words = [str(word) for word in arguments]
     with contextlib.ExitStack() as stack:
         out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
@@ -55,7 +57,7 @@ def nightscribe(
         texts = []
         for stream in (out, err):
             stream.seek(0)
-            texts.append(stream.read().decode())
+            texts.append(stream.read().decode() if text else stream.read())
     done = subprocess.CompletedProcess(["nightscribe", *words], code, *texts)
     if check:
         done.check_returncode()
@@ -98,6 +100,7 @@ def serve(address: str, *, with_prefect: bool) -> None:
         import prefect.artifacts
         import prefect.main  # noqa: F401
 
+    gc.freeze()  # a collection in a fork need not look at, and so copy, what all have in common
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen()

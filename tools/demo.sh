@@ -34,12 +34,15 @@ if [ -n "$all" ]; then
     echo
     echo "\$ nightscribe search --picture \"a red circle\""
     "$nightscribe" search --picture "a red circle" --limit 2 --moments 1 || exit
+    echo
+    echo "\$ nightscribe search --sound \"a crow\""
+    "$nightscribe" search --sound "a crow" --limit 2 --moments 1 || exit
 fi
 
 cat <<'TEXT'
 
 What next (each with --help):
-  .venv/bin/nightscribe serve                   see all of this in the browser (what is seen, with NIGHTSCRIBE_MODELS=demo-all)
+  .venv/bin/nightscribe serve                   see all of this in the browser (what is seen and heard, with NIGHTSCRIBE_MODELS=demo-all)
   .venv/bin/nightscribe index ~/your/videos     index your own
   .venv/bin/nightscribe search --phrase radio station
   .venv/bin/nightscribe subtitles --out subtitles

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import parse_qs, urlparse
 from urllib.request import urlopen
 
 from playwright.sync_api import Page, ViewportSize, sync_playwright
@@ -73,11 +74,19 @@ def _pages(page: Page) -> None:
     _picture(page, "search")
     _watch(page)
     _picture(page, "watch")
-    for name, query in (("seen", "q=a+red+circle&mode=seen"), ("read", "q=three+leaders&in=screen")):
+    found = {
+        "seen": "q=a+red+circle&mode=seen",
+        "heard": "q=a+crow&mode=heard",
+        "read": "q=three+leaders&in=screen",
+    }
+    for name, query in found.items():
         page.goto(f"/?{query}")
         page.wait_for_selector("a.moment")  # a picture of an error would be kept without a word
         page.wait_for_load_state("networkidle")
         _picture(page, f"search-{name}")
+        if name == "heard":
+            _watch_first(page)
+            _picture(page, "watch-heard")
     page.goto("/analytics?phrase=the+bank&word=bank")
     page.wait_for_load_state("networkidle")
     _picture(page, "analytics", whole=True)
@@ -97,9 +106,16 @@ def _search(page: Page) -> None:
 
 def _watch(page: Page) -> None:
     page.goto("/?q=central+bank")
-    page.locator("a.moment").first.click()
+    _watch_first(page)
+
+
+def _watch_first(page: Page) -> None:
+    """A second after the beginning of the first moment that is found."""
+    moment = page.locator("a.moment").first
+    begin = int(parse_qs(urlparse(moment.get_attribute("href") or "").query)["at"][0]) / 1000
+    moment.click()
     page.wait_for_url(re.compile("/watch/"))
-    page.wait_for_function("() => document.getElementById('player').currentTime > 1.9")
+    page.wait_for_function(f"() => document.getElementById('player').currentTime > {begin + 0.6}")
     page.evaluate("document.getElementById('player').pause()")
     page.wait_for_timeout(300)
 

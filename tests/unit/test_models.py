@@ -156,7 +156,8 @@ def test_a_language_model_that_is_not_here_says_how_to_fetch_it(monkeypatch):
 
 
 def test_the_demo_models_fit_into_a_repository_and_have_cards():
-    for name, megabytes in (("asr-demo", 45), ("lm-demo", 20), ("topics-demo", 25)):
+    sizes = {"asr-demo": 45, "lm-demo": 20, "topics-demo": 25, "frames-demo": 8, "sounds-demo": 12}
+    for name, megabytes in sizes.items():
         folder = REPO / "data/models" / name
         assert sum(path.stat().st_size for path in folder.iterdir()) < megabytes * 1e6
         assert "Licence" in (folder / "README.md").read_text(encoding="utf-8")
