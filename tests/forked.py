@@ -1,7 +1,8 @@
 """`nightscribe` in a process of its own that need not import torch, transformers and Prefect again: a fork of one that has.
 
-Most of the seconds of a short command are those imports; our own modules each imports anew. Tests of starting, of being killed, and
-of what a command imports take `sys.executable -m nightscribe` instead; so does whoever needs the command's own environment in /proc.
+Most of the seconds of a short command are those imports; our own modules each imports anew. Tests of starting, of being killed, of
+what a command imports, of its silence where it starts Prefect, and of what it leaves in an empty PREFECT_HOME take
+`sys.executable -m nightscribe` instead; so does whoever needs the command's own environment in /proc.
 
 Run as a program it is the process that is forked: a request on its Unix socket is JSON and three file descriptors.
 """
@@ -25,6 +26,8 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
+from nightscribe.temporary_server import answers
+
 PATIENCE_S = 300
 
 
@@ -36,14 +39,16 @@ def nightscribe(
     text: bool = True,
     timeout: float = PATIENCE_S,
 ) -> subprocess.CompletedProcess:
-    """As `subprocess.run([python, "-m", "nightscribe", *arguments], capture_output=True, text=text)`."""
+    """As `subprocess.run([python, "-m", "nightscribe", *arguments], capture_output=True, text=text)`, but that ends of lines stay as
+    they are, and that TimeoutError is raised after `timeout` seconds."""
     words = [str(word) for word in arguments]
     with contextlib.ExitStack() as stack:
         out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
         nothing = stack.enter_context(Path(os.devnull).open("rb"))
         asked = stack.enter_context(socket.socket(socket.AF_UNIX))
         asked.settimeout(timeout)
-        asked.connect(_server("PREFECT_API_URL" in env))
+        url = env.get("PREFECT_API_URL")
+        asked.connect(_server(bool(url) and answers(url)))
         request = json.dumps({"argv": words, "env": dict(env), "cwd": str(cwd or Path.cwd())}).encode() + b"\n"
         socket.send_fds(asked, [request[:1]], [nothing.fileno(), out.fileno(), err.fileno()])
         asked.sendall(request[1:])
@@ -66,15 +71,16 @@ def nightscribe(
 
 @functools.cache
 def _server(with_prefect: bool) -> str:
-    """The address of this process's server, which ends with it. One without Prefect is for commands that start a server of it:
-    they set its address before they import it."""
+    """The address of this process's server, which ends with it. One without Prefect is for commands that start a server of it,
+    as none answers: they set its address before they import it."""
     folder = tempfile.TemporaryDirectory(prefix="nightscribe-forks-")
     address = f"{folder.name}/socket"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "NIGHTSCRIBE_"))}
     command = [sys.executable, __file__, address, *(["prefect"] if with_prefect else [])]
-    # How much Prefect logs it reads once, when it is imported.
-    levels = dict.fromkeys(("PREFECT_LOGGING_LEVEL", "PREFECT_LOGGING_INTERNAL_LEVEL"), "CRITICAL")
-    environment = {**kept, **levels, "PREFECT_HOME": folder.name}
+    # What Prefect reads once, when it is imported, as our commands set it.
+    quiet = dict.fromkeys(("PREFECT_LOGGING_LEVEL", "PREFECT_LOGGING_INTERNAL_LEVEL"), "CRITICAL")
+    quiet |= {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    environment = {**kept, **quiet, "PREFECT_HOME": folder.name}
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment)
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"

@@ -110,7 +110,7 @@ def _watch(page: Page) -> None:
 
 
 def _watch_first(page: Page) -> None:
-    """A second after the beginning of the first moment that is found."""
+    """The first moment that is found, a little after it begins."""
     moment = page.locator("a.moment").first
     begin = int(parse_qs(urlparse(moment.get_attribute("href") or "").query)["at"][0]) / 1000
     moment.click()

@@ -2,10 +2,10 @@
 
     python -m data.recipes.sounds_demo TESTDATA OUT [--more MANIFEST]
 
-Writes `train.tsv`, `dev.tsv` (one recording in twenty, to choose among the steps of a run by) and `test.tsv` (of each class all
-clips of one recording at least, of which nothing is trained on or chosen by). Captions are made of the names of the classes. MORE
-has the columns path, label and clip_id (the recording); of a class `MOST` clips are taken at most. Speech comes from the clips that
-`asr_demo` trains on. `sounds-demo` is made of them by
+Writes `train.tsv`, `dev.tsv` (one recording in twenty, to choose among the steps of a run by) and `test.tsv` (of each class of
+two recordings or more all clips of one at least, of which nothing is trained on or chosen by). Captions are made of the names of
+the classes. MORE has the columns path, label and clip_id (the recording); of a class `MOST` clips are taken at most. Speech comes
+from the clips that `asr_demo` trains on. `sounds-demo` is made of them by
 
     nightscribe train sounds OUT/train.tsv --validation OUT/dev.tsv --text scratch --hidden 128 --layers 4 --seconds 5.12 \
       --projection 128 --caption-column caption --caption-column bare --caption-column heard --caption-column sentence \

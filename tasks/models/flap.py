@@ -102,6 +102,7 @@ class FlapExtractor(SequenceFeatureExtractor):  # type: ignore[misc]
         n_fft = 1 << (window - 1).bit_length()
         wave = torch.from_numpy(np.resize(sound, frames * hop))
         spectrum = torch.stft(wave, n_fft, hop, window, window=hann(window), return_complex=True)[:, :frames]
+        # Squares of both parts, as `abs` takes a root that is then undone.
         power = (
             mel_filters(self.feature_size, n_fft, self.sampling_rate)
             @ (spectrum.real.square() + spectrum.imag.square())

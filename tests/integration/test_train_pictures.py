@@ -19,6 +19,8 @@ from transformers import AutoModel
 from data.recipes.frames_demo import COLOURS, SHAPES, changes, draw
 from tasks.errors import Misconfigured
 from tasks.pictures.encoder import load_picture_encoder
+from tasks.training.pairs import loop
+from tasks.training.pairs.loop import PairTrainer
 from tasks.training.pairs.losses import sigmoid
 from tasks.training.pictures.fit import PictureShape, fit_pictures
 from tasks.training.pictures.trainer import PictureTraining, varied
@@ -126,6 +128,29 @@ def test_a_killed_run_goes_on_as_an_unbroken_one(manifests, tmp_path):
         assert torch.equal(weight, same), name
     with pytest.raises(Misconfigured):
         fit_pictures(train, tmp_path / "whole", options=replace(short, seed=1), shape=SHAPE, validation=test)
+
+
+def test_batches_are_made_ahead_and_none_for_a_run_that_is_finished(manifests, tmp_path, monkeypatch):
+    train, test = manifests
+    given = {"options": replace(OPTIONS, max_steps=4, validate_every=2), "shape": SHAPE, "validation": test}
+    made, backward = [], []
+    batch, within = PairTrainer.batch, loop.backward_on
+
+    def watched(self, step):
+        made.append(step)
+        if step == 3 and made.count(3) == 1:
+            raise RuntimeError("no such picture")
+        return batch(self, step)
+
+    monkeypatch.setattr(PairTrainer, "batch", watched)
+    monkeypatch.setattr(loop, "backward_on", lambda device: backward.append(device.type) or within(device))
+    with pytest.raises(RuntimeError, match="no such picture"):
+        fit_pictures(train, tmp_path / "run", **given)
+    assert (made, len(backward)) == ([0, 1, 2, 3], 3), "its fault is told when its turn comes"
+    ended = fit_pictures(train, tmp_path / "run", **given)
+    assert made[4:] == [2, 3]
+    assert fit_pictures(train, tmp_path / "run", **given)["history"] == ended["history"]
+    assert (made[6:], len(backward)) == ([], 5)
 
 
 @pytest.mark.parametrize("kind", CLASSES)

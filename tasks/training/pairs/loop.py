@@ -88,7 +88,8 @@ class PairTrainer(ABC, Generic[OptionsT]):
 
     @abstractmethod
     def inputs(self, chosen: Sequence[int], rng: np.random.Generator) -> Any:
-        """What the model takes of so many of the others that are trained on."""
+        """What the model takes of so many of the others that are trained on. Made in another thread while a step is computed: all
+        chance has to come from `rng`."""
 
     @abstractmethod
     def judged_inputs(self, chosen: Sequence[int]) -> Any:
@@ -126,6 +127,8 @@ class PairTrainer(ABC, Generic[OptionsT]):
 
     def batches(self) -> Iterator[tuple[Any, list[str]]]:
         """Those that are left, each made while the step before it is computed."""
+        if self.step >= self.options.max_steps:
+            return
         with ThreadPoolExecutor(1) as ahead:
             coming = ahead.submit(self.batch, self.step)
             for step in range(self.step, self.options.max_steps):
