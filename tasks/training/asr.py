@@ -28,7 +28,6 @@ from tasks.arrays import Array
 from tasks.errors import Misconfigured
 from tasks.machine.folders import recover, write_whole
 from tasks.machine.hardware import cpu_has_bf16
-from tasks.training.attention import backward_on
 from tasks.training.batch_norm import RunningStatistics
 from tasks.training.batches import Batch, epoch_batches, make_batch, training_batches
 from tasks.training.checkpoints import (
@@ -161,8 +160,7 @@ class Trainer:
         self.statistics.keep()
         try:
             loss = self.loss(batch)
-            with backward_on(self.accelerator.device):
-                self.accelerator.backward(loss)
+            self.accelerator.backward(loss)
         except torch.OutOfMemoryError:
             if self.accelerator.num_processes > 1:  # the others wait for this one's gradients
                 raise

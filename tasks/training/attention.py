@@ -15,8 +15,9 @@ BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward.d
 class Float32Attention(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Within it the backward pass of attention on CPUs is computed in float32 where bf16 is given.
 
-    torch's kernel for it takes two to four times as long in bf16 as in float32 even where the processor multiplies bf16 (2.13), and
-    most of a training step of a small transformer is that kernel. Every other operation stays as it is.
+    torch's kernel for it (2.13) is slower in bf16 than in float32 even where the processor multiplies bf16: for sequences of some
+    hundred tokens twice to five times, of more than a thousand not (`python tests/bench/attention.py`). Every other operation stays as
+    it is. What reads longer sequences is better off without fused attention (tasks/training/asr.py).
     """
 
     def __torch_dispatch__(
