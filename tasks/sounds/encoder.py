@@ -39,6 +39,10 @@ class SoundEncoder(DualEncoder):
     @torch.inference_mode()
     def forward(self, pieces: Sequence[Array]) -> Array:
         """Vectors of as many pieces as fit into memory."""
+        return self.unit(self.model.get_audio_features(**self.features(pieces)))
+
+    def features(self, pieces: Sequence[Array]) -> dict[str, torch.Tensor]:
+        """What the model takes of pieces."""
         # The features of several at once would be padded to the longest, and one of them, drawn by chance, marked.
         made = [
             self.processor(piece, sampling_rate=self.rate, return_tensors="pt", **self._options()) for piece in pieces
@@ -48,7 +52,7 @@ class SoundEncoder(DualEncoder):
             inputs["is_longer"] = torch.zeros_like(inputs["is_longer"])
         for name, value in inputs.items():
             inputs[name] = value.to(self.device, self.dtype if value.is_floating_point() else None)
-        return self.unit(self.model.get_audio_features(**inputs))
+        return inputs
 
     def _options(self) -> dict[str, str]:
         return OPTIONS if self.model.config.model_type == "clap" else {}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import BUCKET
 
+from tasks.evaluation.sounds import gflops
 from tasks.media import clip_sound
 from tasks.models.catalog import find_set
 from tasks.records import Audio
@@ -56,3 +58,12 @@ def test_the_question_of_the_demo_finds_the_crow_alone(encoder, heard):
     crow, talk = (heard(name) @ wished for name in ("entertainment/street-music.webm", "business/interest-rates.mp4"))
     assert crow.argmax() >= len(crow) - 3
     assert crow.max() > 0.4 > 2 * talk.max()
+
+
+def test_the_cost_of_a_pass_is_that_of_its_shape_without_the_features(encoder):
+    config = encoder.model.config
+    patches, size, layers = config.grid[0] * config.grid[1], config.hidden_size, config.num_hidden_layers
+    products = patches * (4 * size**2 + 2 * size * config.intermediate_size) + 2 * patches**2 * size
+    embedded = patches * config.patch_size**2 * size + size * config.projection_dim
+    silence = np.zeros(int(encoder.piece_s * encoder.rate), np.float32)
+    assert gflops(encoder, silence) == pytest.approx(2e-9 * (layers * products + embedded))
