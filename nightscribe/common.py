@@ -27,14 +27,15 @@ def json_option(function: _F) -> _F:
 def stages_options(function: _F) -> _F:
     """`--stages` and `--only`."""
 
-    def split(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
-        return tuple(filter(None, (name.strip() for name in value.split(","))))
+    def split(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+        names = (name.strip() for value in given for name in value.split(","))
+        return tuple(dict.fromkeys(filter(None, names)))
 
     function = click.option("--only", is_flag=True, help="Nothing but these stages, of videos that are indexed.")(
         function
     )
     about = "Also these stages of all videos, wherever they are missing, older or failed: topics,cues."
-    return click.option("--stages", default="", metavar="NAMES", callback=split, help=about)(function)
+    return click.option("--stages", multiple=True, metavar="NAMES", callback=split, help=about)(function)
 
 
 def settings_from(**given: Any) -> Any:

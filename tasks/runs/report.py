@@ -228,7 +228,7 @@ class RunReport:
 
     def _sentence(self) -> str:
         if self.only and not sum(self.done.values()):
-            return f"Nothing to do: no video that is indexed lacks {' or '.join(self.only)}, or has an older one."
+            return f"Nothing to do: {_nothing_of(self.only)}"
         if not sum(self.done.values()) and not self.gone:
             due = f" {self.stale} were made by an older recipe: --refresh redoes them." if self.stale else ""
             if not self.scanned:
@@ -285,3 +285,11 @@ def _rounded(value: float | None) -> float | None:
 
 def _cell(text: str | None) -> str:
     return (text or "").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+
+
+def _nothing_of(only: Sequence[str]) -> str:
+    """Why no video is due for these stages: one that has not what they are made of is not, until that is asked for as well."""
+    before = [need for name in only for need in STAGES[name].needs if need in STAGES.names and need not in only]
+    having = f" and has {' and '.join(dict.fromkeys(before))}" if before else ""
+    both = f" For both: --stages {','.join(dict.fromkeys([*before, *only]))}." if before else ""
+    return f"no video that is indexed{having} lacks {' or '.join(only)}, or has an older one.{both}"

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+import click
 import pytest
+from click.testing import CliRunner
 from conftest import older_set
 
+from nightscribe.common import stages_options
 from tasks.lake.schema import CONTENT, LEGACY, TABLES, arrow_schema
+from tasks.runs.report import RunReport
 from tasks.settings import Settings
 from tasks.stages.base import Stage, Table, recipe_of
 from tasks.stages.recipes import recipes
@@ -107,3 +112,39 @@ def test_recipes_are_those_that_lakes_of_today_have():
     plain, other = recipes(chosen, Settings()), recipes(chosen, Settings(audio_channels=(1,), topic_keep=2))
     assert [plain[name] for name in kept] == ["0a8d97bd672d", "75ac7a6c0e09", "c0edcc75ea17"]
     assert [other[name] for name in kept] == ["6379a9355de9", "ab17f0d4b1fa", "1b1b26e1cdb0"]
+
+
+# -- asking for some ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        (("topics",), "Nothing to do: no video that is indexed lacks topics, or has an older one."),
+        (
+            ("sound_events",),
+            "Nothing to do: no video that is indexed and has sounds lacks sound_events, or has an older one. "
+            "For both: --stages sounds,sound_events.",
+        ),
+        (
+            ("sounds", "sound_events"),
+            "Nothing to do: no video that is indexed lacks sounds or sound_events, or has an older one.",
+        ),
+    ],
+)
+def test_where_nothing_is_due_it_is_said_what_else_has_to_be_asked_for(only, said):
+    report = RunReport("r", "lake", "file:///bucket", datetime(2024, 1, 1, tzinfo=UTC), only=only)
+    assert report.sentence() == said
+
+
+def test_stages_are_named_with_commas_or_one_after_the_other():
+    asked = []
+
+    @click.command()
+    @stages_options
+    def command(stages, only):
+        asked.append((stages, only))
+
+    CliRunner().invoke(command, ["--stages", "topics, cues", "--stages", "sounds", "--only"], catch_exceptions=False)
+    CliRunner().invoke(command, [], catch_exceptions=False)
+    assert asked == [(("topics", "cues", "sounds"), True), ((), False)]
