@@ -55,6 +55,11 @@ class VideoTask:
         """Whether its words are made of its sound."""
         return self.source_id is None and "words" in self.stages
 
+    @property
+    def is_decoded(self) -> bool:
+        """Whether its sound or its pictures are read, for words or for other stages."""
+        return self.source_id is None and self.reads_object
+
 
 @dataclass(frozen=True, slots=True)
 class Metadata:

@@ -13,7 +13,7 @@ from tasks.media import probe
 from tasks.records import VideoTask
 from tasks.runs.costs import estimate, ledger_recipe, media_hours
 from tasks.runs.session import Session
-from tasks.runs.stage_costs import StageEstimate, estimate_stages
+from tasks.runs.stage_costs import StageEstimate, estimate_stages, lengths_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,7 +23,7 @@ SAMPLE = 25
 
 @dataclass(frozen=True)
 class Plan:
-    """Counts by reason, media hours and machine hours, with what they were estimated from."""
+    """Counts by reason, bytes and hours of media that are read, and machine hours, with what they were estimated from."""
 
     files: dict[str, int]
     gone: int
@@ -36,6 +36,7 @@ class Plan:
     assumptions: list[str]
     first_keys: list[str]
     stages: list[StageEstimate] = field(default_factory=list)
+    unmeasured: list[str] = field(default_factory=list)  # stages that no run of the lake has made: they are in no sum
 
     def as_json(self) -> dict[str, Any]:
         return {"estimate": asdict(self)}
@@ -51,9 +52,10 @@ class Plan:
             lines.append(f"{self.gone:>8} gone from the bucket")
         lines += [
             "",
-            f"{sum(self.files.values())} files, {self.bytes / 1e9:.2f} GB, about {self.media_hours:.2f} hours of media: "
-            f"about {self.machine_hours:.2f} hours of a machine"
-            + ("." if self.cost is None else f", {self.cost:.2f} {self.currency}."),
+            f"{sum(self.files.values())} files, of which {_size(self.bytes)} are read, about {_lasting(self.media_hours)} of media: "
+            f"about {_lasting(self.machine_hours)} of a machine"
+            + ("" if self.cost is None else f", {self.cost:.2f} {self.currency}")
+            + (f", and what {_all(self.unmeasured)} take: --limit 20 measures it." if self.unmeasured else "."),
             *(_line(one, self.currency) for one in self.stages),
             *self.assumptions,
             "First: " + ", ".join(self.first_keys),
@@ -66,9 +68,21 @@ class Plan:
 
 def _line(one: StageEstimate, currency: str) -> str:
     """`  topics     120 videos, about 0.02 hours, 0.01 USD`."""
-    spent = "not measured yet" if one.seconds is None else f"about {one.seconds / 3600:.2f} hours"
+    spent = "not measured yet" if one.seconds is None else f"about {_lasting(one.seconds / 3600)}"
     money = "" if one.cost is None else f", {one.cost:.2f} {currency}"
     return f"  {one.stage:<12} {one.videos} video{'s' * (one.videos != 1)}, {spent}{money}"
+
+
+def _all(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+
+
+def _lasting(hours: float) -> str:
+    return f"{hours:.2f} hours" if hours >= 0.1 or not hours else f"{60 * hours:.1f} minutes"
 
 
 def make_plan(session: Session) -> Plan:
@@ -77,9 +91,12 @@ def make_plan(session: Session) -> Plan:
     for item in session.work:
         why = "taken over" if item.source_id else _WHY.get(item.why, item.why)
         files[why] = files.get(why, 0) + 1
-    heard = [item for item in session.fresh() if item.is_transcribed]
+    read = [item for item in session.work if item.is_decoded]
+    heard = [item for item in read if item.is_transcribed]
     connection = connect(session.lake, lean=True, history=False) if session.lake.exists() else None
     hours, by = _media_hours(session, heard, connection)
+    known = lengths_of(connection, [item for item in read if not item.is_transcribed])
+    again_s = sum(seconds for seconds, _ in known.values())
     costs = estimate(
         connection,
         session.settings,
@@ -92,17 +109,22 @@ def make_plan(session: Session) -> Plan:
     again = estimate_stages(connection, session.settings, session.recipes, beside, media_hours=0.0)
     more_s = sum(one.seconds or 0.0 for one in again)
     more_cost = sum(one.cost or 0.0 for one in again)
+    # Of what is not heard, neither the speed of runs nor a sample of files says anything.
+    length, guessed = (
+        (by, costs.assumptions) if heard or not read else ("Length: as the lake has it.", costs.assumptions[1:])
+    )
     return Plan(
         stages=stages,
+        unmeasured=[one.stage for one in stages if one.seconds is None] if costs.measured else [],
         files=files,
         gone=len(session.scan.gone),
         stale=session.scan.stale,
-        bytes=sum(item.size_bytes for item in heard),
-        media_hours=round(hours, 4),
+        bytes=sum(item.size_bytes for item in read),
+        media_hours=round(hours + again_s / 3600, 4),
         machine_hours=round(costs.machine_hours + more_s / 3600, 4),
         cost=None if costs.cost is None else round(costs.cost + more_cost, 6),
         currency=costs.currency,
-        assumptions=[by, *costs.assumptions],
+        assumptions=[length, *guessed],
         first_keys=[item.key for item in session.work[:5]],
     )
 

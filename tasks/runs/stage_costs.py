@@ -38,7 +38,7 @@ def estimate_stages(
     """By stage, what `work` will take; `media_hours` is the length of what is new in it. Each stage goes by the machine that
     made most of it, with today's recipe if it ever ran."""
     new = [item for item in work if item.whole and item.source_id is None]
-    facts = _facts(connection, [item.video_id for item in work if not item.whole])
+    facts = lengths_of(connection, work)
     spoken = sum(words for _, words in facts.values()) / (sum(media for media, _ in facts.values()) or 1)
     each = 3600 * media_hours / (len(new) or 1)
     lengths = {item.video_id: (each, each * (spoken or WORDS_PER_S)) for item in new} | facts
@@ -57,14 +57,17 @@ def estimate_stages(
     return found
 
 
-def _facts(connection: duckdb.DuckDBPyConnection | None, ids: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Seconds and words of videos that are indexed."""
+def lengths_of(
+    connection: duckdb.DuckDBPyConnection | None, work: Sequence[VideoTask]
+) -> dict[str, tuple[float, float]]:
+    """Seconds and words of those videos that are indexed as they are now."""
+    ids = [item.video_id for item in work if not item.whole]
     if connection is None or not ids:
         return {}
     rows = connection.execute(
         "SELECT video_id, coalesce(duration_ms, 0) / 1000, coalesce(n_words, 0) FROM video_facts "
         "WHERE video_id IN (SELECT unnest($ids))",
-        {"ids": list(ids)},
+        {"ids": ids},
     ).fetchall()
     return {video_id: (float(media), float(words)) for video_id, media, words in rows}
 

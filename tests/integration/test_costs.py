@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
+from conftest import made_by
 from pydantic import ValidationError
 
+from tasks.lake.commit import commit
 from tasks.lake.views import connect
+from tasks.records import VideoTask
 from tasks.runs.costs import estimate, ledger, media_hours, price_of, rates
+from tasks.runs.plan import Plan, make_plan
 from tasks.runs.report import RunReport
 from tasks.settings import Settings
 from tasks.stages.registry import STAGES
@@ -150,3 +155,43 @@ def test_media_hours_go_by_extension(lake, say):
         2.0,
         "Length: 1 GB an hour, as this lake has no video yet.",
     )
+
+
+def planned(lake, *due: VideoTask) -> Plan:
+    """Of a session that has this to do, over a bucket elsewhere."""
+    session = SimpleNamespace(
+        work=list(due), scan=SimpleNamespace(gone=[], stale=0), lake=lake, settings=Settings(lake=lake.uri),
+        recipes=made_by(), bucket=SimpleNamespace(local=False),
+    )  # fmt: skip
+    return make_plan(session)
+
+
+def test_a_stage_that_is_added_is_planned_by_what_it_reads(lake, result):
+    """A plan of frames for videos whose words are there: bytes and hours are those of the media that are read again."""
+    talks = [result("one two three", key=f"{n}.mp4", video_id=f"{n:020}") for n in range(2)]
+    commit(lake, talks, run_id="r", device="cpu")
+    work = [
+        VideoTask(f"{n:020}", f"{n}.mp4", 5_000_000, "1-1", None, None, None, "missing", ("frames", "sounds"))
+        for n in range(2)
+    ]
+    topics = VideoTask(
+        f"{0:020}", "0.mp4", 5_000_000, "1-1", None, None, None, "stale", ("topics",), reads_object=False
+    )
+
+    plan = planned(lake, *work, topics)
+    assert (plan.bytes, plan.media_hours) == (10_000_000, pytest.approx(2 * 1.1 / 3600, abs=1e-4))
+    assert (plan.machine_hours, plan.unmeasured) == (0.0, [])  # nothing has run yet, which the guess of the speed says
+    assert "3 files, of which 10.0 MB are read, about 0.0 minutes of media" in plan.text()
+    assert "Length: as the lake has it." in plan.text()
+    nothing = planned(lake, topics)
+    assert (nothing.bytes, nothing.media_hours) == (0, 0.0)
+
+
+def test_what_no_run_has_measured_is_in_no_sum_and_said(lake, result, ran):
+    commit(lake, [result("one two three")], run_id="r", device="cpu")
+    ran(1.0, 360.0)
+    work = [VideoTask("0" * 20, "talk.mp4", 300_000_000, "1-1", None, None, None, "missing", ("frames", "sounds"))]
+    plan = planned(lake, *work)
+    assert plan.unmeasured == ["frames", "sounds"]
+    assert "0.30 GB are read" in plan.text()
+    assert "and what frames and sounds take: --limit 20 measures it." in plan.text()

@@ -98,6 +98,6 @@ def lengths(work: Sequence[VideoTask], total_hours: float, connection: duckdb.Du
         extension = PurePosixPath(item.key).suffix.lower()
         if extension not in rate:
             rate[extension] = media_hours(connection, [(f"x{extension}", 10**9)])[0]
-        found.append(item.size_bytes * rate[extension] if item.is_transcribed else 0.0)
+        found.append(item.size_bytes * rate[extension] if item.is_decoded else 0.0)
     scale = 3600 * total_hours / (sum(found) or 1)
     return [length * scale for length in found]
