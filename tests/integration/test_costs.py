@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from tasks.lake.commit import commit
 from tasks.lake.views import connect
 from tasks.records import VideoTask
+from tasks.runs.backfill.plan import lengths
 from tasks.runs.costs import estimate, ledger, media_hours, price_of, rates
 from tasks.runs.plan import Plan, make_plan
 from tasks.runs.report import RunReport
@@ -185,6 +186,12 @@ def test_a_stage_that_is_added_is_planned_by_what_it_reads(lake, result):
     assert "Length: as the lake has it." in plan.text()
     nothing = planned(lake, topics)
     assert (nothing.bytes, nothing.media_hours) == (0, 0.0)
+
+
+def test_slices_go_by_the_length_of_what_is_read_for_any_stage(lake):
+    read = VideoTask("a" * 20, "a.mp4", 5_000_000, "1-1", None, None, None, "missing", ("frames",))
+    made_of_words = replace(read, video_id="b" * 20, stages=("topics",), reads_object=False)
+    assert lengths([read, made_of_words], 2.0, None) == [pytest.approx(7200), 0.0]
 
 
 def test_what_no_run_has_measured_is_in_no_sum_and_said(lake, result, ran):
