@@ -13,6 +13,8 @@ from urllib.parse import urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from tasks.quantities import lasting, size
+
 HERE = Path(__file__).resolve().parent
 STATIC = HERE / "static"
 
@@ -55,21 +57,6 @@ def clock(ms: int | None) -> str:
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
-def lasting(ms: float | None) -> str:
-    """How long something is: `0.4 s`, `45 s`, `12 min`, `1 h 5 min`, `240 h`."""
-    if ms is None:
-        return ""
-    seconds = round(ms / 1000)
-    if 0 < ms < 9_950:
-        return f"{ms / 1000:.1f}".removesuffix(".0") + " s"
-    if seconds < 60:
-        return f"{seconds} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    if hours >= 100 or (hours and not minutes):
-        return f"{hours:,} h"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
-
-
 def day(instant: str | datetime | None) -> str:
     """`1 February 2024`."""
     when = _parsed(instant)
@@ -93,17 +80,6 @@ def number(value: float | None) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:,.2f}".rstrip("0").rstrip(".") if abs(value) >= 1 else f"{value:.3g}"
-
-
-def size(count: int | None) -> str:
-    """Bytes: `12 kB`, `3.4 MB`, `120 GB`."""
-    if count is None:
-        return ""
-    for unit, limit in (("kB", 1e6), ("MB", 1e9), ("GB", 1e12)):
-        if count < limit:
-            scaled = count / limit * 1000
-            return f"{scaled:.1f} {unit}" if 0 < scaled < 10 else f"{scaled:.0f} {unit}"
-    return f"{count / 1e12:,.1f} TB"
 
 
 def percent(share: float | None) -> str:

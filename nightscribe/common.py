@@ -34,7 +34,7 @@ def stages_options(function: _F) -> _F:
     function = click.option("--only", is_flag=True, help="Nothing but these stages, of videos that are indexed.")(
         function
     )
-    about = "Also these stages of all videos, wherever they are missing, older or failed: topics,cues."
+    about = "Also these stages of all videos, wherever they are missing, older or failed: topics,cues; may be repeated."
     return click.option("--stages", multiple=True, metavar="NAMES", callback=split, help=about)(function)
 
 

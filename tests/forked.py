@@ -26,8 +26,6 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
-from nightscribe.temporary_server import answers
-
 PATIENCE_S = 300
 
 
@@ -41,6 +39,8 @@ def nightscribe(
 ) -> subprocess.CompletedProcess:
     """As `subprocess.run([python, "-m", "nightscribe", *arguments], capture_output=True, text=text)`, but that ends of lines stay as
     they are, and that TimeoutError is raised after `timeout` seconds."""
+    from nightscribe.temporary_server import answers  # not above: what is forked shall have none of our modules
+
     words = [str(word) for word in arguments]
     with contextlib.ExitStack() as stack:
         out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))

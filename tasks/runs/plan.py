@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import NightscribeError
 from tasks.lake.views import connect
 from tasks.media import probe
+from tasks.quantities import lasting, size
 from tasks.records import VideoTask
 from tasks.runs.costs import estimate, ledger_recipe, media_hours
 from tasks.runs.session import Session
 from tasks.runs.stage_costs import StageEstimate, estimate_stages, lengths_of
+from tasks.stages.registry import STAGES
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,7 +38,7 @@ class Plan:
     assumptions: list[str]
     first_keys: list[str]
     stages: list[StageEstimate] = field(default_factory=list)
-    unmeasured: list[str] = field(default_factory=list)  # stages that no run of the lake has made: they are in no sum
+    unmeasured: list[str] = field(default_factory=list)  # stages whose time is in no sum: no run of the lake tells it
 
     def as_json(self) -> dict[str, Any]:
         return {"estimate": asdict(self)}
@@ -52,10 +54,10 @@ class Plan:
             lines.append(f"{self.gone:>8} gone from the bucket")
         lines += [
             "",
-            f"{sum(self.files.values())} files, of which {_size(self.bytes)} are read, about {_lasting(self.media_hours)} of media: "
-            f"about {_lasting(self.machine_hours)} of a machine"
-            + ("" if self.cost is None else f", {self.cost:.2f} {self.currency}")
-            + (f", and what {_all(self.unmeasured)} take: --limit 20 measures it." if self.unmeasured else "."),
+            f"{sum(self.files.values())} files, {size(self.bytes)} to be read, about {_hours(self.media_hours)} of media: "
+            f"about {_hours(self.machine_hours)} of a machine"
+            + ("." if self.cost is None else f", {self.cost:.2f} {self.currency}.")
+            + (f" Not in it: {', '.join(self.unmeasured)}, until a run has measured that." if self.unmeasured else ""),
             *(_line(one, self.currency) for one in self.stages),
             *self.assumptions,
             "First: " + ", ".join(self.first_keys),
@@ -67,22 +69,14 @@ class Plan:
 
 
 def _line(one: StageEstimate, currency: str) -> str:
-    """`  topics     120 videos, about 0.02 hours, 0.01 USD`."""
-    spent = "not measured yet" if one.seconds is None else f"about {_lasting(one.seconds / 3600)}"
+    """`  topics     120 videos, about 1 min, 0.01 USD`."""
+    spent = "not measured yet" if one.seconds is None else f"about {lasting(1000 * one.seconds)}"
     money = "" if one.cost is None else f", {one.cost:.2f} {currency}"
     return f"  {one.stage:<12} {one.videos} video{'s' * (one.videos != 1)}, {spent}{money}"
 
 
-def _all(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
-
-
-def _lasting(hours: float) -> str:
-    return f"{hours:.2f} hours" if hours >= 0.1 or not hours else f"{60 * hours:.1f} minutes"
+def _hours(hours: float) -> str:
+    return lasting(3_600_000 * hours)
 
 
 def make_plan(session: Session) -> Plan:
@@ -109,13 +103,16 @@ def make_plan(session: Session) -> Plan:
     again = estimate_stages(connection, session.settings, session.recipes, beside, media_hours=0.0)
     more_s = sum(one.seconds or 0.0 for one in again)
     more_cost = sum(one.cost or 0.0 for one in again)
+    # The speed of past runs counts all of a transcript, and where there were none, a guess counts all.
+    apart = {stage.name for stage in STAGES if stage.together is None} if costs.measured else set()
+    uncounted = apart | {one.stage for one in again}
     # Of what is not heard, neither the speed of runs nor a sample of files says anything.
     length, guessed = (
         (by, costs.assumptions) if heard or not read else ("Length: as the lake has it.", costs.assumptions[1:])
     )
     return Plan(
         stages=stages,
-        unmeasured=[one.stage for one in stages if one.seconds is None] if costs.measured else [],
+        unmeasured=[one.stage for one in stages if one.seconds is None and one.stage in uncounted],
         files=files,
         gone=len(session.scan.gone),
         stale=session.scan.stale,

@@ -288,8 +288,10 @@ def _cell(text: str | None) -> str:
 
 
 def _nothing_of(only: Sequence[str]) -> str:
-    """Why no video is due for these stages: one that has not what they are made of is not, until that is asked for as well."""
-    before = [need for name in only for need in STAGES[name].needs if need in STAGES.names and need not in only]
-    having = f" and has {' and '.join(dict.fromkeys(before))}" if before else ""
-    both = f" For both: --stages {','.join(dict.fromkeys([*before, *only]))}." if before else ""
+    """Why no video is due for these stages: one that has not what they are made of is not, until that is asked for as well. Every
+    video that is indexed has its transcript."""
+    needs = dict.fromkeys(need for name in only for need in STAGES[name].needs if need in STAGES.names)
+    before = [need for need in needs if need not in only and STAGES[need].together is None]
+    having = f" and has {' and '.join(before)}" if before else ""
+    both = f" For both: --stages {','.join([*before, *only])}." if before else ""
     return f"no video that is indexed{having} lacks {' or '.join(only)}, or has an older one.{both}"

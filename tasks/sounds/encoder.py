@@ -42,7 +42,7 @@ class SoundEncoder(DualEncoder):
         return self.unit(self.model.get_audio_features(**self.features(pieces)))
 
     def features(self, pieces: Sequence[Array]) -> dict[str, torch.Tensor]:
-        """What the model takes of pieces."""
+        """What the model takes of pieces, by name: tensors of as many rows, those of its features first."""
         # The features of several at once would be padded to the longest, and one of them, drawn by chance, marked.
         made = [
             self.processor(piece, sampling_rate=self.rate, return_tensors="pt", **self._options()) for piece in pieces

@@ -16,8 +16,8 @@ class Float32Attention(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Within it the backward pass of attention on CPUs is computed in float32 where bf16 is given.
 
     torch's kernel for it (2.13) is slower in bf16 than in float32 even where the processor multiplies bf16: for sequences of some
-    hundred tokens twice to five times, of more than a thousand not (`python tests/bench/attention.py`). Every other operation stays as
-    it is. What reads longer sequences is better off without fused attention (tasks/training/asr.py).
+    hundred tokens it takes 1.4 to 5 times as long, of more than a thousand not (`python tests/bench/attention.py`). Every other
+    operation stays as it is. What reads longer sequences is better off without fused attention (tasks/training/asr.py).
     """
 
     def __torch_dispatch__(

@@ -170,6 +170,7 @@ def planned(lake, *due: VideoTask) -> Plan:
 def test_a_stage_that_is_added_is_planned_by_what_it_reads(lake, result):
     """A plan of frames for videos whose words are there: bytes and hours are those of the media that are read again."""
     talks = [result("one two three", key=f"{n}.mp4", video_id=f"{n:020}") for n in range(2)]
+    talks = [replace(talk, duration_ms=HOUR_MS) for talk in talks]
     commit(lake, talks, run_id="r", device="cpu")
     work = [
         VideoTask(f"{n:020}", f"{n}.mp4", 5_000_000, "1-1", None, None, None, "missing", ("frames", "sounds"))
@@ -180,12 +181,18 @@ def test_a_stage_that_is_added_is_planned_by_what_it_reads(lake, result):
     )
 
     plan = planned(lake, *work, topics)
-    assert (plan.bytes, plan.media_hours) == (10_000_000, pytest.approx(2 * 1.1 / 3600, abs=1e-4))
-    assert (plan.machine_hours, plan.unmeasured) == (0.0, [])  # nothing has run yet, which the guess of the speed says
-    assert "3 files, of which 10.0 MB are read, about 0.0 minutes of media" in plan.text()
+    assert (plan.bytes, plan.media_hours, plan.machine_hours) == (10_000_000, 2.0, 0.0)
+    assert plan.unmeasured == ["frames", "sounds"], "whether or not anything was ever run"
+    assert (
+        "3 files, 10 MB to be read, about 2 h of media: about 0 s of a machine. Not in it: frames, sounds, "
+        in plan.text()
+    )
     assert "Length: as the lake has it." in plan.text()
     nothing = planned(lake, topics)
     assert (nothing.bytes, nothing.media_hours) == (0, 0.0)
+    new = planned(lake, replace(work[0], video_id="9" * 20, why="new", stages=STAGES.names))
+    assert new.unmeasured == []
+    assert "a guess until this lake has seen a run" in new.text()
 
 
 def test_slices_go_by_the_length_of_what_is_read_for_any_stage(lake):
@@ -200,5 +207,10 @@ def test_what_no_run_has_measured_is_in_no_sum_and_said(lake, result, ran):
     work = [VideoTask("0" * 20, "talk.mp4", 300_000_000, "1-1", None, None, None, "missing", ("frames", "sounds"))]
     plan = planned(lake, *work)
     assert plan.unmeasured == ["frames", "sounds"]
-    assert "0.30 GB are read" in plan.text()
-    assert "and what frames and sounds take: --limit 20 measures it." in plan.text()
+    assert "300 MB to be read" in plan.text()
+    assert " Not in it: frames, sounds, until a run has measured that." in plan.text()
+    new = planned(lake, replace(work[0], video_id="9" * 20, why="new", stages=STAGES.names))
+    assert new.machine_hours > 0
+    assert new.unmeasured == ["frames", "sounds", "sound_events", "screen_lines", "screen"], (
+        "beside what runs have told"
+    )

@@ -120,6 +120,7 @@ def test_recipes_are_those_that_lakes_of_today_have():
 @pytest.mark.parametrize(
     ("only", "said"),
     [
+        (("cues",), "Nothing to do: no video that is indexed lacks cues, or has an older one."),
         (("topics",), "Nothing to do: no video that is indexed lacks topics, or has an older one."),
         (
             ("sound_events",),

@@ -8,11 +8,12 @@ import pytest
 
 from dashboards.forms import filters_of, search_form, whole
 from dashboards.guard import is_loopback, session_of
-from dashboards.render import clock, day, lasting, marked, moment, number, percent, query, render, several, size
+from dashboards.render import clock, day, marked, moment, number, percent, query, render, several
 from dashboards.svg import places, topic_bands
 from tasks.errors import BadQuery
 from tasks.lake.answers import csv_lines
 from tasks.lake.views import quoted
+from tasks.quantities import lasting, size
 from tasks.search.filters import Filters
 from tasks.web.filters import conditions
 from tasks.web.media import byte_range, media_type, plays_in_browsers
