@@ -176,7 +176,8 @@ def _compared(
                 ids.append(video)
         of_batch = np.array([numbers[video] for video in videos.dictionary.to_pylist()], np.int32)
         near = products(batch.column(2), batch.column(3), query.wished)
-        yield of_batch[videos.indices.to_numpy()], batch.column(1).to_numpy(), near
+        # A copy: what is seen of one column holds the memory of all of them, vectors too.
+        yield of_batch[videos.indices.to_numpy()], batch.column(1).to_numpy().copy(), near
 
 
 def _read_ahead(batches: Iterable[_T]) -> Iterator[_T]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import rarely
 from made_media import SETTINGS, make
 from voices import CUT_S, RATE, SOURCE, VOICE_S, shifts, talk, voice_file
 
@@ -71,9 +72,10 @@ CHANGES = {
     "chained Vorbis, alike": ("ogg", ["-c:a", "libvorbis", "-ac", "1"], ["-c:a", "libvorbis", "-ac", "1"]),
     "chained Opus": ("opus", ["-ac", "2"], ["-ac", "1"]),
 }
+OFTEN = ("stereo then mono ADTS", "5.1 then 2.0 AC-3", "chained Vorbis", "chained Opus")
 
 
-@pytest.mark.parametrize("kind", CHANGES)
+@pytest.mark.parametrize("kind", [*OFTEN, *rarely(*(kind for kind in CHANGES if kind not in OFTEN))])
 def test_sound_that_changes_its_parameters_stays_where_it_is(kind: str, tmp_path: Path):
     audio = check(in_two(tmp_path, *CHANGES[kind]), worst=PRIMING_MS)
     assert audio.clock != "steady", "a browser gets a copy: Chromium stops at the change, or finds no place in it"
@@ -144,9 +146,10 @@ def test_sound_that_begins_before_the_picture_is_not(container: str, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("container", "offset"), [("webm", 100), ("mkv", 7), ("flv", 5), ("ts", 30), ("mpg", 30), ("wmv", 5)]
+    "beginning", [("webm", 100), ("ts", 30), ("mpg", 30), *rarely(("mkv", 7), ("flv", 5), ("wmv", 5))]
 )
-def test_a_file_whose_first_time_stamp_is_not_0_begins_at_0(container: str, offset: int, tmp_path: Path):
+def test_a_file_whose_first_time_stamp_is_not_0_begins_at_0(beginning: tuple[str, int], tmp_path: Path):
+    container, offset = beginning
     codecs = {"webm": ["-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus"], **LATE}.get(container, AVC)
     path = talk(tmp_path / f"a.{container}", *codecs, "-output_ts_offset", str(offset))
     audio = check(path)
@@ -178,9 +181,12 @@ def test_segments_of_a_stream_that_were_joined_are_where_they_were_in_it(tmp_pat
 # -- clocks that jump ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("container", ["ts", "mpg", "flv"])
-@pytest.mark.parametrize("jump", ["back", "ahead"])
-def test_where_the_clock_jumps_the_time_goes_on(container: str, jump: str, tmp_path: Path):
+@pytest.mark.parametrize(
+    "jumping",
+    [("ts", "back"), ("mpg", "ahead"), ("flv", "back"), *rarely(("ts", "ahead"), ("mpg", "back"), ("flv", "ahead"))],
+)
+def test_where_the_clock_jumps_the_time_goes_on(jumping: tuple[str, str], tmp_path: Path):
+    container, jump = jumping
     a = talk(tmp_path / f"a.{container}", *LATE[container], end_s=CUT_S)
     ahead = ["-output_ts_offset", "20000"] if jump == "ahead" else []
     b = talk(tmp_path / f"b.{container}", *LATE[container], *ahead, start_s=CUT_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,21 @@ def test_what_is_like_a_moment_is_found_without_a_model_and_without_itself(archi
     assert alike(10**9) == alike(8999)
     with pytest.raises(NotFound, match="has no frames"):
         near_scan.like(connection, KINDS["pictures"], "0" * 20, 0)
+
+
+def test_what_was_compared_leaves_numbers_in_memory_and_no_vectors(archive, monkeypatch):
+    """What is seen of one column of a batch of Arrow's holds the memory of all of them."""
+    compared, kept = near_scan._compared, []
+
+    def watched(*asked: Any) -> Iterator[Any]:
+        for chunk in compared(*asked):
+            kept.extend(chunk)
+            yield chunk
+
+    monkeypatch.setattr(near_scan, "_compared", watched)
+    test_what_is_like_a_moment_is_found_without_a_model_and_without_itself(archive)
+    assert len(kept) > 3
+    assert [array.base for array in kept] == [None] * len(kept)
 
 
 def test_a_set_without_a_picture_model_says_so(archive, cards, tmp_path):
