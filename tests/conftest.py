@@ -133,7 +133,7 @@ def long(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture(autouse=True)
 def every_lake_adds_up(request: pytest.FixtureRequest) -> Iterator[None]:
     """After a test, the lakes in its folder are checked, as `maintain --check` does: with `--long` after every test, else after
-    every third, always the same ones, because it takes longer than most tests. `broken_lake` is for tests of damage."""
+    every fourth, always the same ones, because it takes longer than most tests. `broken_lake` is for tests of damage."""
     folder: Path | None = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
     yield
     if folder is None or request.node.get_closest_marker("broken_lake"):

@@ -123,7 +123,7 @@ DAMAGE = {
 
 
 def test_every_damaged_variant_is_heard_or_has_a_reason(sources, tmp_path: Path, long: bool):
-    count = 2500 if long else 80
+    count = 2500 if long else 120
     names, contents = list(sources), list(sources.values())
 
     def one(number: int) -> tuple[str, str]:

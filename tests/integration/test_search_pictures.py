@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -191,19 +190,14 @@ def test_what_is_like_a_moment_is_found_without_a_model_and_without_itself(archi
         near_scan.like(connection, KINDS["pictures"], "0" * 20, 0)
 
 
-def test_what_was_compared_leaves_numbers_in_memory_and_no_vectors(archive, monkeypatch):
+def test_what_was_compared_leaves_numbers_in_memory_and_no_vectors(archive):
     """What is seen of one column of a batch of Arrow's holds the memory of all of them."""
-    compared, kept = near_scan._compared, []
-
-    def watched(*asked: Any) -> Iterator[Any]:
-        for chunk in compared(*asked):
-            kept.extend(chunk)
-            yield chunk
-
-    monkeypatch.setattr(near_scan, "_compared", watched)
-    test_what_is_like_a_moment_is_found_without_a_model_and_without_itself(archive)
-    assert len(kept) > 3
-    assert [array.base for array in kept] == [None] * len(kept)
+    connection, kind = connect(archive.lake), KINDS["pictures"]
+    [(talk,)] = archive.rows("SELECT video_id FROM videos WHERE key = 'talk.mp4'")
+    query, recipes = near_scan.like(connection, kind, talk, 7500)
+    chunks = list(near_scan._compared(connection, kind, query, recipes, []))
+    assert chunks
+    assert all(array.base is None for chunk in chunks for array in chunk), "of memory of its own"
 
 
 def test_a_set_without_a_picture_model_says_so(archive, cards, tmp_path):

@@ -15,7 +15,7 @@ checks = pytest.importorskip("schemathesis.specs.openapi.checks")
 hypothesis = pytest.importorskip("hypothesis")
 strategies = hypothesis.strategies
 
-EXAMPLES = 8  # of each route, and of each page
+EXAMPLES = 12  # of each route, and of each page
 QUERIES = 5  # of those that start a process for each
 CHECKS = (checks.content_type_conformance, checks.response_schema_conformance)
 DESCRIBED = schemathesis.openapi.from_dict(create_app(Settings()).app.openapi())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,6 +51,14 @@ def test_pieces_in_which_nothing_is_to_be_heard_are_left_out(tmp_path):
     assert only == pytest.approx(sound[8000:16_000].astype(np.int16) / 32768)
     assert len(pieces[0:5]) == 1
     assert len(Pieces(audio(tmp_path / "none", np.zeros(0)), 8000, piece_s=1, overlap=0)) == 0
+
+
+def test_a_soundtrack_is_read_and_not_mapped(tmp_path):
+    """What was seen of a mapped file counts as memory of the process, as much as the file is long."""
+    path = tmp_path / "sound"
+    pieces = Pieces(audio(path, np.full(80_000, 1000)), 8000, piece_s=1.0, overlap=0)
+    assert len(list(pieces)) == 10
+    assert str(path) not in Path("/proc/self/maps").read_text()
 
 
 def test_at_another_rate_a_tone_is_the_same_tone():
